@@ -1,0 +1,56 @@
+//! Every bound of the system, in one place. Each says what happens when it is reached.
+
+/// Longest bulk string on the wire, in bytes; longer ones are refused as a protocol error.
+pub const MAX_BULK: usize = 512 << 20;
+/// Most words in one command; more are refused as a protocol error.
+pub const MAX_WORDS: usize = 1 << 20;
+/// Most words and longest word of a client that has not passed AUTH yet (when a password is set).
+pub const MAX_WORDS_UNAUTHENTICATED: usize = 10;
+/// Longest bulk string of a client that has not passed AUTH yet.
+pub const MAX_BULK_UNAUTHENTICATED: usize = 16 << 10;
+/// Longest inline command, and longest length line, in bytes.
+pub const MAX_INLINE: usize = 64 << 10;
+
+/// Default most bytes of unparsed input held for one client (`client-query-buffer-limit`); then it is closed.
+pub const QUERY_BUFFER: usize = 1 << 30;
+/// Default most bytes of replies held for one client (`client-output-buffer-limit`); then it is closed.
+pub const OUTPUT_BUFFER: usize = 256 << 20;
+/// Replies held for one client above which no more of its commands are read until it takes some.
+pub const OUTPUT_PAUSE: usize = 1 << 20;
+/// Unfinished jobs (searches, inserts) of one client above which no more of its commands are read.
+pub const JOBS_PER_CLIENT: usize = 256;
+/// Unfinished jobs of all clients above which commands that need one wait in their client's input.
+pub const JOBS: usize = 1024;
+/// Replies of one client that wait for the log above which no more of its commands are read.
+pub const WAITING_REPLIES: usize = 16 << 10;
+/// Commands of one client served in one turn before the others have theirs.
+pub const COMMANDS_PER_TURN: usize = 256;
+/// Bytes read from one client in one turn.
+pub const READ_PER_TURN: usize = 256 << 10;
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Default most clients (`maxclients`); more are told so and closed.
+pub const MAX_CLIENTS: usize = 10_000;
+
+/// Bytes waiting for the log thread above which writing commands wait in their client's input.
+pub const LOG_BACKLOG: usize = 64 << 20;
+/// Size at which a log segment is closed and the next begun.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Longest payload of one log record: a command's worth.
+pub const MAX_RECORD: usize = 1 << 30;
+
+/// Most dimensions of an index.
+pub const MAX_DIM: usize = 65_536;
+/// Most links a row keeps on the layers above the ground layer (`M`).
+pub const MAX_M: usize = 4_096;
+/// Widest candidate list of a search or an insert (`EF`); larger requests are an error.
+pub const MAX_EF: usize = 1_000_000;
+/// Most rows of one index, live and dead.
+pub const MAX_ROWS: usize = (u32::MAX - 1) as usize;
+/// Highest layer of a graph.
+pub const MAX_LEVEL: usize = 15;
+/// Longest element key in an index.
+pub const MAX_ELEMENT: usize = 512 << 20;
+
+/// Entries kept by SLOWLOG at most.
+pub const SLOWLOG_MAX: usize = 1 << 20;

@@ -1,0 +1,75 @@
+//! Locks, condition variables, atomics and threads, each operation a scheduling point.
+//!
+//! In production a point is one thread-local branch and the standard library does the rest. A simulated machine
+//! installs a [`Scheduler`] on its threads: then every point may hand the processor to another thread, blocking goes
+//! through the scheduler, and only one thread runs at a time, so that a seed decides every interleaving.
+//!
+//! Rules that callers keep: no lock is held across [`point`] in a search; no `Drop` takes a lock, joins a thread or
+//! waits, since a simulated crash unwinds threads wherever they stand.
+
+mod atomic;
+mod lock;
+mod thread;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use atomic::{AtomicBool, AtomicU32, AtomicU64};
+pub use lock::{Condvar, Mutex, MutexGuard};
+pub use thread::{JoinHandle, catch, spawn};
+
+/// Who decides which thread runs. Only a simulation has one.
+///
+/// Every method may unwind with [`Stopped`] when the simulated machine has crashed, unless the thread is unwinding
+/// already: then it returns at once. `object` is an address, to be compared for equality and nothing else.
+pub trait Scheduler: Send + Sync {
+    /// The calling thread reached `site`; another may run before this returns.
+    fn point(&self, site: &'static str);
+    /// Blocks the calling thread until [`Scheduler::wake`] names `object` or the time has passed; false when it has.
+    fn block(&self, object: usize, site: &'static str, limit: Option<Duration>) -> bool;
+    /// Makes threads blocked on `object` ready: all of them, or one of the scheduler's choice. Not a point.
+    fn wake(&self, object: usize, all: bool);
+    /// Starts a thread, which runs `body` under this same scheduler. Returns an object that [`Scheduler::block`]
+    /// waits on until the thread has ended.
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize;
+    /// True while the thread that [`Scheduler::spawn`] named has not ended.
+    fn running(&self, thread: usize) -> bool;
+}
+
+/// The payload with which a scheduler unwinds the threads of a machine that has crashed.
+#[derive(Debug)]
+pub struct Stopped;
+
+thread_local! {
+    static SIMULATED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static SCHEDULER: RefCell<Option<Arc<dyn Scheduler>>> = const { RefCell::new(None) };
+}
+
+/// Puts the calling thread under `scheduler`, or back under the real one. A simulation calls this first thing on
+/// every thread that it starts.
+pub fn install(scheduler: Option<Arc<dyn Scheduler>>) {
+    SIMULATED.set(scheduler.is_some());
+    SCHEDULER.replace(scheduler);
+}
+
+/// A place where another thread may run. `site` names it in traces: `"hop"`, `"publish row"`.
+#[inline]
+pub fn point(site: &'static str) {
+    if SIMULATED.get() {
+        simulated_point(site);
+    }
+}
+
+#[cold]
+fn simulated_point(site: &'static str) {
+    if let Some(scheduler) = scheduler() {
+        scheduler.point(site);
+    }
+}
+
+/// The calling thread's scheduler, if it is simulated.
+#[inline]
+fn scheduler() -> Option<Arc<dyn Scheduler>> {
+    if SIMULATED.get() { SCHEDULER.with_borrow(Clone::clone) } else { None }
+}

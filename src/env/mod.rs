@@ -1,0 +1,56 @@
+//! The doors: everything the engine asks of a machine, as traits.
+//!
+//! One method is one effect that a crash or a fault can separate. Nothing here has a default body: whoever stands
+//! behind a door (the real machine in [`crate::os`], the simulated one in `engram-sim`) answers for every method.
+//! Short reads and writes are visible, and so is every error; retrying, filling up and giving up are the caller's.
+
+mod net;
+mod storage;
+
+use std::sync::Arc;
+
+use crate::base::time::{Mono, Wall};
+
+pub use net::{Accepted, ConnId, Event, Interest, Net, Waker};
+pub use storage::{File, Map, Storage};
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// Monotonic time.
+    fn now(&self) -> Mono;
+    /// Wall-clock time. It may jump.
+    fn wall(&self) -> Wall;
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Detail for someone who is looking for a fault.
+    Debug,
+    /// What an operator may want to know afterwards.
+    Notice,
+    /// What an operator should look at.
+    Warning,
+}
+
+/// Where log lines go.
+pub trait Console: Send + Sync {
+    /// Writes one line; failures are swallowed, since there is nobody left to tell.
+    fn line(&self, level: Level, text: &str);
+    /// Drops lines below `level` from now on.
+    fn threshold(&self, level: Level);
+}
+
+/// One machine: every door of a server's life.
+pub struct Machine {
+    /// The data directory, or none for a server that keeps nothing.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// The listener and the clients.
+    pub net: Box<dyn Net>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The log lines.
+    pub console: Arc<dyn Console>,
+    /// Entropy for hash keys and the run's identity; a plan's number in simulation.
+    pub seed: u64,
+}

@@ -1,0 +1,3 @@
+//! The engram server: flags, the real machine, and the loop.
+
+fn main() {}

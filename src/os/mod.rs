@@ -1,0 +1,1 @@
+//! The real machine behind the doors: files, map, readiness, threads' names, signals.

@@ -1,0 +1,1 @@
+//! Retrieval primitives over an index.

@@ -1,0 +1,1 @@
+//! The Redis protocol: incremental bounded parser and reply writer.
