@@ -1,8 +1,8 @@
 //! Floats for people: the fixed notation of INCRBYFLOAT, and its addition.
 //!
 //! Redis adds in 80-bit floats and prints 17 decimals, so 0.1 + 0.2 is `0.3` there. A 64-bit float cannot promise
-//! that; sums whose terms have at most 17 decimals and 20 digits before them are therefore done exactly in decimal,
-//! and only others in `f64`. Results never show an exponent.
+//! that; sums of terms below 10^20 are therefore done in decimal, exact to the 17th place, and only others in
+//! `f64`. Results never show an exponent.
 
 use super::number::parse_f64;
 
@@ -57,7 +57,7 @@ pub fn human_f64(value: f64) -> String {
     }
 }
 
-/// `text`, a valid float, in units of 10^-17; `None` when it is not a whole number of them or too large.
+/// `text`, a valid float, to the nearest unit of 10^-17; `None` when it has too many digits for that.
 fn units(text: &[u8]) -> Option<i128> {
     let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -77,8 +77,11 @@ fn units(text: &[u8]) -> Option<i128> {
         size = size.checked_mul(10)?.checked_add(digit)?;
     }
     let shift = i64::from(exponent) + DECIMALS as i64 - i64::try_from(fraction.len()).ok()?;
-    let scale = 10_i128.checked_pow(u32::try_from(shift).ok()?)?;
-    let size = size.checked_mul(scale).filter(|s| *s < EXACT)?;
+    let scale = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
+    let size = if shift < 0 { size.checked_add(scale / 2)? / scale } else { size.checked_mul(scale)? };
+    if size >= EXACT {
+        return None;
+    }
     Some(if negative { -size } else { size })
 }
 
@@ -112,6 +115,10 @@ mod tests {
             ("1e-17", "1", "1.00000000000000001"),
             ("+.5", "5.", "5.5"),
             ("1e-18", "0", "0"),
+            ("-1e-20", "0", "0"),
+            ("0.33333333333333333333", "0", "0.33333333333333333"),
+            ("0.66666666666666666666", "0", "0.66666666666666667"),
+            ("1e22", "0.5", "10000000000000000000000"),
             ("1e21", "1", "1000000000000000000000"),
             ("-0", "0", "0"),
             ("0e99", "1", "1"),
