@@ -57,11 +57,16 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn load_part(self, tail: &[f32], register: usize) -> __m256 {
-        let skipped = register * WIDTH;
-        let count = tail.len().saturating_sub(skipped).min(WIDTH);
-        let from = tail.as_ptr().wrapping_add(skipped);
-        // SAFETY: the token proves AVX2; `count` elements lie inside the tail from `from` on.
-        unsafe { load_first(from, count) }
+        let rest = tail.get(register * WIDTH..).unwrap_or_default();
+        if let Some(whole) = rest.first_chunk::<WIDTH>() {
+            // SAFETY: the token proves AVX2; `whole` has eight elements.
+            return unsafe { _mm256_loadu_ps(whole.as_ptr()) };
+        }
+        if rest.is_empty() {
+            return self.zero();
+        }
+        // SAFETY: the token proves AVX2.
+        unsafe { load_masked(rest) }
     }
 
     #[inline(always)]
@@ -89,17 +94,14 @@ impl Isa for Avx2 {
     }
 }
 
-/// The first `count` elements from `from` on, then +0.0.
-///
-/// # Safety
-/// That many elements (at most eight) must be readable.
+/// The elements of `rest`, at most seven, then +0.0.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn load_first(from: *const f32, count: usize) -> __m256 {
+fn load_masked(rest: &[f32]) -> __m256 {
     let numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    let present = _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), numbers);
-    // SAFETY: only elements whose mask is set are read, and the caller vouches for those.
-    unsafe { _mm256_maskload_ps(from, present) }
+    let present = _mm256_cmpgt_epi32(_mm256_set1_epi32(rest.len() as i32), numbers);
+    // SAFETY: only elements whose mask is set are read, and those make up `rest`.
+    unsafe { _mm256_maskload_ps(rest.as_ptr(), present) }
 }
 
 /// Folds eight lanes: `l` takes `l + 4`, then `l + 2`, then `l + 1`.

@@ -57,13 +57,17 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn load_part(self, tail: &[f32], register: usize) -> __m512 {
-        let skipped = register * WIDTH;
-        let count = tail.len().saturating_sub(skipped).min(WIDTH);
-        let present = ((1_u32 << count) - 1) as __mmask16;
-        let from = tail.as_ptr().wrapping_add(skipped);
-        // SAFETY: the token proves AVX-512F; only elements whose mask bit is set are read, and those `count` elements
-        // lie inside the tail.
-        unsafe { _mm512_maskz_loadu_ps(present, from) }
+        let rest = tail.get(register * WIDTH..).unwrap_or_default();
+        if let Some(whole) = rest.first_chunk::<WIDTH>() {
+            // SAFETY: the token proves AVX-512F; `whole` has sixteen elements.
+            return unsafe { _mm512_loadu_ps(whole.as_ptr()) };
+        }
+        if rest.is_empty() {
+            return self.zero();
+        }
+        let present = u16::MAX >> (WIDTH - rest.len());
+        // SAFETY: the token proves AVX-512F; only elements whose mask bit is set are read, and those make up `rest`.
+        unsafe { _mm512_maskz_loadu_ps(present, rest.as_ptr()) }
     }
 
     #[inline(always)]

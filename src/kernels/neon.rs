@@ -58,11 +58,15 @@ impl Isa for Neon {
     #[inline(always)]
     fn load_part(self, tail: &[f32], register: usize) -> float32x4_t {
         let rest = tail.get(register * WIDTH..).unwrap_or_default();
-        let mut four = [0.0; WIDTH];
-        match rest.first_chunk() {
-            Some(whole) => four = *whole,
-            None => four[..rest.len()].copy_from_slice(rest),
+        if let Some(whole) = rest.first_chunk::<WIDTH>() {
+            // SAFETY: the token proves NEON; `whole` has four elements.
+            return unsafe { vld1q_f32(whole.as_ptr()) };
         }
+        if rest.is_empty() {
+            return self.zero();
+        }
+        let mut four = [0.0; WIDTH];
+        four[..rest.len()].copy_from_slice(rest);
         // SAFETY: the token proves NEON; `four` has four elements.
         unsafe { vld1q_f32(four.as_ptr()) }
     }
