@@ -4,7 +4,7 @@
 //! nothing away from under it. Names are plain; links are not followed. EINTR is handled here; every other error
 //! reaches the caller with the name it is about. One process at a time writes: see [`super::lock`].
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -31,9 +31,16 @@ impl Directory {
     /// # Errors
     /// `ResourceBusy` while another process holds the directory, with its process id where that is known.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let named = |what: &'static str| saying(format!("{what} the directory {}", path.display()));
-        create(path).map_err(named("cannot create"))?;
-        let fd = open_directory(path).map_err(named("cannot open"))?;
+        let created =
+            create(path).map_err(saying(format_args!("cannot create the directory {}", path.display())))?;
+        let fd = open_directory(path)
+            .map_err(saying(format_args!("cannot open the directory {}", path.display())))?;
+        let parent = sync_parent(&fd);
+        if created {
+            parent.map_err(saying(format_args!("cannot sync the directory above {}", path.display())))?;
+        }
+        // Otherwise it was only tried, for an earlier life that was killed before it could: whoever else made the
+        // directory answers for it, and above a mount point there may be nothing that can be synced.
         let lock = lock::exclusive(&fd, path)?;
         Ok(Self { path: path.to_owned(), fd, writable: true, _lock: Some(lock) })
     }
@@ -68,9 +75,9 @@ impl Directory {
     fn about<'a>(
         &'a self,
         verb: &'a str,
-        name: impl Display + 'a,
+        what: impl Display + 'a,
     ) -> impl FnOnce(io::Error) -> io::Error + 'a {
-        saying(format!("cannot {verb} {name} in {}", self.path.display()))
+        move |error| saying(format_args!("cannot {verb} {what} in {}", self.path.display()))(error)
     }
 
     fn file(&self, fd: OwnedFd, name: &str) -> Box<dyn File> {
@@ -103,7 +110,7 @@ impl Storage for Directory {
             // SAFETY: both names are C strings that outlive the call.
             cvt(unsafe { libc::renameat(fd, from.as_ptr(), fd, to.as_ptr()) })
         };
-        rename().map_err(self.about("rename", format!("{from} to {to}")))?;
+        rename().map_err(|error| self.about("rename", format_args!("{from} to {to}"))(error))?;
         Ok(())
     }
 
@@ -138,22 +145,27 @@ impl Storage for Directory {
     }
 }
 
-/// Makes the directory where there is none, and its name survive a power loss.
-fn create(path: &Path) -> io::Result<()> {
+/// Makes the directory where there is none; true when it did.
+fn create(path: &Path) -> io::Result<bool> {
     let c_path = c_string(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a C string that outlives the call.
     match cvt(unsafe { libc::mkdir(c_path.as_ptr(), 0o700) }) {
-        Ok(_) => sync(&open_directory(parent(path))?),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
+/// Makes the directory's own name survive a power loss.
+fn sync_parent(directory: &OwnedFd) -> io::Result<()> {
+    sync(&open_at(directory, c"..")?)
+}
+
+/// Opens the directory `name` as seen from `directory`.
+fn open_at(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the name is a C string that outlives the call.
+    retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) }))
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
@@ -165,7 +177,7 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 
 /// `name` for the kernel, if it is a plain one. The lock's name is taken, in any case of letters: file systems of
 /// macOS do not tell them apart.
-fn checked(name: &str) -> io::Result<std::ffi::CString> {
+fn checked(name: &str) -> io::Result<CString> {
     if name.is_empty() || name == "." || name == ".." || name.contains('/') || name.eq_ignore_ascii_case(LOCK)
     {
         let text = format!("{name:?} is no name for a data file");
@@ -180,10 +192,7 @@ struct Stream(*mut libc::DIR);
 impl Stream {
     /// Opens the directory again: a duplicate would share its position with every other listing.
     fn open(directory: &OwnedFd) -> io::Result<Self> {
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        // SAFETY: the name is a C string.
-        let fd = retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), c".".as_ptr(), flags) }))?;
-        let fd = fd.into_raw_fd();
+        let fd = open_at(directory, c".")?.into_raw_fd();
         // SAFETY: the descriptor is ours, and the stream owns it if there is one.
         let stream = unsafe { libc::fdopendir(fd) };
         if stream.is_null() {

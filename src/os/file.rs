@@ -28,8 +28,8 @@ impl DiskFile {
         &self.fd
     }
 
-    fn about(&self, verb: &str) -> impl FnOnce(io::Error) -> io::Error {
-        saying(format!("cannot {verb} {}", self.path.display()))
+    fn about<'a>(&'a self, verb: &'a str) -> impl FnOnce(io::Error) -> io::Error + 'a {
+        move |error| saying(format_args!("cannot {verb} {}", self.path.display()))(error)
     }
 
     /// Refuses in words what the kernel would refuse with EBADF.
@@ -44,7 +44,7 @@ impl DiskFile {
 
 impl File for DiskFile {
     fn size(&self) -> io::Result<u64> {
-        size(&self.fd).map_err(|error| self.about("measure")(error))
+        size(&self.fd).map_err(self.about("measure"))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -54,7 +54,7 @@ impl File for DiskFile {
             // SAFETY: `buf` is writable for `len` bytes, and the kernel keeps no pointer to it.
             retry(|| count(unsafe { libc::pread(self.fd.as_raw_fd(), buf, len, at) }))
         };
-        position(offset).and_then(read).map_err(|error| self.about("read")(error))
+        position(offset).and_then(read).map_err(self.about("read"))
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
@@ -69,19 +69,19 @@ impl File for DiskFile {
             Ok(0) if len > 0 => Err(io::Error::from(io::ErrorKind::WriteZero)),
             result => result,
         }
-        .map_err(|error| self.about("write")(error))
+        .map_err(self.about("write"))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.changes()?;
         // SAFETY: no memory is passed.
         let cut = |len| retry(|| cvt(unsafe { libc::ftruncate(self.fd.as_raw_fd(), len) }));
-        position(len).and_then(cut).map_err(|error| self.about("resize")(error))?;
+        position(len).and_then(cut).map_err(self.about("resize"))?;
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        sync_data(&self.fd).map_err(|error| self.about("sync")(error))
+        sync_data(&self.fd).map_err(self.about("sync"))
     }
 }
 

@@ -94,6 +94,12 @@ impl Sockets {
         Ok(())
     }
 
+    /// The number behind a name, for tests of what happens when it is reused.
+    #[cfg(test)]
+    pub(super) fn descriptor(&self, conn: ConnId) -> Option<std::os::fd::RawFd> {
+        self.clients.get(&conn).map(|client| client.fd.as_raw_fd())
+    }
+
     fn client(&self, conn: ConnId) -> io::Result<&Client> {
         self.clients.get(&conn).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
     }
