@@ -29,6 +29,10 @@ pub const COMMANDS_PER_TURN: usize = 256;
 pub const READ_PER_TURN: usize = 256 << 10;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Clients that may wait to be accepted (the kernel may allow fewer); more are turned away or retry by themselves.
+pub const BACKLOG: i32 = 511;
+/// Descriptors that one wait reports; more are reported by the next.
+pub const EVENTS_PER_WAIT: usize = 1024;
 /// Default most clients (`maxclients`); more are told so and closed.
 pub const MAX_CLIENTS: usize = 10_000;
 
