@@ -6,6 +6,7 @@
 //! the reply back until then is the server's part.
 
 mod call;
+mod check;
 pub mod command;
 mod job;
 mod keyspace;
@@ -17,6 +18,7 @@ mod store;
 mod unsynced;
 mod watch;
 
+pub use check::{Check, check};
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
 pub use watch::Watch;
 

@@ -146,7 +146,7 @@ fn recover(
 }
 
 /// Applies one record: all of its operations, or an error that says which one did not fit.
-fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
+pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
     let mut r = Reader::new(payload);
     let mut number = 0;
     while !r.is_empty() {
@@ -159,7 +159,7 @@ fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
 }
 
 /// Fills `store` from a snapshot.
-fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String> {
+pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String> {
     let mut sections = snapshot.sections().peekable();
     let (mut entries, mut sets) = (0, 0);
     while let Some(section) = sections.next() {
