@@ -101,7 +101,7 @@ impl Search {
             recall::nearest(&self.index, &self.query, self.k, self.ef, scratch, &mut hits);
         }
         let words = if self.with_vectors { 3 } else { 2 };
-        let mut bytes = Vec::with_capacity(16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.dim() } else { 0 }));
+        let mut bytes = Vec::with_capacity(16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }));
         let mut reply = Reply::new(&mut bytes, self.protocol);
         reply.array(hits.len() * words);
         let mut packed = Vec::new();

@@ -106,8 +106,11 @@ impl Engine {
         if self.depth == 0 && !self.record.is_empty() {
             let lsn = self.next_lsn();
             if let Some(durability) = &mut self.durability {
-                let given = durability.wal.append(&self.record);
-                assert_eq!(given, lsn, "the log gives the number that was promised");
+                // A log that has failed gives no number: the promised one never becomes durable, and the reply that
+                // waits for it is answered with the error.
+                if let Ok(given) = durability.wal.append(&self.record) {
+                    assert_eq!(given, lsn, "the log gives the number that was promised");
+                }
             }
             self.record.clear();
         }
@@ -149,7 +152,8 @@ impl Engine {
         if let Some(durability) = &self.durability {
             call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
         }
-        self.store.keyspace.get(key)
+        let now = self.now;
+        self.store.keyspace.get(key).filter(|e| e.expire_at == 0 || e.expire_at > now)
     }
 
     /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
@@ -160,7 +164,7 @@ impl Engine {
         } else {
             self.stats.misses += 1;
         }
-        match self.store.keyspace.get(key).map(|entry| &entry.value) {
+        match self.store.keyspace.get(key).filter(|_| found).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::String(bytes)) => Ok(Some(bytes)),
             Some(Value::Vectors(_)) => Err(Refusal::WRONG_TYPE),
@@ -217,10 +221,11 @@ impl Engine {
         }
     }
 
-    /// Removes `key` if its time has come. The removal is logged: a clock that jumps back must not wake it.
+    /// Removes `key` if its time has come. The removal is logged: a clock that jumps back must not wake it. Once the
+    /// log has failed such a key is only hidden.
     fn expire_if_due(&mut self, key: &[u8]) {
         let due = |e: &Entry<Value>| e.expire_at != 0 && e.expire_at <= self.now;
-        if self.store.keyspace.get(key).is_some_and(due) {
+        if self.store.keyspace.get(key).is_some_and(due) && self.poisoned().is_none() {
             self.expire(key);
         }
     }

@@ -129,7 +129,7 @@ fn recover(
     link_all(store, options.workers, console, report)?;
     let swept = snapshot::remove_stale(&*storage, after);
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
-    let wal_options = wal::Options { tier: options.tier, segment_bytes: options.segment_bytes };
+    let wal_options = wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
     let wal = Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
     wal.drop_covered(after);

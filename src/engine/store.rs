@@ -9,7 +9,6 @@ use super::keyspace::{Entry, Held, Keyspace};
 use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
 use crate::base::hash::HashKey;
-use crate::base::rng::mix64;
 use crate::base::sync::AtomicU64;
 use crate::index::{self, RowId};
 use crate::kernels::Kernels;
@@ -64,7 +63,7 @@ impl Value {
     fn is_heavy(&self) -> bool {
         match self {
             Self::String(bytes) => bytes.capacity() > 1 << 20,
-            Self::Vectors(set) => set.writer.index().rows() > 64,
+            Self::Vectors(set) => set.writer.len() > 64,
         }
     }
 }
@@ -104,6 +103,8 @@ pub(crate) struct Store {
     pub(crate) keyspace: Keyspace<Value>,
     pub(crate) saving: Saving,
     pub(crate) options: IndexOptions,
+    /// The vector being read, kept for its memory.
+    floats: Vec<f32>,
     /// Values that are gone but costly to drop; a worker does it.
     garbage: Vec<Garbage>,
 }
@@ -119,7 +120,13 @@ pub(crate) enum Garbage {
 
 impl Store {
     pub(crate) fn new(options: IndexOptions) -> Self {
-        Self { keyspace: Keyspace::new(options.hash), saving: Saving::default(), options, garbage: Vec::new() }
+        Self {
+            keyspace: Keyspace::new(options.hash),
+            saving: Saving::default(),
+            options,
+            floats: Vec::new(),
+            garbage: Vec::new(),
+        }
     }
 
     /// Applies `op`, which record `lsn` carries. An operation that does not fit the state (a record from another
@@ -206,11 +213,14 @@ impl Store {
     }
 
     fn put_vector(&mut self, key: &[u8], element: &[u8], vector: &[u8], lsn: Lsn) -> Result<Applied, String> {
+        let mut floats = std::mem::take(&mut self.floats);
         let inserted = self.edit_set(key, |set| {
-            let vector = index::unpack(vector, set.config.dim as usize).map_err(|e| e.to_string())?;
+            index::read_vector(vector, set.config.dim as usize, &mut floats).map_err(|e| e.to_string())?;
             set.last.set(lsn);
-            set.writer.insert(element, &vector).map_err(|e| e.to_string())
-        })?;
+            set.writer.insert(element, &floats).map_err(|e| e.to_string())
+        });
+        self.floats = floats;
+        let inserted = inserted?;
         Ok(Applied::Row { row: inserted.row, replaced: inserted.replaced })
     }
 
@@ -230,8 +240,6 @@ impl Store {
             ef_construction: config.ef_construction as usize,
             seed: config.seed,
             kernels: self.options.kernels,
-            exact_below: self.options.exact_below,
-            hash: HashKey::from_seed(mix64(self.options.hash.0 ^ config.seed)),
         })
     }
 

@@ -62,9 +62,9 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let (key, element, vector) = (&args[1], &args[2], &args[3]);
     let set = expect_set(engine, call, key)?;
     let dim = set.config.dim as usize;
-    index::check_packed(vector, dim).map_err(Refusal::err)?;
-    if set.writer.index().rows() as usize >= limits::MAX_ROWS {
-        return Err(Refusal::err("the index is full"));
+    index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
+    if set.writer.index().stats().rows >= limits::MAX_ROWS {
+        return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
     }
     let shared = Arc::clone(set.writer.index());
     let applied = engine.change(call, Op::PutVector { key, element, vector })?;
@@ -90,7 +90,8 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
     let set = expect_set(engine, call, &args[1])?;
     let dim = set.config.dim as usize;
-    let vector = index::unpack(&args[2], dim).map_err(Refusal::err)?;
+    let mut vector = Vec::new();
+    index::read_vector(&args[2], dim, &mut vector).map_err(Refusal::err)?;
     let k = count(&args[3], "k")?;
     let (mut ef, mut exact, mut with_vectors) = (DEFAULT_EF, false, false);
     let mut at = 4;
@@ -114,7 +115,7 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     }
     let index = Arc::clone(set.writer.index());
     let last = Arc::clone(&set.last);
-    let query = Query::new(&index, &vector);
+    let query = index.query(&vector);
     let protocol = call.reply.protocol();
     let search = Search { index, last, query, k, ef, exact, with_vectors, protocol };
     Ok(Outcome::Job(Job(Kind::Search(Box::new(search)))))
