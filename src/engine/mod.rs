@@ -35,7 +35,7 @@ use store::{Applied, Store, Value};
 use unsynced::Unsynced;
 
 pub use job::{Finished, Job};
-pub use recovery::{OpenError, Options, Report};
+pub use recovery::{Doors, OpenError, Options, Report};
 pub use saving::Saved;
 pub use store::IndexOptions;
 
@@ -120,7 +120,7 @@ impl Engine {
     pub fn execute(&mut self, handler: Handler, call: &mut Call<'_>) -> Outcome {
         self.begin();
         let outcome = handler(self, call).unwrap_or_else(|refusal| {
-            call.reply.error(&refusal.0);
+            call.reply.error(refusal.0.as_bytes());
             Outcome::Done
         });
         self.end();

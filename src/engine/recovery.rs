@@ -55,6 +55,24 @@ pub struct Report {
     pub took: Duration,
 }
 
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { records, cut, keys, vectors, linked, .. } = self;
+        write!(f, "{keys} keys and {vectors} vectors recovered in {:.3} s", self.took.as_secs_f64())?;
+        match self.snapshot {
+            Some(lsn) => write!(f, " from the snapshot at LSN {} and {records} log records", lsn.0)?,
+            None => write!(f, " from {records} log records")?,
+        }
+        if *linked > 0 {
+            write!(f, ", {linked} vectors linked")?;
+        }
+        if *cut > 0 {
+            write!(f, ", a torn tail of {cut} bytes cut")?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a directory could not be opened. The text names the file and what can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError(pub String);
@@ -87,7 +105,7 @@ impl Engine {
         let mut store = Store::new(options.index);
         let durability = match doors.storage {
             None => None,
-            Some(storage) => Some(recover(storage, &mut store, doors.waker, options, &*doors.console, &mut report)?),
+            Some(storage) => Some(recover(storage, &mut store, &doors.clock, doors.waker, options, &*doors.console, &mut report)?),
         };
         report.keys = store.keyspace.len();
         report.took = doors.clock.now().since(start);
@@ -110,6 +128,7 @@ impl Engine {
 fn recover(
     storage: Arc<dyn Storage>,
     store: &mut Store,
+    clock: &Arc<dyn Clock>,
     waker: Arc<dyn Waker>,
     options: &Options,
     console: &dyn Console,
@@ -130,7 +149,7 @@ fn recover(
     let swept = snapshot::remove_stale(&*storage, after);
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
     let wal_options = wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
-    let wal = Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(&waker));
+    let wal = Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
     wal.drop_covered(after);
     Ok(Durability {
@@ -168,7 +187,7 @@ pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String>
             kind::SET => {
                 let mut parts = Vec::new();
                 while let Some(part) = sections.next_if(|s| s.kind() >= index::FIRST_KIND) {
-                    parts.push(index::Part { kind: part.kind(), meta: part.meta().to_vec(), payload: part.shared() });
+                    parts.push(index::Part { kind: part.kind(), meta: part.meta().to_vec(), payload: part.payload().to_vec() });
                 }
                 load_set(section.meta(), &parts, store)?;
                 sets += 1;
@@ -220,7 +239,8 @@ fn link_all(
             if let Value::Vectors(set) = &entry.value {
                 report.vectors += set.writer.len();
                 let index = set.writer.index();
-                rows.extend(index.unlinked().into_iter().map(|row| (Arc::clone(index), row)));
+                let unlinked = set.writer.rows(RowId(0)).filter(|row| !index.is_linked(*row));
+                rows.extend(unlinked.map(|row| (Arc::clone(index), row)));
             }
         });
         if cursor == 0 {

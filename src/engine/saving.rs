@@ -44,13 +44,12 @@ pub struct Saved {
 }
 
 /// The loop's half.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Saving {
     epoch: u32,
     running: Option<Running>,
 }
 
-#[derive(Debug)]
 struct Running {
     lsn: Lsn,
     /// Where the cursor stands; none when it has been everywhere.
@@ -63,10 +62,10 @@ struct Running {
 }
 
 /// Where the halves meet.
-#[derive(Debug)]
 struct Desk {
     tray: Mutex<Tray>,
     filled: Condvar,
+    waker: Arc<dyn Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +73,8 @@ struct Tray {
     pieces: VecDeque<Piece>,
     bytes: usize,
     cancelled: bool,
+    /// The cursor rests until the thread has caught up.
+    resting: bool,
     saved: Option<Saved>,
 }
 
@@ -111,12 +112,12 @@ impl Saving {
         number: u64,
     ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled") });
+        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled"), waker });
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
             theirs.tray.lock().saved = Some(Saved { number, lsn, result });
-            waker.wake();
+            theirs.waker.wake();
         })?;
         self.epoch += 1;
         self.running =
@@ -153,9 +154,12 @@ impl Saving {
         let epoch = self.epoch;
         let Some(running) = &mut self.running else { return false };
         let Some(cursor) = running.cursor else { return false };
-        if running.desk.tray.lock().bytes > AHEAD {
+        let mut tray = running.desk.tray.lock();
+        tray.resting = tray.bytes > AHEAD;
+        if tray.resting {
             return false;
         }
+        drop(tray);
         let next = keyspace.scan_mut(cursor, SLICE, &mut |entry| {
             if entry.epoch < epoch {
                 entry.epoch = epoch;
@@ -289,6 +293,10 @@ fn take(desk: &Desk) -> Result<Piece, String> {
             if let Piece::Strings(chunk) = &piece {
                 tray.bytes -= chunk.len();
             }
+            if tray.resting && tray.bytes <= AHEAD / 2 {
+                tray.resting = false;
+                desk.waker.wake();
+            }
             return Ok(piece);
         }
         tray = desk.filled.wait(tray, None);
@@ -327,22 +335,32 @@ fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -
 }
 
 fn section(writer: &mut SnapshotWriter, kind: u32, meta: &[u8], payload: &[u8]) -> Result<(), String> {
-    let mut sections = Sections { writer, failed: None };
-    sections.begin(kind, meta);
-    sections.write(payload);
-    sections.end();
-    sections.result()
+    let mut whole = || {
+        writer.begin(kind, meta)?;
+        writer.write(payload)?;
+        writer.end()
+    };
+    whole().map_err(|e: std::io::Error| e.to_string())
 }
 
 fn set_sections(writer: &mut SnapshotWriter, meta: &[u8], capture: &Capture) -> Result<(), String> {
     section(writer, kind::SET, meta, &[])?;
-    let mut sections = Sections { writer, failed: None };
-    capture.write(&mut sections);
-    sections.result()
+    capture.write(&mut Sections(writer)).map_err(|e| e.to_string())
 }
 
-/// Sections of a snapshot, for what writes without caring for errors: the first is kept.
-struct Sections<'a> {
-    writer: &'a mut SnapshotWriter,
-    failed: Option<std::io::Error>,
+/// A snapshot as the index sees it.
+struct Sections<'a>(&'a mut SnapshotWriter);
+
+impl Sink for Sections<'_> {
+    fn begin(&mut self, kind: u32, meta: &[u8]) -> std::io::Result<()> {
+        self.0.begin(kind, meta)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn end(&mut self) -> std::io::Result<()> {
+        self.0.end()
+    }
 }

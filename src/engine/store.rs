@@ -98,7 +98,6 @@ pub(crate) enum Applied {
 }
 
 /// All keys and what they hold.
-#[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) keyspace: Keyspace<Value>,
     pub(crate) saving: Saving,

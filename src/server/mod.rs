@@ -31,7 +31,7 @@ use admin::Ledger;
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::{OptionError, Options, Parsed};
+pub use options::Options;
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,9 +165,9 @@ impl Server {
         self.now = self.clock.now();
         self.take_events();
         self.take_answers();
+        self.serve_listed();
         self.busy = self.engine.tick();
         self.take_saved();
-        self.serve_listed();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {
             self.pool.put_silent(job);
