@@ -20,6 +20,7 @@ mod thread;
 pub(crate) mod tests;
 
 pub use guard::Poisoned;
+pub(crate) use guard::write_all;
 pub use inspect::{Inspection, SegmentReport, inspect};
 pub use log::{Stats, Wal};
 pub use recover::{Case, Cut, Recovered, RecoveryError, recover};

@@ -162,7 +162,9 @@ pub enum RecoveryError {
 impl std::fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Io { file, operation, error } if file.is_empty() => write!(f, "cannot {operation}: {error}"),
+            Self::Io { file, operation, error } if file.is_empty() => {
+                write!(f, "cannot {operation}: {error}")
+            }
             Self::Io { file, operation, error } => write!(f, "cannot {operation} {file}: {error}"),
             Self::Corrupt { file, offset, lsn, what } => write!(
                 f,
@@ -264,7 +266,9 @@ pub(super) fn survey(
 fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<(), RecoveryError> {
     let file = name.to_owned();
     match expected {
-        None if first > after.next() => Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file }),
+        None if first > after.next() => {
+            Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file })
+        }
         Some(expected) if first > expected => {
             Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file })
         }
@@ -324,7 +328,9 @@ impl Segment<'_> {
             Err(HeaderFault::Version(version)) => {
                 Err(RecoveryError::Version { file: self.name.to_owned(), version })
             }
-            Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => Ok(None),
+            Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => {
+                Ok(None)
+            }
             Err(HeaderFault::Damaged) => {
                 let known = "records are written only behind a header that has been synced";
                 Err(self.corrupt(0, self.first, format!("the segment's header is damaged; {known}")))
@@ -336,9 +342,14 @@ impl Segment<'_> {
     fn excuse(&self, fault: Fault, walk: &Walk<'_>) -> Result<(), RecoveryError> {
         let lsn = walk.next_lsn();
         let known = if let Some(successor) = self.successor {
-            format!("the segment that begins with record {successor} was begun only after this one had been synced")
+            format!(
+                "the segment that begins with record {successor} was begun only after this one had been synced"
+            )
         } else if let Some(claim) = walk.claim() {
-            format!("record {} at offset {} was written only after it had been synced", claim.lsn, claim.offset)
+            format!(
+                "record {} at offset {} was written only after it had been synced",
+                claim.lsn, claim.offset
+            )
         } else if let Fault::Order(_) = fault {
             "no crash puts one record in another's place".to_owned()
         } else {
@@ -388,7 +399,9 @@ pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Re
     let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     bytes.clear();
-    bytes.try_reserve(size).map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
+    bytes
+        .try_reserve(size)
+        .map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
     bytes.resize(size, 0);
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {

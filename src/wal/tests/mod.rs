@@ -25,7 +25,9 @@ pub(super) fn payload(lsn: u64) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
     /// A record that was written when `durable` had been synced.
-    Record { durable: u64 },
+    Record {
+        durable: u64,
+    },
     Mark,
 }
 
