@@ -88,10 +88,19 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn start(disk: &MemDisk, recovered: &Recovered, tier: Tier, segment_bytes: u64) -> Self {
+        Self::try_start(disk, recovered, tier, segment_bytes).unwrap()
+    }
+
+    pub(super) fn try_start(
+        disk: &MemDisk,
+        found: &Recovered,
+        tier: Tier,
+        segment_bytes: u64,
+    ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
         let options = Options { tier, segment_bytes, seed: 7 };
-        let wal = Wal::start(disk.arc(), recovered, options, clock.clone(), waker.clone()).unwrap();
-        Self { wal, clock, waker }
+        let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
+        Some(Self { wal, clock, waker })
     }
 
     /// Appends the next record, if the log takes it.
@@ -106,6 +115,18 @@ impl Rig {
     /// Waits until everything appended is durable, or the log has failed.
     pub(super) fn settle(&self) {
         while self.wal.synced() < self.wal.appended() && self.wal.poisoned().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until everything appended is written, and synced under [`Tier::Always`], or the log has failed.
+    pub(super) fn settle_written(&self) {
+        while (self.wal.backlog() > 0 || self.wal.synced() < self.wal.appended())
+            && self.wal.poisoned().is_none()
+        {
+            if self.wal.backlog() == 0 && self.wal.durable() == self.wal.appended() {
+                break;
+            }
             std::thread::yield_now();
         }
     }
