@@ -6,6 +6,7 @@
 #![doc = include_str!("FORMAT.md")]
 
 mod format;
+mod mapped;
 mod open;
 mod write;
 
@@ -14,9 +15,8 @@ mod tests;
 
 use std::io;
 
-pub use open::{
-    MappedBytes, Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest,
-};
+pub use mapped::MappedBytes;
+pub use open::{Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest};
 pub use write::{Published, SnapshotWriter};
 
 use crate::env::Storage;

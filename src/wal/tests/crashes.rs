@@ -41,16 +41,21 @@ fn live(disk: &MemDisk, tier: Tier, rng: &mut Rng, bounds: &mut Bounds) -> MemDi
     bounds.attempted = rig.wal.appended().0;
     if rng.one_in(3) {
         let all = rig.wal.appended().0;
-        bounds.acknowledged = rig.wal.synced().0.max(bounds.snapshot);
+        bounds.acknowledged = acknowledged(&rig, tier).max(bounds.snapshot);
         if rig.wal.shutdown().is_ok() {
             bounds.acknowledged = all;
         }
         return crash(disk, rng);
     }
-    bounds.acknowledged = rig.wal.synced().0.max(bounds.snapshot);
+    bounds.acknowledged = acknowledged(&rig, tier).max(bounds.snapshot);
     let next = crash(disk, rng);
     let _ = rig.wal.shutdown();
     next
+}
+
+/// What a client may rely on after a power loss.
+fn acknowledged(rig: &Rig, tier: Tier) -> u64 {
+    if tier == Tier::Always { rig.wal.durable().0 } else { rig.wal.synced().0 }
 }
 
 impl Bounds {

@@ -1,9 +1,11 @@
 //! The log thread at work: order of effects, tiers, segments, errors.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::{MemDisk, Mishap};
-use super::{Rig, name, payload, recover_all};
+use super::{Rig, name, pause, payload, recover_all};
+use crate::wal::guard::{Guard, Latch};
 use crate::wal::{Case, Lsn, Tier};
 
 fn fresh(disk: &MemDisk, tier: Tier, segment_bytes: u64) -> Rig {
@@ -13,7 +15,7 @@ fn fresh(disk: &MemDisk, tier: Tier, segment_bytes: u64) -> Rig {
 /// Waits until `done` holds.
 fn until(mut done: impl FnMut() -> bool) {
     while !done() {
-        std::thread::yield_now();
+        pause();
     }
 }
 
@@ -177,6 +179,25 @@ fn covered_segments_are_removed_and_the_log_goes_on() {
 }
 
 #[test]
+fn segment_with_one_record_that_is_not_covered_stays() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, 100);
+    for _ in 0..20 {
+        rig.append().unwrap();
+        rig.settle();
+    }
+    let names: Vec<String> = disk.image().into_keys().collect();
+    let second: u64 = names[1][4..24].parse().unwrap();
+    rig.wal.drop_covered(Lsn(second - 2));
+    rig.wal.shutdown().unwrap();
+    assert!(disk.image().contains_key(&names[0]), "record {} is still needed", second - 1);
+    let rig = Rig::start(&disk, &recover_all(&disk, second - 2).unwrap(), Tier::Always, 100);
+    rig.wal.drop_covered(Lsn(second - 1));
+    rig.wal.shutdown().unwrap();
+    assert_eq!(disk.image().into_keys().collect::<Vec<_>>(), names[1..]);
+}
+
+#[test]
 fn removal_that_fails_is_told_and_tried_again() {
     let disk = MemDisk::default();
     let rig = fresh(&disk, Tier::Always, 1 << 20);
@@ -227,6 +248,35 @@ fn any_error_poisons_and_nothing_is_acknowledged_after_it() {
         let found = recover_all(&disk, 0).unwrap();
         assert!(found.last >= durable, "{step}: acknowledged {durable}, recovered {}", found.last);
     }
+}
+
+#[test]
+fn panic_of_the_log_thread_poisons() {
+    let disk = MemDisk::default();
+    disk.mishap(2, Mishap::Panic);
+    let rig = fresh(&disk, Tier::Always, 1 << 20);
+    rig.append().unwrap();
+    rig.settle();
+    let first = rig.wal.poisoned().unwrap();
+    assert_eq!((first.operation, &first.error[..]), ("run", "the disk is on fire"));
+    until(|| rig.waker.0.load() > 0);
+    assert_eq!(rig.wal.shutdown(), Err(first));
+    assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(0));
+}
+
+#[test]
+fn guard_lets_nothing_through_after_the_first_error() {
+    let disk = MemDisk::default();
+    let guard = Guard::new(disk.arc(), Arc::new(Latch::new()));
+    let file = guard.create_new("a").unwrap();
+    disk.mishap(1, Mishap::Fail);
+    let first = file.sync().unwrap_err();
+    assert_eq!(first.to_string(), "the log failed to sync a: input/output error; no writes until a restart");
+    assert_eq!(file.sync(), Err(first.clone()));
+    assert_eq!(file.write_all(b"x", 0), Err(first.clone()));
+    assert_eq!(guard.create_new("b").err(), Some(first.clone()));
+    assert_eq!(guard.sync_dir(), Err(first));
+    assert_eq!(disk.calls(), 2, "the disk was not asked again");
 }
 
 #[test]

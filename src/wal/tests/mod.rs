@@ -79,6 +79,12 @@ pub(super) fn recover_all(disk: &MemDisk, after: u64) -> Result<Recovered, Recov
     Ok(recovered)
 }
 
+/// Lets the log thread run.
+#[expect(clippy::disallowed_methods, reason = "these tests wait for a real thread")]
+pub(super) fn pause() {
+    std::thread::yield_now();
+}
+
 /// A running log on `disk`.
 pub(super) struct Rig {
     pub(super) wal: Wal,
@@ -115,7 +121,7 @@ impl Rig {
     /// Waits until everything appended is durable, or the log has failed.
     pub(super) fn settle(&self) {
         while self.wal.synced() < self.wal.appended() && self.wal.poisoned().is_none() {
-            std::thread::yield_now();
+            pause();
         }
     }
 
@@ -127,7 +133,7 @@ impl Rig {
             if self.wal.backlog() == 0 && self.wal.durable() == self.wal.appended() {
                 break;
             }
-            std::thread::yield_now();
+            pause();
         }
     }
 }
