@@ -22,26 +22,26 @@ pub use write::{Published, SnapshotWriter};
 use crate::env::Storage;
 use crate::wal::Lsn;
 
-/// Removes every temporary and every snapshot older than `keep`, then syncs the directory. Returns how many files were
-/// removed. To be called when `keep` is published and no other is being written.
+/// Removes every temporary and every snapshot older than `keep`, and syncs the directory before and after: `keep` may
+/// owe its name to a life that was killed before it had made it durable, and of names that are pending a power loss
+/// keeps any. Returns how many files were removed. To be called while no snapshot is being written.
 ///
 /// # Errors
 /// The first error of the disk; what is left is removed by the next call.
 pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
-    let mut removed = 0;
-    for name in storage.list()? {
-        let stale = match format::parse_name(&name) {
-            Some((lsn, format::Stage::Published)) => lsn < keep,
-            Some((_, format::Stage::Temporary)) => true,
-            None => false,
-        };
-        if stale {
-            storage.remove(&name)?;
-            removed += 1;
-        }
+    let mut names = storage.list()?;
+    names.retain(|name| match format::parse_name(name) {
+        Some((lsn, format::Stage::Published)) => lsn < keep,
+        Some((_, format::Stage::Temporary)) => true,
+        None => false,
+    });
+    if names.is_empty() {
+        return Ok(0);
     }
-    if removed > 0 {
-        storage.sync_dir()?;
+    storage.sync_dir()?;
+    for name in &names {
+        storage.remove(name)?;
     }
-    Ok(removed)
+    storage.sync_dir()?;
+    Ok(names.len())
 }

@@ -160,6 +160,50 @@ fn stale_files_are_removed_and_others_stay() {
 }
 
 #[test]
+fn snapshot_that_owes_its_name_to_a_killed_life_is_made_durable_before_older_ones_go() {
+    let base = MemDisk::default();
+    write(&base, 1, &PARTS[..1]).unwrap();
+    let killed = base.after_kill();
+    let probe = base.after_kill();
+    write(&probe, 2, &PARTS).unwrap();
+    killed.die_at(probe.calls() - 1);
+    write(&killed, 2, &PARTS).unwrap_err();
+    let mut rng = Rng::new(8);
+    for call in 0..6 {
+        for _ in 0..40 {
+            let next = killed.after_kill();
+            assert_eq!(open_newest(&next).unwrap().unwrap().lsn, Lsn(2));
+            next.die_at(next.calls() + call);
+            let removed = remove_stale(&next, Lsn(2)).is_ok();
+            let later = open_newest(&next.after_power_loss(&mut rng)).unwrap();
+            let lsn = later.expect("one of the two is always there").lsn;
+            assert!(lsn == Lsn(2) || !removed);
+        }
+    }
+}
+
+#[test]
+fn sections_can_be_handed_to_other_threads() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Section>();
+    check::<MappedBytes>();
+    fn movable<T: Send + 'static>() {}
+    movable::<SnapshotWriter>();
+}
+
+#[test]
+fn large_snapshot_is_synced_on_the_way() {
+    let disk = MemDisk::default();
+    let mut writer = SnapshotWriter::create(disk.arc(), Lsn(1)).unwrap();
+    writer.begin(1, b"").unwrap();
+    writer.write(&vec![3; 70 << 20]).unwrap();
+    writer.end().unwrap();
+    assert_eq!(disk.journal().iter().filter(|call| call.starts_with("sync ")).count(), 2);
+    writer.publish().unwrap();
+    assert_eq!(open_newest(&disk).unwrap().unwrap().sections().next().unwrap().bytes.len(), 70 << 20);
+}
+
+#[test]
 fn stale_temporary_of_the_same_lsn_is_replaced() {
     let disk = MemDisk::holding(&[(&name(Lsn(42), Stage::Temporary), &[9; 5000])]);
     write(&disk, 42, &PARTS).unwrap();

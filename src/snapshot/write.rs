@@ -15,6 +15,10 @@ use crate::wal::{Lsn, write_all};
 /// Bytes gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
+/// Bytes after which the temporary is synced on the way. One sync at the end of gigabytes would keep the disk from the
+/// log for as long.
+const SYNC_EVERY: u64 = 32 << 20;
+
 /// A snapshot that is being written. Dropping it leaves the temporary behind, to be removed by
 /// [`super::remove_stale`] or by the next writer at the same LSN.
 pub struct SnapshotWriter {
@@ -58,7 +62,7 @@ impl SnapshotWriter {
             _ => {}
         }
         let file = storage.create_new(&temporary)?;
-        let mut sink = Sink { file, buffer: Vec::with_capacity(BUFFER), drained: 0, failed: None };
+        let mut sink = Sink { file, buffer: Vec::with_capacity(BUFFER), drained: 0, synced: 0, failed: None };
         sink.put(&encode_header(lsn, VERSION))?;
         Ok(Self { storage, lsn, sink, entries: Vec::new(), open: false })
     }
@@ -158,6 +162,8 @@ struct Sink {
     file: Box<dyn File>,
     buffer: Vec<u8>,
     drained: u64,
+    /// How much had been drained when it was last synced.
+    synced: u64,
     failed: Option<(io::ErrorKind, String)>,
 }
 
@@ -183,9 +189,7 @@ impl Sink {
             self.drain()?;
         }
         if bytes.len() > BUFFER {
-            let at = self.drained;
-            self.attempt(|file| write_all(file, bytes, at))?;
-            self.drained += bytes.len() as u64;
+            self.drain_all(bytes)?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -193,13 +197,24 @@ impl Sink {
     }
 
     fn drain(&mut self) -> io::Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let at = self.drained;
-        let result = self.attempt(|file| write_all(file, &buffer, at));
-        self.drained += buffer.len() as u64;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.drain_all(&buffer);
+        buffer.clear();
         self.buffer = buffer;
-        self.buffer.clear();
         result
+    }
+
+    fn drain_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(SYNC_EVERY as usize) {
+            let at = self.drained;
+            self.attempt(|file| write_all(file, piece, at))?;
+            self.drained += piece.len() as u64;
+            if self.drained - self.synced >= SYNC_EVERY {
+                self.attempt(|file| file.sync())?;
+                self.synced = self.drained;
+            }
+        }
+        Ok(())
     }
 
     /// Fills up with zeros to where a part may begin, and returns that place.
