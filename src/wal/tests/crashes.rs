@@ -99,14 +99,14 @@ fn campaign(tier: Tier, seed: u64) {
 
 #[test]
 fn acknowledged_records_survive_crashes_at_any_call() {
-    for seed in 0..120 {
+    for seed in 0..60 {
         campaign(Tier::Always, seed);
     }
 }
 
 #[test]
 fn weaker_tiers_lose_only_what_was_not_synced_and_leave_no_holes() {
-    for seed in 0..50 {
+    for seed in 0..30 {
         campaign(Tier::No, 1_000 + seed);
         campaign(Tier::EverySecond, 2_000 + seed);
     }
