@@ -17,6 +17,8 @@ use crate::base::rng::Rng;
 pub(super) const BUCKETS_PER_CHANGE: usize = 8;
 /// Buckets that a scan looks into, at most, for each item it was asked for.
 const BUCKETS_PER_ITEM: usize = 10;
+/// Buckets that a scan may look into however few items it was asked for: a small table is met in one call.
+const LEAST_BUCKETS: usize = 1024;
 /// Buckets tried for a random item before the table is walked from the last one.
 const TRIES: usize = 100;
 
@@ -25,6 +27,7 @@ pub(super) struct Dict<T> {
     table: Table<T>,
     growth: Option<Move<T>>,
     len: usize,
+    #[cfg(test)]
     moved: u64,
 }
 
@@ -40,7 +43,13 @@ impl<T> Dict<T> {
     pub(super) const NODE_BYTES: usize = size_of::<Node<T>>();
 
     pub(super) fn new() -> Self {
-        Self { table: Table::new(Table::<T>::MIN_BITS), growth: None, len: 0, moved: 0 }
+        Self {
+            table: Table::new(Table::<T>::MIN_BITS),
+            growth: None,
+            len: 0,
+            #[cfg(test)]
+            moved: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -195,7 +204,10 @@ impl<T> Dict<T> {
         let end = self.table.buckets().min(growth.to.buckets());
         for _ in 0..BUCKETS_PER_CHANGE / 2 {
             growth.step(&mut self.table);
-            self.moved += 2;
+            #[cfg(test)]
+            {
+                self.moved += 2;
+            }
         }
         if growth.done == end
             && let Some(growth) = self.growth.take()
@@ -260,7 +272,7 @@ struct Budget {
 
 impl Budget {
     fn new(count: usize) -> Self {
-        Self { items: count.max(1), buckets: count.max(1).saturating_mul(BUCKETS_PER_ITEM) }
+        Self { items: count.max(1), buckets: count.saturating_mul(BUCKETS_PER_ITEM).max(LEAST_BUCKETS) }
     }
 
     /// Counts a bucket, unless there is nothing left.
