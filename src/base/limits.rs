@@ -56,5 +56,7 @@ pub const MAX_LEVEL: usize = 15;
 /// Longest element key in an index.
 pub const MAX_ELEMENT: usize = 512 << 20;
 
+/// Most keys that one SCAN looks at, whatever its COUNT says; its cursor goes on from there.
+pub const SCAN_COUNT: usize = 100_000;
 /// Entries kept by SLOWLOG at most.
 pub const SLOWLOG_MAX: usize = 1 << 20;
