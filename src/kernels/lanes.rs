@@ -73,7 +73,9 @@ impl Term for SquaredDifference {
 #[inline(always)]
 pub(super) fn sum<T: Term, I: Isa, const N: usize>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     const { assert!(N.is_power_of_two() && N * I::WIDTH == LANES) }
-    let b = &b[..a.len()]; // One length from here on: the optimiser need not count twice.
+    // The callers have equal lengths; so the optimiser knows too, and needs no road to a panic.
+    let len = a.len().min(b.len());
+    let (a, b) = (&a[..len], &b[..len]);
     let mut lanes = [isa.zero(); N];
     let (a_blocks, a_tail) = a.as_chunks::<LANES>();
     let (b_blocks, b_tail) = b.as_chunks::<LANES>();
