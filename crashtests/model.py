@@ -274,7 +274,7 @@ def vadd(index, element, blob):
 def vdel(index, element):
     def apply(model, start, end):
         if ("i", index) not in model:
-            return [Op.ANY]
+            return [ANY_ERROR]
         return [int(model.pop(("v", index, element), None) is not None)]
 
     return Op([("VDEL", index, element)], apply, [("v", index, element)])

@@ -38,6 +38,7 @@ class Supervisor:
         self.models = [{} for _ in self.pools]
         self.server, self.acknowledged, self.losses = None, 0, []
         self.base_count, self.base_log = 0, b""
+        self.older = None
         self.facts = dict.fromkeys(
             ["saves", "looks", "pending", "torn tails", "start-up kills", "graceful ends", "self-searches", "unfound"], 0
         )
@@ -103,6 +104,8 @@ class Supervisor:
         """What may happen to a directory before it is opened again: nothing, a torn tail, crashes while starting."""
         if self.saboteur == "cut":
             self.cut_log(rng)
+        elif self.saboteur == "stale":
+            self.put_back_older()
         elif not self.redis and rng.random() < 0.3:
             self.tear_tail(rng)
         while rng.random() < 0.3:
@@ -126,6 +129,14 @@ class Supervisor:
         """The saboteur: takes acknowledged bytes away. The verification must notice."""
         path = self.newest_log()
         os.truncate(path, max(0, os.path.getsize(path) - rng.randint(1, 3000)))
+
+    def put_back_older(self):
+        """Another saboteur: the directory as it was before the last life, whole and valid but out of date."""
+        if self.older:
+            shutil.rmtree(self.directory)
+            os.rename(self.older, self.directory)
+        self.older = f"{self.directory}-older"
+        shutil.copytree(self.directory, self.older)
 
     def verify(self, writers, observer, killed_at):
         with self.server.client(timeout=60) as client:
@@ -283,7 +294,7 @@ def parse_args():
     parser.add_argument("--dir", default=None, help="where the data goes (default: a new directory, kept only on a loss)")
     parser.add_argument("--no-vectors", action="store_true", help="key-value writes only")
     parser.add_argument("--redis", action="store_true", help="a control: redis-server instead, key-value writes only")
-    parser.add_argument("--saboteur", choices=["cut"], help="harm the log between two lives; a run must then report losses")
+    parser.add_argument("--saboteur", choices=["cut", "stale"], help="harm the data between two lives; the run must report it")
     return parser.parse_args()
 
 
