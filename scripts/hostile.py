@@ -80,7 +80,7 @@ class Rig:
     def report(self, name, seconds, resident, peak, wrong, note):
         self.cases, self.failed = self.cases + 1, self.failed + bool(wrong)
         print(
-            f"{'FAIL' if wrong else 'ok  '} {name:<44} {seconds:6.1f} s  PING max {self.longest.value * 1000:7.1f} ms  "
+            f"{'FAIL' if wrong else 'ok  '} {name:<46} {seconds:6.1f} s  PING max {self.longest.value * 1000:7.1f} ms  "
             f"VmRSS {resident:6.0f}  VmHWM {peak:6.0f} MiB  {note}",
             flush=True,
         )
@@ -365,6 +365,8 @@ CASES = [
     ("300,000 pipelined commands", deep_pipeline, 100),
     ("wrong vectors, dimensions, k and EF", hostilevectors.vectors, 64),
     ("huge vectors and indexes that are not there", hostilevectors.extremes, 256),
+    ("searches that want everything", hostilevectors.everything, 256),
+    ("clients that leave while they are searched for", hostilevectors.leavers, 128),
     ("keys of 10 MB", large_keys, 200),
     ("random bytes", garbage, 300),
 ]

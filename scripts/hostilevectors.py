@@ -1,8 +1,10 @@
 """The vector cases of hostile.py: everything a blob, a dimension, a k or an EF should not be."""
 
+import random
 import struct
+import time
 
-from engramlib import ReplyError, pack
+from engramlib import ReplyError, encode, pack
 
 NAN, INF = float("nan"), float("inf")
 
@@ -105,3 +107,43 @@ def extremes(rig):
             client.pipeline([words])
         assert client.call("EXISTS", "nowhere") == 0, "a refused command left an index behind"
         client.call("DEL", "string")
+
+
+def _fill(client, index, rows):
+    rng = random.Random(rows)
+    client.call("DEL", index)
+    client.call("VNEW", index, 8, "METRIC", "l2", "M", 8, "EF_CONSTRUCTION", 40)
+    replies = client.pipeline([("VADD", index, row, pack([rng.random() for _ in range(8)])) for row in range(rows)])
+    assert replies == [1] * rows, "loading failed"
+
+
+def everything(rig):
+    """Searches that want every row at the greatest width, from several clients at once, one of which never reads."""
+    rows, asked = 10_000, 8
+    with rig.client() as client:
+        _fill(client, "he", rows)
+    sleeper = rig.client()
+    sleeper.send(encode("VSEARCH", "he", pack([0.5] * 8), 10**9, "EF", 10**6, "WITHVECTORS") * 100)
+    clients = [rig.client(timeout=120) for _ in range(asked)]
+    for client in clients:
+        client.send(encode("VSEARCH", "he", pack([0.5] * 8), 10**9, "EF", 10**6) * 3)
+    for client in clients:
+        for _ in range(3):
+            reply = client.read()
+            assert isinstance(reply, list) and len(set(reply[::2])) > rows * 0.99, f"{len(reply) // 2} of {rows} rows"
+        client.close()
+    sleeper.close()
+
+
+def leavers(rig):
+    """Clients that ask for costly searches and leave; the next one is served soon."""
+    for _ in range(100):
+        with rig.client() as client:
+            client.send(encode("VSEARCH", "he", pack([0.1] * 8), 5000, "EF", 10_000) * 20)
+    begun = time.monotonic()
+    with rig.client(timeout=60) as client:
+        assert len(client.call("VSEARCH", "he", pack([0.1] * 8), 3)) == 6
+        seconds = time.monotonic() - begun
+        assert client.call("DEL", "he") == 1
+    assert seconds < 20, f"a search had to wait {seconds:.1f} s for those of clients that left"
+    return f"the next search took {seconds:.2f} s"
