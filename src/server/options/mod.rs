@@ -20,6 +20,7 @@ use crate::kernels::Kernels;
 use crate::wal::Tier;
 
 pub use sources::{OptionError, Parsed};
+pub(super) use values::show_tier;
 pub(super) use table::{Changes, SETTINGS, Setting, named};
 
 /// The version of this program.

@@ -79,7 +79,7 @@ pub(super) fn tier(text: &str) -> Result<Tier, String> {
 }
 
 /// The word for it.
-pub(super) fn show_tier(tier: Tier) -> String {
+pub(crate) fn show_tier(tier: Tier) -> String {
     word_for(&tier, &TIERS).to_owned()
 }
 
