@@ -8,6 +8,7 @@
 mod call;
 mod check;
 pub mod command;
+mod facts;
 mod job;
 mod keyspace;
 mod mutation;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use check::{Check, check};
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use facts::LogFacts;
 pub use watch::Watch;
 
 use std::collections::VecDeque;

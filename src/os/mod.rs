@@ -31,7 +31,7 @@ use crate::env::{Console, Machine, Storage};
 
 pub use clock::SystemClock;
 pub use directory::Directory;
-pub use process::entropy;
+pub use process::{Process, entropy};
 pub use sockets::Sockets;
 pub use terminal::Terminal;
 
@@ -72,5 +72,12 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
     };
     let mut net = Sockets::listen(&options.bind, options.port, options.keepalive)?;
     net.catch_signals()?;
-    Ok(Machine { storage, net: Box::new(net), clock: Arc::new(SystemClock), console, seed: entropy()? })
+    Ok(Machine {
+        storage,
+        net: Box::new(net),
+        clock: Arc::new(SystemClock),
+        console,
+        host: Box::new(Process),
+        seed: entropy()?,
+    })
 }

@@ -7,6 +7,18 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use super::sys::{cvt, retry};
+use crate::env::{Facts, Host};
+
+/// This process on its machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Process;
+
+impl Host for Process {
+    fn facts(&self) -> Facts {
+        let CpuTime { user, system } = cpu_time();
+        Facts { pid: pid(), resident: resident_bytes(), memory: total_memory(), user, system }
+    }
+}
 
 /// Processor time that this process has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

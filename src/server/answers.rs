@@ -32,6 +32,9 @@ impl Server {
     pub(super) fn take_saved(&mut self) {
         while let Some(saved) = self.engine.take_saved() {
             self.tell_saved(&saved);
+            if saved.result.is_ok() {
+                self.ledger.saved(self.clock.wall());
+            }
             let mut bytes = Vec::new();
             let mut reply = Reply::new(&mut bytes, Protocol::Resp2);
             match &saved.result {
@@ -43,6 +46,9 @@ impl Server {
             self.savers = waiting;
             for (_, ticket) in done {
                 self.answer(ticket, bytes.clone(), Lsn(0));
+            }
+            if self.finish_after.take_if(|number| *number <= saved.number).is_some() && saved.result.is_ok() {
+                self.begin_finish("SHUTDOWN SAVE");
             }
         }
     }

@@ -45,6 +45,10 @@ pub(super) struct Session {
     pub(super) watches: Vec<Watch>,
     /// The last command's name, for CLIENT LIST.
     pub(super) last_command: &'static str,
+    /// And its subcommand's; empty for none.
+    pub(super) last_subcommand: &'static str,
+    /// The commands that run are a transaction's: each must answer once.
+    pub(super) in_exec: bool,
 }
 
 /// One connection.
@@ -89,6 +93,8 @@ impl Session {
             transaction: None,
             watches: Vec::new(),
             last_command: "NULL",
+            last_subcommand: "",
+            in_exec: false,
         }
     }
 }

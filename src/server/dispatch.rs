@@ -4,7 +4,6 @@ use super::Server;
 use super::connection::{Connection, ReplyMode};
 use super::pool::Ticket;
 use super::replies::{Place, Waiting};
-use crate::base::time::Mono;
 use crate::engine::command::{self, Command, Flags, Group, Handler};
 use crate::engine::{Call, Outcome};
 use crate::resp::{Args, Reply};
@@ -17,6 +16,8 @@ pub(super) enum Dispatched {
     Done,
     /// There is no room for it yet: it stays where it is.
     Parked,
+    /// It waits for the end of CLIENT PAUSE.
+    Paused,
 }
 
 /// A command that has run: its reply so far, and what is still to come.
@@ -53,10 +54,14 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
             return Dispatched::Done;
         }
     };
+    if server.pause.holds(connection, command) {
+        return Dispatched::Paused;
+    }
     if must_wait(server, connection, command) {
         return Dispatched::Parked;
     }
     connection.session.last_command = command.name;
+    connection.session.last_subcommand = "";
     server.ledger.commands += 1;
     if connection.session.transaction.is_some() && !command.flags.contains(Flags::NO_MULTI) {
         super::transaction::queue(server, connection, command, args);
@@ -68,22 +73,8 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     } else {
         run_single(server, connection, command, args);
     }
-    finish_timing(server, connection, command, args, start);
+    server.note(connection, command, args, start);
     Dispatched::Done
-}
-
-fn finish_timing(
-    server: &mut Server,
-    connection: &Connection,
-    command: &'static Command,
-    args: Args<'_>,
-    start: Option<Mono>,
-) {
-    if let Some(start) = start {
-        let took = server.clock.now().since(start);
-        let wall = server.clock.wall();
-        server.ledger.note(command, args, took, wall, &connection.peer, &connection.session.name);
-    }
 }
 
 /// Runs one command outside a transaction and queues its reply. Where nothing waits before it and it has nothing to

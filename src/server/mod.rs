@@ -22,12 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::hash::FixedMap;
-use crate::base::rng::splitmix64;
 use crate::base::time::Mono;
 use crate::engine::{self, Engine, Finished, Report};
-use crate::env::{Clock, ConnId, Console, Event, Level, Machine, Net};
+use crate::env::{Clock, ConnId, Console, Event, Host, Level, Machine, Net};
 use crate::wal::Lsn;
-use admin::Ledger;
+use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
@@ -59,6 +58,7 @@ pub struct Server {
     net: Box<dyn Net>,
     clock: Arc<dyn Clock>,
     console: Arc<dyn Console>,
+    host: Box<dyn Host>,
     options: Options,
     engine: Engine,
     pool: Pool,
@@ -85,6 +85,9 @@ pub struct Server {
     accept_again: Option<Mono>,
     busy: bool,
     finishing: Option<Mono>,
+    /// The snapshot after which SHUTDOWN SAVE finishes.
+    finish_after: Option<u64>,
+    pause: Pause,
     ledger: Ledger,
 }
 
@@ -94,7 +97,7 @@ const CHORES: Duration = Duration::from_millis(100);
 impl Server {
     /// Recovers what the machine's directory holds and begins to listen.
     pub fn start(machine: Machine, options: Options) -> Result<Self, ServeError> {
-        let Machine { storage, net, clock, console, seed } = machine;
+        let Machine { storage, net, clock, console, host, seed } = machine;
         console.threshold(options.loglevel);
         let directory = storage.is_some();
         let doors = engine::Doors {
@@ -108,12 +111,12 @@ impl Server {
         let pool = Pool::start(options.workers, net.waker())
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
-        let mut identity = seed;
-        let ledger = Ledger::new(now, splitmix64(&mut identity));
+        let ledger = Ledger::new(now, clock.wall(), run_id(seed));
         let mut server = Self {
             net,
             clock,
             console,
+            host,
             options,
             engine,
             pool,
@@ -132,6 +135,8 @@ impl Server {
             accept_again: None,
             busy: false,
             finishing: None,
+            finish_after: None,
+            pause: Pause::default(),
             ledger,
         };
         server.net.accepting(true).map_err(|e| ServeError(format!("listening: {e}")))?;
@@ -165,6 +170,7 @@ impl Server {
         self.now = self.clock.now();
         self.take_events();
         self.take_answers();
+        self.end_pause_in_time();
         self.serve_listed();
         self.busy = self.engine.tick();
         self.take_saved();
@@ -184,8 +190,11 @@ impl Server {
             return Some(self.now);
         }
         let mut until = self.finishing.or(self.accept_again);
-        if !self.connections.is_empty() && (self.options.timeout > 0 || self.ledger.is_watching()) {
+        if !self.connections.is_empty() && self.options.timeout > 0 {
             until = earlier(until, self.next_chores);
+        }
+        if let Some(end) = self.pause.until() {
+            until = earlier(until, end);
         }
         if let Some(millis) = self.engine.next_expiry() {
             until = earlier(until, self.now.after(Duration::from_millis(millis.clamp(1, 1_000))));
@@ -240,7 +249,7 @@ impl Server {
     fn do_chores(&mut self) {
         self.next_chores = self.now.after(CHORES);
         self.close_idle();
-        self.ledger.sample(self.now);
+        self.ledger.sample(self.now, self.used_memory());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::connection::Connection;
+use super::dispatch::Dispatched;
 use super::{Server, dispatch};
 use crate::base::limits;
 use crate::env::Level;
@@ -91,6 +92,7 @@ impl Server {
             max_bulk: self.options.proto_max_bulk_len,
             authenticated: connection.session.authenticated,
         };
+        self.ledger.begin_share();
         for _ in 0..limits::COMMANDS_PER_TURN {
             if connection.closing || connection.is_full() || self.finishing.is_some() {
                 return Stop::Rest;
@@ -111,10 +113,18 @@ impl Server {
                 }
             }
             connection.parked = false;
-            if dispatch::dispatch(self, connection) == dispatch::Dispatched::Parked {
-                connection.parked = true;
-                self.parked.push(connection.id);
-                return Stop::Rest;
+            match dispatch::dispatch(self, connection) {
+                Dispatched::Done => {}
+                Dispatched::Parked => {
+                    connection.parked = true;
+                    self.parked.push(connection.id);
+                    return Stop::Rest;
+                }
+                Dispatched::Paused => {
+                    connection.parked = true;
+                    self.pause.hold(connection.id);
+                    return Stop::Rest;
+                }
             }
             connection.input.consume();
         }

@@ -107,6 +107,7 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     let mut part = Vec::new();
     Reply::new(&mut part, connection.session.protocol).array(transaction.commands.len());
     let (mut parts, mut unfinished, mut barrier) = (Vec::new(), Vec::new(), Lsn(0));
+    connection.session.in_exec = true;
     for (command, args) in &transaction.commands {
         let ran = dispatch::run(server, connection, command, args.args(), &mut part);
         barrier = barrier.max(ran.barrier);
@@ -117,6 +118,7 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
         }
     }
     parts.push(part);
+    connection.session.in_exec = false;
     server.engine.end();
     let reply = connection.replies.next();
     let wanted = connection.wants_reply();
