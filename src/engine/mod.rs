@@ -16,11 +16,13 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 mod watch;
 
-pub use check::{Check, check};
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use check::{Check, check};
 pub use facts::LogFacts;
 pub use watch::Watch;
 
@@ -30,7 +32,6 @@ use std::sync::Arc;
 use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
-use crate::resp::Args;
 use crate::wal::{Lsn, Poisoned, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
@@ -136,21 +137,21 @@ impl Engine {
     }
 
     /// Unix milliseconds, the same throughout a command.
-    pub(crate) fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         self.now
     }
 
-    pub(crate) fn keyspace(&self) -> &Keyspace<Value> {
+    fn keyspace(&self) -> &Keyspace<Value> {
         &self.store.keyspace
     }
 
-    pub(crate) fn rng(&mut self) -> &mut Rng {
+    fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
 
     /// The entry of `key`, if it is there and its time has not come; a key whose time has come goes now. The reply
     /// waits for the last record that touched the name, be it there or gone.
-    pub(crate) fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
+    fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
         self.expire_if_due(key);
         if let Some(durability) = &self.durability {
             call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
@@ -160,7 +161,7 @@ impl Engine {
     }
 
     /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
-    pub(crate) fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
         let found = self.read(call, key).is_some();
         if found {
             self.stats.hits += 1;
@@ -175,7 +176,7 @@ impl Engine {
     }
 
     /// The reply tells of all names: it waits for all that was logged.
-    pub(crate) fn observe_everything(&mut self, call: &mut Call<'_>) {
+    fn observe_everything(&mut self, call: &mut Call<'_>) {
         if let Some(durability) = &self.durability
             && durability.wal.durable() < durability.wal.appended()
         {
@@ -184,12 +185,12 @@ impl Engine {
     }
 
     /// Logs one operation and applies it.
-    pub(crate) fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
+    fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
         self.change(call, op).map(|_| ())
     }
 
     /// [`Engine::mutate`] for who needs to know what it did.
-    pub(crate) fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
+    fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
         if let Some(poisoned) = self.poisoned() {
             return Err(Refusal(poisoned.into()));
         }
@@ -308,6 +309,17 @@ impl Engine {
     pub fn take_garbage(&mut self) -> Option<Job> {
         let garbage = self.store.take_garbage();
         if garbage.is_empty() { None } else { Some(Job(job::Kind::Drop(garbage))) }
+    }
+
+    /// Checks what holds between turns: the keyspace's tables, every index, and that nothing is left of a command.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.depth != 0 || !self.record.is_empty() {
+            return Err("a command was begun and not ended".to_owned());
+        }
+        self.store.validate()
     }
 
     /// The counters.

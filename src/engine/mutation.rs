@@ -109,7 +109,9 @@ impl<'a> Op<'a> {
                 config.encode(out);
                 out.put_string(key);
             }
-            Op::PutVector { key, element, vector } => put_strings(out, tag::PUT_VECTOR, &[key, element, vector]),
+            Op::PutVector { key, element, vector } => {
+                put_strings(out, tag::PUT_VECTOR, &[key, element, vector])
+            }
             Op::RemoveVector { key, element } => put_strings(out, tag::REMOVE_VECTOR, &[key, element]),
         }
     }

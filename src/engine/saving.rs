@@ -64,7 +64,6 @@ pub(crate) struct Saving {
 }
 
 struct Running {
-    lsn: Lsn,
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
@@ -94,10 +93,19 @@ struct Tray {
 #[derive(Debug)]
 enum Piece {
     Strings(Vec<u8>),
-    Set { meta: Vec<u8>, capture: Capture },
+    Set {
+        meta: Vec<u8>,
+        capture: Capture,
+    },
     /// What FLUSHALL took away before the cursor had seen it: entries older than `epoch` are to be written.
-    Rest { keyspace: Keyspace<Value>, epoch: u32 },
-    End { entries: u64, sets: u64 },
+    Rest {
+        keyspace: Keyspace<Value>,
+        epoch: u32,
+    },
+    End {
+        entries: u64,
+        sets: u64,
+    },
 }
 
 impl Saving {
@@ -125,7 +133,11 @@ impl Saving {
         number: u64,
     ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled"), waker });
+        let desk = Arc::new(Desk {
+            tray: Mutex::new("snapshot tray", Tray::default()),
+            filled: Condvar::new("snapshot filled"),
+            waker,
+        });
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
@@ -134,7 +146,7 @@ impl Saving {
         })?;
         self.epoch += 1;
         self.running =
-            Some(Running { lsn, cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
+            Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
         Ok(())
     }
 

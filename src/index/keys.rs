@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use super::blocks::Blocks;
-use crate::env::MappedBytes;
 use crate::base::bytes::DecodeError;
+use crate::env::MappedBytes;
 
 /// Bytes of one entry of the offset table.
 const OFFSET: usize = size_of::<u64>();

@@ -48,7 +48,14 @@ impl Index {
 
     /// Goes from the entry point down to `layer`, excluded, with a walk of width [`BEAM`] on each layer (algorithm 5 has width one),
     /// and leaves where it ended in `scratch.found`, nearest first.
-    pub(super) fn descend(&self, view: &View<'_>, target: Target<'_>, layer: usize, beam: usize, scratch: &mut Scratch) {
+    pub(super) fn descend(
+        &self,
+        view: &View<'_>,
+        target: Target<'_>,
+        layer: usize,
+        beam: usize,
+        scratch: &mut Scratch,
+    ) {
         scratch.found.clear();
         // An entry point that is newer than the view is not for it; the root is.
         let Some((entry, top)) = self.entry().filter(|(entry, _)| *entry < view.count()) else { return };
@@ -116,5 +123,9 @@ pub(super) fn walk(view: &View<'_>, target: Target<'_>, layer: usize, accept: Ac
     }
 }
 
-pub(super) fn sbeam() -> usize { std::env::var("SBEAM").map_or(1, |x| x.parse().unwrap()) }
-pub(super) fn lbeam() -> usize { std::env::var("LBEAM").map_or(1, |x| x.parse().unwrap()) }
+pub(super) fn sbeam() -> usize {
+    std::env::var("SBEAM").map_or(1, |x| x.parse().unwrap())
+}
+pub(super) fn lbeam() -> usize {
+    std::env::var("LBEAM").map_or(1, |x| x.parse().unwrap())
+}

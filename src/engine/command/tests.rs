@@ -56,7 +56,7 @@ fn words(line: &str) -> Vec<&[u8]> {
 
 #[test]
 fn every_reply_is_the_one_that_redis_gave() {
-    let mut engine = Engine::stub();
+    let mut engine = Engine::in_memory();
     let lines = include_str!("replies.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -91,7 +91,7 @@ fn shown(value: &client::Value) -> String {
 
 #[test]
 fn the_table_agrees_with_redis_on_arity_flags_keys_and_categories() {
-    let mut engine = Engine::stub();
+    let mut engine = Engine::in_memory();
     let sorted = |words: &str| {
         let mut words: Vec<&str> = words.split(',').collect();
         words.sort_unstable();

@@ -30,7 +30,8 @@ pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let mut at = 3;
     while at < args.len() {
         let (word, value) = (&args[at], args.get(at + 1));
-        let value = value.ok_or_else(|| Refusal::err(format_args!("option {} needs a value", quote(word))))?;
+        let value =
+            value.ok_or_else(|| Refusal::err(format_args!("option {} needs a value", quote(word))))?;
         if eq_ignore_case(word, b"METRIC") {
             config.metric = metric_code(value)?;
         } else if eq_ignore_case(word, b"M") {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::env::Map;
+use crate::env::MappedBytes;
 
 /// Bytes on a 64-byte boundary that stand for a mapped file.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl File {
         let section = |((kind, meta, _), place): (&(SectionKind, Vec<u8>, Vec<u8>), Range<usize>)| Section {
             kind: *kind,
             meta: meta.clone(),
-            payload: MappedBytes::new(Arc::clone(&map), place),
+            payload: MappedBytes::new(Arc::clone(&map), place).unwrap(),
         };
         let sections: Vec<Section> = self.sections.iter().zip(places).map(section).collect();
         Writer::open(&sections, Kernels::best())

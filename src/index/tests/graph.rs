@@ -43,22 +43,33 @@ fn a_search_as_wide_as_the_index_is_exact_on_every_metric_and_hard_data() {
 
 #[test]
 fn every_linked_row_is_found_by_its_own_vector_in_tight_groups() {
-    for seed in 0..4 { for (span, radius) in [(1000.0,0.01),(10.0,0.05),(10.0, 0.5),(10.0,2.0)] { for m in [8, 16] {
-    let mut rng = Rng::new(seed);
-    let mut vectors = Vec::new();
-    for _ in 0..20 {
-        let centre: Vec<f32> = (0..16).map(|_| (rng.unit_f32() - 0.5) * span).collect();
-        vectors.extend((0..150).map(|_| centre.iter().map(|x| x + rng.unit_f32() * radius).collect::<Vec<f32>>()));
+    for seed in 0..4 {
+        for (span, radius) in [(1000.0, 0.01), (10.0, 0.05), (10.0, 0.5), (10.0, 2.0)] {
+            for m in [8, 16] {
+                let mut rng = Rng::new(seed);
+                let mut vectors = Vec::new();
+                for _ in 0..20 {
+                    let centre: Vec<f32> = (0..16).map(|_| (rng.unit_f32() - 0.5) * span).collect();
+                    vectors.extend(
+                        (0..150).map(|_| {
+                            centre.iter().map(|x| x + rng.unit_f32() * radius).collect::<Vec<f32>>()
+                        }),
+                    );
+                }
+                let writer = built(Config { m, ..config(16, &L2) }, &vectors);
+                writer.validate().unwrap();
+                let mut l = vec![];
+                for ef in [10, 20, 64, 200] {
+                    let lost = vectors
+                        .iter()
+                        .filter(|vector| searched(writer.index(), vector, 1, ef)[0].distance != 0.0)
+                        .count();
+                    l.push(lost);
+                }
+                println!("seed {seed} span {span} r {radius} m {m} lost {l:?}");
+            }
+        }
     }
-    let writer = built(Config { m, ..config(16, &L2) }, &vectors);
-    writer.validate().unwrap();
-    let mut l = vec![];
-    for ef in [10,20,64,200] {
-    let lost = vectors.iter().filter(|vector| searched(writer.index(), vector, 1, ef)[0].distance != 0.0).count();
-    l.push(lost);
-    }
-    println!("seed {seed} span {span} r {radius} m {m} lost {l:?}");
-    }}}
     panic!();
 }
 
