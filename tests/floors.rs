@@ -78,11 +78,13 @@ fn named_folders(text: &str) -> Vec<String> {
 fn climbing_edges(folder: &str, text: &str) -> Vec<String> {
     let floors: BTreeMap<_, _> = FLOORS.iter().copied().collect();
     let Some(own) = floors.get(folder) else { return vec![format!("the folder {folder} has no floor")] };
+    let code: String =
+        text.lines().filter(|l| !l.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect();
     let is_bad = |name: &String| {
         let Some(other) = floors.get(name.as_str()) else { return false };
         name != folder && (other >= own || name == ANNEX || (folder == ANNEX && *other > 1))
     };
-    named_folders(text).into_iter().filter(is_bad).collect()
+    named_folders(&code).into_iter().filter(is_bad).collect()
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) enum Kind {
     /// Search.
     Search(Box<Search>),
     /// Drop something.
-    Drop(#[expect(dead_code, reason = "held only to be dropped")] Vec<Garbage>),
+    Drop(Vec<Garbage>),
 }
 
 /// A VSEARCH that has been checked.
