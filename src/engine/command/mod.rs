@@ -7,7 +7,7 @@
 mod access;
 mod describe;
 mod expiry;
-mod glob;
+pub mod glob;
 mod keys;
 mod object;
 mod scan;
