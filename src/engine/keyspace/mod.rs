@@ -22,7 +22,7 @@ const ALLOCATOR_BYTES: usize = 16;
 const DUE_BYTES: usize = 24;
 
 /// A value in the keyspace.
-pub(super) trait Held {
+pub(crate) trait Held {
     /// Bytes on the heap that this value owns, its own size excluded. It may change only inside
     /// [`Keyspace::edit`].
     fn bytes(&self) -> usize;
@@ -30,7 +30,7 @@ pub(super) trait Held {
 
 /// A key and what it holds.
 #[derive(Debug)]
-pub(super) struct Entry<V> {
+pub(crate) struct Entry<V> {
     /// The name.
     pub(super) key: Box<[u8]>,
     /// What it holds.
@@ -50,7 +50,7 @@ impl<V: Held> Entry<V> {
 }
 
 /// Entries by name.
-pub(super) struct Keyspace<V> {
+pub(crate) struct Keyspace<V> {
     secret: HashKey,
     dict: Dict<Entry<V>>,
     /// Expiry time and hash of every key that expires. Two keys may share an element.
