@@ -5,8 +5,10 @@
 //! the [`oracle`] compares every answer with a model. One seed gives one [`trace`], hashed; nothing else (address,
 //! clock, order of a map, speed of the host) has a say in it.
 
+pub mod clock;
 pub mod disk;
 pub mod faults;
+pub mod net;
 pub mod scheduler;
 pub mod shared;
 pub mod trace;
