@@ -1,0 +1,269 @@
+//! What is shared of an index: rows, facts about rows, neighbour lists, and where a search starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32 as Cell, Ordering};
+
+use super::cells::Cells;
+use super::keys::Keys;
+use super::near::Near;
+use super::query::{Query, Target};
+use super::rows::{Published, Rows};
+use super::{Config, RowId, level};
+use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
+
+/// Words of `hot`: what every distance needs.
+pub(super) const TERM: usize = 0;
+/// Zero while the row lives; afterwards, the number of published rows from which on it is dead.
+pub(super) const DEATH: usize = 1;
+const HOT: usize = 2;
+
+/// Words of `cold`: the row whose list keeps this one, plus one; zero for the root and for rows outside the graph.
+pub(super) const PARENT: usize = 0;
+/// [`CLAIMED`], [`LINKED`].
+pub(super) const STATE: usize = 1;
+/// First group of `upper` that belongs to the row; meaningless where its level is zero.
+pub(super) const UPPER: usize = 2;
+const COLD: usize = 3;
+
+/// A thread has begun to link the row.
+pub(super) const CLAIMED: u32 = 1;
+/// The row is linked, or died before it could be.
+pub(super) const LINKED: u32 = 2;
+
+/// The shared side of an index. [`super::Writer`] is the other.
+#[derive(Debug)]
+pub struct Index {
+    pub(super) config: Config,
+    pub(super) rows: Arc<Rows>,
+    pub(super) hot: Cells,
+    pub(super) cold: Cells,
+    /// Neighbour lists of the ground layer by row. A link is a row plus one; a zero ends a list that is not full.
+    pub(super) ground: Cells,
+    /// Lists of the layers above: `level` groups in a row for a row, from layer 1 up.
+    pub(super) upper: Cells,
+    pub(super) keys: Keys,
+    pub(super) live: AtomicU32,
+    /// Bytes of keys that are held outside a map.
+    pub(super) key_bytes: AtomicU64,
+    /// Groups of `upper` in use.
+    pub(super) upper_used: AtomicU32,
+    /// Level in the upper half, row + 1 in the lower; zero while the graph is empty.
+    pub(super) entry: AtomicU64,
+    /// The first row that was linked, plus one.
+    pub(super) root: AtomicU32,
+    /// Rows below it are linked.
+    pub(super) floor: AtomicU32,
+    /// Held while `LINKED` is set anywhere, and with it `entry`, `root` and `floor`.
+    pub(super) settling: Mutex<()>,
+}
+
+/// The index as it was at one moment, as far as rows go. Everything that reads rows goes through one.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) index: &'a Index,
+    rows: Published<'a>,
+}
+
+/// Counts of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Rows that were inserted, living and dead.
+    pub rows: usize,
+    /// Rows that were overwritten or removed.
+    pub tombstones: usize,
+    /// Rows that no [`Index::link`] has finished yet.
+    pub unlinked: usize,
+    /// The highest layer of the graph.
+    pub max_level: usize,
+    /// Bytes of memory in use by rows, links and keys; neither the key table nor mapped files.
+    pub bytes: usize,
+    /// Bytes of mapped files that rows are served from.
+    pub mapped_bytes: usize,
+}
+
+impl Index {
+    pub(super) fn new(config: Config, rows: Arc<Rows>, keys: Keys) -> Self {
+        let line = |links: usize| links.next_multiple_of(16);
+        Self {
+            rows,
+            hot: Cells::new(HOT),
+            cold: Cells::new(COLD),
+            ground: Cells::new(line(2 * config.m)),
+            upper: Cells::new(line(config.m)),
+            keys,
+            live: AtomicU32::new(0),
+            key_bytes: AtomicU64::new(0),
+            upper_used: AtomicU32::new(0),
+            entry: AtomicU64::new(0),
+            root: AtomicU32::new(0),
+            floor: AtomicU32::new(0),
+            settling: Mutex::new("settling", ()),
+            config,
+        }
+    }
+
+    /// What the index is.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Rows that can be found.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live.load() as usize
+    }
+
+    /// The index now.
+    pub(super) fn view(&self) -> View<'_> {
+        View { index: self, rows: self.rows.published() }
+    }
+
+    /// A query for `vector`, which [`super::check_vector`] has passed.
+    #[must_use]
+    pub fn query(&self, vector: &[f32]) -> Query {
+        assert_eq!(vector.len(), self.config.dim, "a query has the dimensions of the index");
+        let Config { metric, kernels, .. } = &self.config;
+        Query::new(vector, self.rows.stride(), |padded| metric.term(kernels, padded))
+    }
+
+    /// The vector of a row, bit for bit as it was inserted. Panics on a number that no row has.
+    #[must_use]
+    pub fn vector(&self, row: RowId) -> &[f32] {
+        &self.rows.published().row(row.0)[..self.config.dim]
+    }
+
+    /// The key of a row; of a dead row that came from a snapshot, nothing.
+    #[must_use]
+    pub fn key(&self, row: RowId) -> &[u8] {
+        self.keys.get(row.0)
+    }
+
+    /// True while the row was neither overwritten nor removed. Panics on a number that no row has.
+    #[must_use]
+    pub fn is_live(&self, row: RowId) -> bool {
+        let view = self.view();
+        assert!(row.0 < view.count(), "only published rows are asked about");
+        view.lives(row.0)
+    }
+
+    /// True when [`Index::link`] has nothing left to do for the row.
+    #[must_use]
+    pub fn is_linked(&self, row: RowId) -> bool {
+        self.linked(row.0)
+    }
+
+    /// The links of a row on a layer, in no order; none where the row does not reach that layer.
+    pub fn links(&self, row: RowId, layer: usize) -> impl Iterator<Item = RowId> {
+        let reaches = layer <= self.level(row.0);
+        let list = if reaches { self.list(row.0, layer) } else { &[] };
+        links(list).map(RowId)
+    }
+
+    /// The highest layer of a row.
+    #[must_use]
+    pub fn level_of(&self, row: RowId) -> usize {
+        self.level(row.0)
+    }
+
+    /// Counts, each right at some moment during the call.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (floor, view) = (self.floor.load(), self.view());
+        let unlinked = (floor..view.count()).filter(|row| !self.linked(*row)).count();
+        let rows = view.count() as usize;
+        let owned = rows - self.rows.mapped() as usize;
+        let words = self.rows.stride() * owned
+            + (self.ground.stride() + HOT + COLD) * rows
+            + self.upper.stride() * self.upper_used.load() as usize;
+        let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
+        Stats {
+            rows,
+            tombstones: rows.saturating_sub(self.live()),
+            unlinked,
+            max_level: self.entry().map_or(0, |(_, level)| level),
+            bytes: words * size_of::<u32>() + keys,
+            mapped_bytes: self.rows.mapped_bytes(),
+        }
+    }
+
+    pub(super) fn level(&self, row: u32) -> usize {
+        level::level(self.config.seed, row, self.config.m)
+    }
+
+    pub(super) fn linked(&self, row: u32) -> bool {
+        self.cold.get(row, STATE) & LINKED != 0
+    }
+
+    /// The row whose list keeps `row`.
+    pub(super) fn parent(&self, row: u32) -> Option<u32> {
+        self.cold.get(row, PARENT).checked_sub(1)
+    }
+
+    /// Where every ground search starts as well.
+    pub(super) fn root(&self) -> Option<u32> {
+        self.root.load().checked_sub(1)
+    }
+
+    /// The row where a search starts, and its level.
+    pub(super) fn entry(&self) -> Option<(u32, usize)> {
+        let word = self.entry.load();
+        (word as u32).checked_sub(1).map(|row| (row, (word >> 32) as usize))
+    }
+
+    /// Links that a list of `layer` holds at most.
+    pub(super) fn capacity(&self, layer: usize) -> usize {
+        if layer == 0 { 2 * self.config.m } else { self.config.m }
+    }
+
+    /// The list of `row` on `layer`, which the row must reach.
+    #[inline]
+    pub(super) fn list(&self, row: u32, layer: usize) -> &[Cell] {
+        let group = if layer == 0 {
+            self.ground.group(row)
+        } else {
+            self.upper.group(self.cold.get(row, UPPER) + layer as u32 - 1)
+        };
+        &group[..self.capacity(layer)]
+    }
+}
+
+/// The rows that a list names.
+#[inline]
+pub(super) fn links(list: &[Cell]) -> impl Iterator<Item = u32> {
+    list.iter().map_while(|link| link.load(Ordering::Acquire).checked_sub(1))
+}
+
+impl<'a> View<'a> {
+    /// How many rows it sees; they are `0..count`.
+    #[inline]
+    pub(super) fn count(&self) -> u32 {
+        self.rows.count()
+    }
+
+    /// A row's padded vector.
+    #[inline]
+    pub(super) fn row(&self, row: u32) -> &'a [f32] {
+        self.rows.row(row)
+    }
+
+    /// True when the row was alive at the view's moment.
+    #[inline]
+    pub(super) fn lives(&self, row: u32) -> bool {
+        let death = self.index.hot.get(row, DEATH);
+        death == 0 || death > self.count()
+    }
+
+    /// `row` as something to measure from.
+    pub(super) fn target(&self, row: u32) -> Target<'a> {
+        Target { vector: self.row(row), term: f32::from_bits(self.index.hot.get(row, TERM)) }
+    }
+
+    /// `row` and how far it is from `target`.
+    #[inline]
+    pub(super) fn near(&self, target: Target<'_>, row: u32) -> Near {
+        let Target { vector, term } = self.target(row);
+        let Config { metric, kernels, .. } = &self.index.config;
+        Near::new(metric.distance(kernels, target.vector, target.term, vector, term), row)
+    }
+}

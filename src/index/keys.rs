@@ -1,0 +1,86 @@
+//! The keys of rows: bytes that never change once their row is published. Those of a snapshot stay in its map.
+
+use std::sync::OnceLock;
+
+use super::blocks::Blocks;
+use super::rows::MappedBytes;
+use crate::base::bytes::DecodeError;
+
+/// Bytes of one entry of the offset table.
+const OFFSET: usize = size_of::<u64>();
+
+/// Keys by row.
+#[derive(Debug)]
+pub(super) struct Keys {
+    mapped: Option<MappedKeys>,
+    blocks: Blocks<Box<[OnceLock<Box<[u8]>>]>>,
+}
+
+/// `count + 1` offsets, then the bytes they point into.
+#[derive(Debug)]
+struct MappedKeys {
+    section: MappedBytes,
+    count: u32,
+}
+
+impl Keys {
+    /// No keys.
+    pub(super) fn new() -> Self {
+        Self { mapped: None, blocks: Blocks::new() }
+    }
+
+    /// The keys of a snapshot's section: `count + 1` rising 64-bit offsets that start at zero and end at the length
+    /// of what follows them. All of them are checked here.
+    pub(super) fn open(count: u32, section: MappedBytes) -> Result<Self, DecodeError> {
+        let (offsets, tail) =
+            section.bytes().split_at_checked((count as usize + 1) * OFFSET).ok_or(DecodeError::Short)?;
+        let (offsets, _) = offsets.as_chunks::<OFFSET>();
+        let mut before = 0;
+        for (n, offset) in offsets.iter().enumerate() {
+            let offset = u64::from_le_bytes(*offset);
+            if offset < before || offset > tail.len() as u64 || (n == 0 && offset != 0) {
+                return Err(DecodeError::Invalid("offset of a key"));
+            }
+            before = offset;
+        }
+        if before != tail.len() as u64 {
+            return Err(DecodeError::Invalid("length of the keys"));
+        }
+        Ok(Self { mapped: Some(MappedKeys { section, count }), blocks: Blocks::new() })
+    }
+
+    fn mapped(&self) -> u32 {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.count)
+    }
+
+    /// The key of `row`; empty where none was set.
+    pub(super) fn get(&self, row: u32) -> &[u8] {
+        match &self.mapped {
+            Some(mapped) if row < mapped.count => mapped.get(row),
+            _ => {
+                let (block, place) = self.blocks.at(row - self.mapped());
+                block[place].get().map_or(&[], |key| key)
+            }
+        }
+    }
+
+    /// Sets the key of `row`, once. Only the one writer calls this, before it publishes the row.
+    pub(super) fn set(&self, row: u32, key: &[u8]) {
+        let owned = row - self.mapped();
+        self.blocks.grow(owned, |items| std::iter::repeat_with(OnceLock::new).take(items).collect());
+        let (block, place) = self.blocks.at(owned);
+        assert!(block[place].set(key.into()).is_ok(), "a row gets its key once");
+    }
+}
+
+impl MappedKeys {
+    fn get(&self, row: u32) -> &[u8] {
+        let bytes = self.section.bytes();
+        let offset = |n: usize| {
+            let word = bytes[n * OFFSET..].first_chunk::<OFFSET>();
+            word.map_or(0, |word| u64::from_le_bytes(*word)) as usize
+        };
+        let tail = &bytes[(self.count as usize + 1) * OFFSET..];
+        &tail[offset(row as usize)..offset(row as usize + 1)]
+    }
+}

@@ -1,0 +1,176 @@
+//! Algorithm 1: linking a published row into the graph. Several threads do it at once.
+//!
+//! A row is searched for and its own lists are written while nobody can see it. Then it is adopted: its parent's
+//! list takes it, and from that moment on it can be found for good. Then the other neighbours link back. Two rows
+//! that are linked at the same time cannot both have found each other, since both finish searching before either
+//! can be seen; so a list never names a row twice.
+
+use std::sync::atomic::Ordering;
+
+use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
+use super::scratch::{Linking, Scratch};
+use super::search::{Accept, walk};
+use super::{RowId, select};
+use crate::base::rng::mix64;
+use crate::base::sync::point;
+
+impl Index {
+    /// Links a row, so that searches reach it through the graph instead of comparing it one by one. To be called
+    /// once for every row; a second call does nothing. A row that is dead by now is left out of the graph.
+    ///
+    /// Panics on a number that no row has.
+    pub fn link(&self, row: RowId, scratch: &mut Scratch) {
+        let RowId(row) = row;
+        let view = self.view();
+        assert!(row < view.count(), "only published rows are linked");
+        if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
+            return;
+        }
+        if view.lives(row) && !self.settle_as_root(row) {
+            self.choose(&view, row, scratch);
+            self.adopt(row, scratch);
+            self.link_back(row, scratch);
+        }
+        self.settle(row);
+    }
+
+    /// Finds the row's neighbours on each of its layers and writes its own lists, which nobody can see yet.
+    fn choose(&self, view: &View<'_>, row: u32, scratch: &mut Scratch) {
+        let level = self.level(row);
+        let layers = scratch.linking.chosen.len().max(level + 1);
+        scratch.linking.chosen.resize_with(layers, Vec::new);
+        scratch.linking.chosen.iter_mut().for_each(Vec::clear);
+        let target = view.target(row);
+        let Some((entry, top)) = self.entry() else { unreachable!("there is a root, so there is an entry point") };
+        scratch.found.clear();
+        // A view made before the entry point was published does not reach it; the root it always reaches.
+        if entry < view.count() {
+            scratch.found.extend(self.descend(view, target, level + 1));
+        }
+        for layer in (0..=level.min(top)).rev() {
+            if layer == 0 {
+                let root = self.root().filter(|root| scratch.found.iter().all(|near| near.row() != *root));
+                scratch.found.extend(root.map(|root| view.near(target, root)));
+            }
+            scratch.visited.begin(view.count());
+            scratch.visited.mark(row);
+            scratch.best.begin(self.config.ef_construction);
+            walk(view, target, layer, Accept::All, scratch);
+            scratch.best.drain_sorted(&mut scratch.found);
+            let linking = &mut scratch.linking;
+            let mut chosen = std::mem::take(&mut linking.chosen[layer]);
+            select::neighbours(view, &scratch.found, self.config.m, linking, &mut chosen);
+            for (cell, near) in self.list(row, layer).iter().zip(&chosen) {
+                cell.store(near.row() + 1, Ordering::Release);
+            }
+            linking.chosen[layer] = chosen;
+        }
+    }
+
+    /// Gives the row a parent: the nearest chosen neighbour with room for a child, or the nearest candidate with
+    /// room, or a row down the tree from the nearest.
+    fn adopt(&self, row: u32, scratch: &mut Scratch) {
+        let Scratch { found, linking, .. } = scratch;
+        let chosen = std::mem::take(&mut linking.chosen[0]);
+        let nearest = chosen.iter().chain(found.iter()).map(|near| near.row());
+        let adopted = nearest.clone().any(|parent| self.adopt_under(parent, row, linking));
+        if !adopted {
+            let Some(mut parent) = nearest.clone().next().or(self.root()) else { unreachable!("there is a root") };
+            let mut draw = u64::from(row);
+            // Children were adopted after their parents, so the way down ends at a row without any.
+            while !self.adopt_under(parent, row, linking) {
+                draw = mix64(draw.wrapping_add(1));
+                let children = self.children(parent, linking);
+                parent = children[(draw % children.len() as u64) as usize];
+            }
+        }
+        linking.chosen[0] = chosen;
+    }
+
+    /// Makes `row` a child of `parent` unless that has too many already: half a list, so that the other half can
+    /// follow the data.
+    fn adopt_under(&self, parent: u32, row: u32, linking: &mut Linking) -> bool {
+        if self.children(parent, linking).len() >= self.config.m {
+            return false;
+        }
+        // The row cannot be seen yet, so its parent may still change. It must stand when the row can be seen.
+        self.cold.set(row, PARENT, parent + 1);
+        self.add(0, parent, row, true, linking)
+    }
+
+    /// The rows that `parent`'s list keeps for good.
+    fn children<'s>(&self, parent: u32, linking: &'s mut Linking) -> &'s [u32] {
+        linking.links.clear();
+        linking.links.extend(links(self.list(parent, 0)).filter(|child| self.parent(*child) == Some(parent)));
+        &linking.links
+    }
+
+    /// Lets every chosen neighbour link back, the ground layer first.
+    fn link_back(&self, row: u32, scratch: &mut Scratch) {
+        let linking = &mut scratch.linking;
+        for layer in 0..linking.chosen.len() {
+            let chosen = std::mem::take(&mut linking.chosen[layer]);
+            for near in &chosen {
+                self.add(layer, near.row(), row, false, linking);
+            }
+            linking.chosen[layer] = chosen;
+        }
+    }
+
+    /// Adds `fresh` to the list of `owner` on `layer`, in the place of another link where the list is full. With
+    /// `must` it is added even where it is the farthest; false means that there was no room for it.
+    fn add(&self, layer: usize, owner: u32, fresh: u32, must: bool, linking: &mut Linking) -> bool {
+        let list = self.list(owner, layer);
+        loop {
+            point("link");
+            linking.links.clear();
+            linking.links.extend(links(list));
+            if linking.links.contains(&fresh) {
+                return true;
+            }
+            let free = linking.links.len();
+            let (place, before) = if free < list.len() {
+                (free, 0)
+            } else {
+                match select::victim(self, layer, owner, fresh, must, linking) {
+                    Some(place) => (place, linking.links[place] + 1),
+                    None => return false,
+                }
+            };
+            let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+            if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Makes the row the root if there is none.
+    fn settle_as_root(&self, row: u32) -> bool {
+        let _settling = self.settling.lock();
+        if self.root.load() != 0 {
+            return false;
+        }
+        self.entry.store((self.level(row) as u64) << 32 | u64::from(row + 1));
+        self.root.store(row + 1);
+        self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);
+        true
+    }
+
+    /// Marks the row as linked, makes it the entry point if it is the highest, and raises the floor over all rows
+    /// that are linked.
+    fn settle(&self, row: u32) {
+        let level = self.level(row);
+        let rows = self.view().count();
+        let _settling = self.settling.lock();
+        let linked = self.parent(row).is_some();
+        if linked && self.entry().is_none_or(|(_, top)| level > top) {
+            self.entry.store((level as u64) << 32 | u64::from(row + 1));
+        }
+        self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);
+        let floor = self.floor.load();
+        let raised = (floor..rows).find(|row| !self.linked(*row)).unwrap_or(rows);
+        if raised > floor {
+            self.floor.store(raised);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Euclidean distance. Compared as its square, reported as itself.
+
+use super::Metric;
+use crate::kernels::Kernels;
+
+/// `|a - b|`.
+#[derive(Clone, Copy, Debug)]
+pub struct L2;
+
+impl Metric for L2 {
+    fn name(&self) -> &'static str {
+        "l2"
+    }
+
+    fn code(&self) -> u32 {
+        2
+    }
+
+    fn term(&self, _: &Kernels, _: &[f32]) -> f32 {
+        0.0
+    }
+
+    #[inline]
+    fn distance(&self, kernels: &Kernels, query: &[f32], _: f32, row: &[f32], _: f32) -> f32 {
+        kernels.l2_squared(query, row)
+    }
+
+    fn report(&self, distance: f32) -> f32 {
+        distance.sqrt()
+    }
+}

@@ -1,0 +1,290 @@
+//! The vectors of an index: rows of floats that never change and never move once they are published.
+//!
+//! A row is `dim` floats, zero-padded to a multiple of sixteen, on a cache line. The first rows may be served from
+//! the map of a snapshot; the others live in blocks of doubling size.
+//!
+//! The invariant behind the unsafe code: rows `0..published` are immutable. Only the [`Pen`] writes, only to row
+//! number `published`, and only it moves that number; a reader gets at rows through [`Published`] alone, which was
+//! made from that number with acquire ordering and lets nothing past it be read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::IndexError;
+use super::blocks::Blocks;
+use crate::base::bytes::DecodeError;
+use crate::base::limits::MAX_ROWS;
+use crate::base::sync::AtomicU32;
+use crate::env::Map;
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("rows are served from the snapshot's bytes, which are little-endian");
+
+/// Floats to which a row is padded: one cache line.
+const PAD: usize = 16;
+
+/// The shared side.
+#[derive(Debug)]
+pub(super) struct Rows {
+    stride: usize,
+    published: AtomicU32,
+    mapped: Option<MappedRows>,
+    blocks: Blocks<Slab>,
+}
+
+/// The one hand that adds rows.
+#[derive(Debug)]
+pub(super) struct Pen {
+    rows: Arc<Rows>,
+    staged: bool,
+}
+
+/// The rows that were published when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published<'a> {
+    rows: &'a Rows,
+    count: u32,
+}
+
+/// A range of a map's bytes, which it keeps alive.
+#[derive(Clone)]
+pub struct MappedBytes {
+    map: Arc<dyn Map>,
+    range: Range<usize>,
+}
+
+impl MappedBytes {
+    /// The bytes `range` of `map`. Panics where the map does not reach that far.
+    #[must_use]
+    pub fn new(map: Arc<dyn Map>, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= map.bytes().len(), "a section ends inside its file");
+        Self { map, range }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.map.bytes()[self.range.clone()]
+    }
+}
+
+impl std::fmt::Debug for MappedBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MappedBytes({:?})", self.range)
+    }
+}
+
+#[derive(Debug)]
+struct MappedRows {
+    /// Keeps `first` alive.
+    bytes: MappedBytes,
+    first: *const f32,
+    count: u32,
+}
+
+// SAFETY: `first` points into the map's bytes, which are shared, immutable, and as `Send` and `Sync` as the map.
+unsafe impl Send for MappedRows {}
+// SAFETY: as above.
+unsafe impl Sync for MappedRows {}
+
+/// Floats at a fixed address, zero until written.
+#[derive(Debug)]
+struct Slab {
+    floats: *mut [f32],
+    start: usize,
+}
+
+// SAFETY: the slab owns its floats; who reads or writes which of them, and when, is the file's invariant.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    fn new(floats: usize) -> Self {
+        let floats = Box::into_raw(vec![0.0_f32; floats + PAD].into_boxed_slice());
+        let start = floats.cast::<f32>().align_offset(PAD * size_of::<f32>());
+        // Miri may decline to align; nothing but speed depends on it.
+        Self { floats, start: if start < PAD { start } else { 0 } }
+    }
+
+    /// Where `len` floats from `at` on begin.
+    fn place(&self, at: usize, len: usize) -> *mut f32 {
+        assert!(self.start + at + len <= self.floats.len(), "a row lies inside its block");
+        self.floats.cast::<f32>().wrapping_add(self.start + at)
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `Box::into_raw` in `new` and is given back once.
+        drop(unsafe { Box::from_raw(self.floats) });
+    }
+}
+
+/// The length of a padded row.
+pub(super) fn stride(dim: usize) -> usize {
+    dim.next_multiple_of(PAD)
+}
+
+impl Rows {
+    /// No rows of `dim` dimensions, and their pen.
+    pub(super) fn new(dim: usize) -> (Arc<Self>, Pen) {
+        Self::with(stride(dim), None)
+    }
+
+    /// The `count` rows of a snapshot's section, and the pen for more.
+    pub(super) fn open(dim: usize, count: u32, bytes: MappedBytes) -> Result<(Arc<Self>, Pen), DecodeError> {
+        let stride = stride(dim);
+        let payload = bytes.bytes();
+        if payload.len() != count as usize * stride * size_of::<f32>() {
+            return Err(DecodeError::Invalid("length of the rows"));
+        }
+        let first = payload.as_ptr().cast::<f32>();
+        if !first.is_aligned() {
+            return Err(DecodeError::Invalid("alignment of the rows"));
+        }
+        Ok(Self::with(stride, Some(MappedRows { bytes, first, count })))
+    }
+
+    fn with(stride: usize, mapped: Option<MappedRows>) -> (Arc<Self>, Pen) {
+        let published = AtomicU32::new(mapped.as_ref().map_or(0, |mapped| mapped.count));
+        let rows = Arc::new(Self { stride, published, mapped, blocks: Blocks::new() });
+        (Arc::clone(&rows), Pen { rows, staged: false })
+    }
+
+    /// What is published now.
+    #[inline]
+    pub(super) fn published(&self) -> Published<'_> {
+        Published { rows: self, count: self.published.load() }
+    }
+
+    /// Floats in a padded row.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Rows that are served from a map.
+    pub(super) fn mapped(&self) -> u32 {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.count)
+    }
+
+    /// Bytes of the map that rows are served from.
+    pub(super) fn mapped_bytes(&self) -> usize {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.bytes.bytes().len())
+    }
+}
+
+impl<'a> Published<'a> {
+    /// How many rows; they are `0..count`.
+    #[inline]
+    pub(super) fn count(self) -> u32 {
+        self.count
+    }
+
+    /// Row `row`, padded.
+    #[inline]
+    pub(super) fn row(self, row: u32) -> &'a [f32] {
+        assert!(row < self.count, "only published rows are read");
+        let stride = self.rows.stride;
+        let mut owned = row;
+        if let Some(mapped) = &self.rows.mapped {
+            if row < mapped.count {
+                let first = mapped.first.wrapping_add(row as usize * stride);
+                // SAFETY: `open` checked that the map holds `count` aligned rows; the map outlives `self.rows`, keeps
+                // its address and bytes by the contract of `env::Map`, and every bit pattern is an f32.
+                return unsafe { std::slice::from_raw_parts(first, stride) };
+            }
+            owned = row - mapped.count;
+        }
+        let (slab, place) = self.rows.blocks.at(owned);
+        let first = slab.place(place * stride, stride);
+        // SAFETY: `place` checked the bounds; the row is published, so nobody writes to it (the file's invariant);
+        // the slab lives as long as `self.rows`.
+        unsafe { std::slice::from_raw_parts(first, stride) }
+    }
+}
+
+impl Pen {
+    /// The rows it writes to.
+    pub(super) fn rows(&self) -> &Arc<Rows> {
+        &self.rows
+    }
+
+    /// Copies `vector` to where the next row will be, and returns that row's number and what will be read there.
+    /// Nobody else can see it before [`Pen::publish`].
+    pub(super) fn stage(&mut self, vector: &[f32]) -> Result<(u32, &[f32]), IndexError> {
+        let rows = &*self.rows;
+        let row = rows.published.load();
+        if row as usize >= MAX_ROWS {
+            return Err(IndexError::Full);
+        }
+        assert!(vector.len() <= rows.stride, "a vector fits its row");
+        let owned = row - rows.mapped();
+        rows.blocks.grow(owned, |items| Slab::new(items * rows.stride));
+        let (slab, place) = rows.blocks.at(owned);
+        let first = slab.place(place * rows.stride, rows.stride);
+        // SAFETY: `place` checked the bounds; the row is not published, so no reader has it, and `&mut self` makes
+        // this the only writer. Padding was zero and stays so: every vector of an index has the same length.
+        let floats = unsafe { std::slice::from_raw_parts_mut(first, rows.stride) };
+        floats[..vector.len()].copy_from_slice(vector);
+        self.staged = true;
+        Ok((row, floats))
+    }
+
+    /// Lets readers see the staged row: all that this thread wrote before is visible to who sees it.
+    pub(super) fn publish(&mut self) {
+        assert!(std::mem::take(&mut self.staged), "a row is staged before it is published");
+        self.rows.published.fetch_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_back_padded_and_aligned() {
+        let (rows, mut pen) = Rows::new(5);
+        for n in 0..100_u32 {
+            let vector = [n as f32, 1.0, 2.0, -0.0, f32::MIN_POSITIVE];
+            assert_eq!(pen.stage(&vector).unwrap().0, n);
+            assert_eq!(rows.published().count(), n);
+            pen.publish();
+            let row = rows.published().row(n);
+            assert_eq!(row[..5].iter().map(|x| x.to_bits()).collect::<Vec<_>>(), vector.map(f32::to_bits));
+            assert!(row.len() == 16 && row[5..].iter().all(|x| x.to_bits() == 0));
+            assert!(cfg!(miri) || row.as_ptr().addr().is_multiple_of(64));
+        }
+        assert!((0..100).all(|n| rows.published().row(n)[0] == n as f32));
+    }
+
+    #[test]
+    #[should_panic(expected = "only published rows")]
+    fn a_staged_row_cannot_be_read() {
+        let (rows, mut pen) = Rows::new(3);
+        pen.stage(&[1.0; 3]).unwrap();
+        rows.published().row(0);
+    }
+
+    #[test]
+    fn readers_on_other_threads_see_whole_rows() {
+        let (rows, mut pen) = Rows::new(20);
+        let total = if cfg!(miri) { 40 } else { 5_000 };
+        let reader = crate::base::sync::spawn("reader", move || {
+            loop {
+                let seen = rows.published();
+                if let Some(last) = seen.count().checked_sub(1) {
+                    assert!(seen.row(last)[..20].iter().all(|x| *x == last as f32));
+                }
+                if seen.count() == total {
+                    break;
+                }
+            }
+        });
+        for n in 0..total {
+            pen.stage(&[n as f32; 20]).unwrap();
+            pen.publish();
+        }
+        reader.unwrap().join().unwrap();
+    }
+}

@@ -1,0 +1,151 @@
+//! What a search needs beside the index: kept by a thread from one search to the next, so that a steady search
+//! allocates nothing. It grows with the largest index it meets, not with the numbers in a request.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::near::Near;
+
+/// Working memory of one thread. Any index may use it, one at a time.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) visited: Visited,
+    /// Rows whose links were not followed yet, nearest on top.
+    pub(super) candidates: BinaryHeap<Reverse<Near>>,
+    /// The best so far, farthest on top.
+    pub(super) best: Best,
+    /// Where a walk starts, and, sorted, where it ended.
+    pub(super) found: Vec<Near>,
+    /// Unvisited rows of one list.
+    pub(super) batch: Vec<u32>,
+    /// Rows that were not linked when the search began.
+    pub(super) fresh: Vec<u32>,
+    /// What `link` and `select` need.
+    pub(super) linking: Linking,
+}
+
+/// Working memory of `link`.
+#[derive(Debug, Default)]
+pub(super) struct Linking {
+    /// Chosen neighbours of the new row, a list a layer from the ground up.
+    pub(super) chosen: Vec<Vec<Near>>,
+    /// The links of the row that is being changed.
+    pub(super) links: Vec<u32>,
+    /// Them as candidates for its list.
+    pub(super) candidates: Vec<Near>,
+    /// Kept by the selection.
+    pub(super) kept: Vec<Near>,
+    /// Pruned by it.
+    pub(super) pruned: Vec<Near>,
+}
+
+impl Scratch {
+    /// Working memory that holds nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Which rows a walk has met: a mark a row, valid for one walk.
+#[derive(Debug, Default)]
+pub(super) struct Visited {
+    marks: Vec<u8>,
+    now: u8,
+}
+
+impl Visited {
+    /// Forgets everything and makes room for rows `0..rows`.
+    pub(super) fn begin(&mut self, rows: u32) {
+        if self.marks.len() < rows as usize {
+            self.marks.resize((rows as usize).next_power_of_two(), 0);
+        }
+        self.now = self.now.wrapping_add(1);
+        if self.now == 0 {
+            self.marks.fill(0);
+            self.now = 1;
+        }
+    }
+
+    /// Marks `row`; true when it was not marked before.
+    #[inline]
+    pub(super) fn mark(&mut self, row: u32) -> bool {
+        let mark = &mut self.marks[row as usize];
+        let fresh = *mark != self.now;
+        *mark = self.now;
+        fresh
+    }
+}
+
+/// The `limit` nearest of what was offered.
+#[derive(Debug, Default)]
+pub(super) struct Best {
+    heap: BinaryHeap<Near>,
+    limit: usize,
+}
+
+impl Best {
+    /// Forgets everything; keeps the nearest `limit` from now on.
+    pub(super) fn begin(&mut self, limit: usize) {
+        self.heap.clear();
+        self.limit = limit;
+    }
+
+    /// True when it is full of nearer ones than `near`.
+    #[inline]
+    pub(super) fn excludes(&self, near: Near) -> bool {
+        self.heap.len() >= self.limit && self.heap.peek().is_none_or(|worst| near > *worst)
+    }
+
+    /// Keeps `near` if it is among the nearest.
+    #[inline]
+    pub(super) fn offer(&mut self, near: Near) {
+        if self.heap.len() < self.limit {
+            self.heap.push(near);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && near < *worst
+        {
+            *worst = near;
+        }
+    }
+
+    /// Moves what was kept to `out`, nearest first.
+    pub(super) fn drain_sorted(&mut self, out: &mut Vec<Near>) {
+        out.clear();
+        out.extend(self.heap.drain());
+        out.sort_unstable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_last_for_one_walk_even_when_the_counter_wraps() {
+        let mut visited = Visited::default();
+        for _ in 0..600 {
+            visited.begin(10);
+            assert!((0..10).all(|row| visited.mark(row)));
+            assert!((0..10).all(|row| !visited.mark(row)));
+        }
+        visited.begin(11);
+        assert!(visited.mark(10));
+    }
+
+    #[test]
+    fn the_nearest_are_kept_in_order() {
+        let mut best = Best::default();
+        best.begin(3);
+        for row in [5, 1, 9, 3, 7, 2] {
+            best.offer(Near::new(row as f32, row));
+        }
+        assert!(!best.excludes(Near::new(2.5, 0)) && best.excludes(Near::new(4.0, 0)));
+        let mut out = Vec::new();
+        best.drain_sorted(&mut out);
+        assert_eq!(out.iter().map(|near| near.row()).collect::<Vec<_>>(), [1, 2, 3]);
+        best.begin(0);
+        best.offer(Near::new(0.0, 0));
+        assert!(best.excludes(Near::new(0.0, 0)));
+    }
+}

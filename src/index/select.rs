@@ -1,0 +1,71 @@
+//! Algorithm 4: which candidates become links, and which link a full list gives up.
+
+use super::graph::{Index, View};
+use super::near::Near;
+use super::scratch::Linking;
+
+/// Splits `candidates`, nearest first, into those to keep, at most `limit`, and those pruned: a candidate is kept
+/// when it is nearer to the centre than to everything kept before it. Once `limit` are kept the rest is in neither.
+pub(super) fn spread(
+    view: &View<'_>,
+    candidates: &[Near],
+    limit: usize,
+    kept: &mut Vec<Near>,
+    pruned: &mut Vec<Near>,
+) {
+    kept.clear();
+    pruned.clear();
+    for candidate in candidates {
+        if kept.len() == limit {
+            return;
+        }
+        let target = view.target(candidate.row());
+        let apart = kept.iter().all(|other| candidate.distance() < view.near(target, other.row()).distance());
+        if apart { kept.push(*candidate) } else { pruned.push(*candidate) }
+    }
+}
+
+/// The neighbours of a new row: at most `limit` of `found`, nearest first. The living are spread out, then filled
+/// up with the nearest that were pruned (`keepPrunedConnections`), then with the dead.
+pub(super) fn neighbours(view: &View<'_>, found: &[Near], limit: usize, linking: &mut Linking, out: &mut Vec<Near>) {
+    let Linking { candidates, kept, pruned, .. } = linking;
+    candidates.clear();
+    candidates.extend(found.iter().filter(|near| view.lives(near.row())));
+    spread(view, candidates, limit, kept, pruned);
+    let dead = found.iter().filter(|near| !view.lives(near.row()));
+    out.clear();
+    out.extend(kept.iter().chain(pruned.iter()).chain(dead).take(limit));
+}
+
+/// The link that the full list of `owner` on `layer` gives up for `fresh`: the farthest dead one, or else the
+/// farthest pruned one, or else the farthest. Never a child of `owner`. `None` where it should be `fresh` itself, or
+/// every link is a child; with `must`, `fresh` stays.
+///
+/// `linking.links` holds the list; where the answer stands in it is returned.
+pub(super) fn victim(
+    index: &Index,
+    layer: usize,
+    owner: u32,
+    fresh: u32,
+    must: bool,
+    linking: &mut Linking,
+) -> Option<usize> {
+    // Made after the list was read: every row in it is published by now.
+    let view = index.view();
+    let centre = view.target(owner);
+    let Linking { links, candidates, kept, pruned, .. } = linking;
+    candidates.clear();
+    candidates.extend(links.iter().chain([&fresh]).map(|row| view.near(centre, *row)));
+    candidates.sort_unstable();
+    let spared = |row: u32| (must && row == fresh) || (layer == 0 && index.parent(row) == Some(owner));
+    let dead = candidates.iter().rev().find(|near| !spared(near.row()) && !view.lives(near.row()));
+    let gone = match dead {
+        Some(dead) => dead.row(),
+        None => {
+            spread(&view, candidates, usize::MAX, kept, pruned);
+            let farthest_first = pruned.iter().rev().chain(kept.iter().rev());
+            farthest_first.map(|near| near.row()).find(|row| !spared(*row))?
+        }
+    };
+    links.iter().position(|row| *row == gone)
+}

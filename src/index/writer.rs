@@ -1,0 +1,151 @@
+//! The one hand that changes an index: adds rows, removes them, and knows which row a key has.
+
+use std::sync::Arc;
+
+use super::graph::{DEATH, Index, TERM, UPPER};
+use super::keys::Keys;
+use super::rows::{Pen, Rows};
+use super::table::Table;
+use super::{Config, IndexError, MIN_M, RowId};
+use crate::base::hash::HashKey;
+use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M};
+use crate::base::rng::{Rng, mix64};
+
+/// The writing side of an index. Dropping it leaves the index to those who still hold it.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) index: Arc<Index>,
+    pub(super) pen: Pen,
+    pub(super) table: Table,
+    hash_key: HashKey,
+    /// A bit a row, set when it is dead.
+    pub(super) dead: Vec<u64>,
+}
+
+/// What [`Writer::insert`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// The new row; somebody has to call [`Index::link`] for it.
+    pub row: RowId,
+    /// True when the key had a row before, which is dead now.
+    pub replaced: bool,
+}
+
+impl Writer {
+    /// An empty index. Panics on a configuration outside its documented bounds.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        assert!((1..=MAX_DIM).contains(&config.dim), "dim is {}", config.dim);
+        let (rows, pen) = Rows::new(config.dim);
+        Self::with(config, rows, pen, Keys::new(), Table::new())
+    }
+
+    pub(super) fn with(config: Config, rows: Arc<Rows>, pen: Pen, keys: Keys, table: Table) -> Self {
+        assert!((MIN_M..=MAX_M).contains(&config.m), "M is {}", config.m);
+        assert!((1..=MAX_EF).contains(&config.ef_construction), "ef_construction is {}", config.ef_construction);
+        assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
+        let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
+        let index = Arc::new(Index::new(config, rows, keys));
+        Self { index, pen, table, hash_key, dead: Vec::new() }
+    }
+
+    /// The shared side.
+    #[must_use]
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hash_key.hash(key)
+    }
+
+    /// Adds a row that [`super::check_vector`] has passed under `key`, and kills the one that the key had. From here
+    /// on searches find it; linking it into the graph is left to [`Index::link`]. Takes time for one copy.
+    pub fn insert(&mut self, key: &[u8], vector: &[f32]) -> Result<Inserted, IndexError> {
+        let hash = self.hash(key);
+        let Self { index, pen, table, dead, .. } = self;
+        assert_eq!(vector.len(), index.config.dim, "a vector has the dimensions of its index");
+        let (row, padded) = pen.stage(vector)?;
+        let term = index.config.metric.term(&index.config.kernels, padded);
+        for cells in [&index.hot, &index.cold, &index.ground] {
+            cells.grow(row);
+        }
+        index.hot.set(row, TERM, term.to_bits());
+        let level = index.level(row) as u32;
+        if level > 0 {
+            let first = index.upper_used.fetch_add(level);
+            (first..first + level).for_each(|group| index.upper.grow(group));
+            index.cold.set(row, UPPER, first);
+        }
+        index.keys.set(row, key);
+        index.key_bytes.fetch_add(key.len() as u64);
+        let keys = &index.keys;
+        let old = table.insert(hash, row, |other| keys.get(other) == key);
+        if row % 64 == 0 {
+            dead.push(0);
+        }
+        match old {
+            // Dead for whoever sees the new row, alive for whoever does not.
+            Some(old) => {
+                index.hot.set(old, DEATH, row + 1);
+                dead[old as usize / 64] |= 1 << (old % 64);
+            }
+            None => {
+                index.live.fetch_add(1);
+            }
+        }
+        pen.publish();
+        Ok(Inserted { row: RowId(row), replaced: old.is_some() })
+    }
+
+    /// Removes the key; false where it was not there. Its row stays as a waypoint.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let hash = self.hash(key);
+        let keys = &self.index.keys;
+        let Some(row) = self.table.remove(hash, |row| keys.get(row) == key) else { return false };
+        self.index.hot.set(row, DEATH, self.index.view().count());
+        self.dead[row as usize / 64] |= 1 << (row % 64);
+        self.index.live.fetch_sub(1);
+        true
+    }
+
+    /// The row that `key` has.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<RowId> {
+        self.table.get(self.hash(key), |row| self.index.keys.get(row) == key).map(RowId)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True when there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows that live, from `first` on, in the order of their insertion.
+    pub fn rows(&self, first: RowId) -> impl Iterator<Item = RowId> {
+        let dead = |row: u32| self.dead[row as usize / 64] >> (row % 64) & 1 == 1;
+        (first.0..self.index.view().count()).filter(move |row| !dead(*row)).map(RowId)
+    }
+
+    /// The keys, in the order in which they were last inserted.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows(RowId(0)).map(|row| self.index.key(row))
+    }
+
+    /// A key, each equally likely; `None` where there is none.
+    pub fn random_key(&self, rng: &mut Rng) -> Option<&[u8]> {
+        self.table.random(|slots| rng.index(slots)).map(|row| self.index.keys.get(row))
+    }
+
+    /// Bytes of memory in use: those of [`super::Stats`] and the key table.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.index.stats().bytes + self.table.bytes() + self.dead.len() * size_of::<u64>()
+    }
+}
