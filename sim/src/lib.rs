@@ -9,6 +9,8 @@ pub mod clock;
 pub mod disk;
 pub mod faults;
 pub mod net;
+pub mod oracle;
+pub mod plan;
 pub mod scheduler;
 pub mod shared;
 pub mod trace;

@@ -41,7 +41,9 @@ impl Index {
         scratch.linking.chosen.resize_with(layers, Vec::new);
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
-        let Some((entry, top)) = self.entry() else { unreachable!("there is a root, so there is an entry point") };
+        let Some((entry, top)) = self.entry() else {
+            unreachable!("there is a root, so there is an entry point")
+        };
         scratch.found.clear();
         // A view made before the entry point was published does not reach it; the root it always reaches.
         if entry < view.count() {
@@ -75,7 +77,9 @@ impl Index {
         let nearest = chosen.iter().chain(found.iter()).map(|near| near.row());
         let adopted = nearest.clone().any(|parent| self.adopt_under(parent, row, linking));
         if !adopted {
-            let Some(mut parent) = nearest.clone().next().or(self.root()) else { unreachable!("there is a root") };
+            let Some(mut parent) = nearest.clone().next().or(self.root()) else {
+                unreachable!("there is a root")
+            };
             let mut draw = u64::from(row);
             // Children were adopted after their parents, so the way down ends at a row without any.
             while !self.adopt_under(parent, row, linking) {

@@ -27,7 +27,13 @@ pub(super) fn spread(
 
 /// The neighbours of a new row: at most `limit` of `found`, nearest first. The living are spread out, then filled
 /// up with the nearest that were pruned (`keepPrunedConnections`), then with the dead.
-pub(super) fn neighbours(view: &View<'_>, found: &[Near], limit: usize, linking: &mut Linking, out: &mut Vec<Near>) {
+pub(super) fn neighbours(
+    view: &View<'_>,
+    found: &[Near],
+    limit: usize,
+    linking: &mut Linking,
+    out: &mut Vec<Near>,
+) {
     let Linking { candidates, kept, pruned, .. } = linking;
     candidates.clear();
     candidates.extend(found.iter().filter(|near| view.lives(near.row())));

@@ -79,7 +79,8 @@ fn names_survive_only_after_a_directory_sync() {
     assert_eq!(after_loss(&disk, Loss::None, 1)["snapshot"], b"snapshot");
     let sets: std::collections::BTreeSet<Vec<String>> =
         (0..200).map(|seed| after_loss(&disk, Loss::Subset, seed).into_keys().collect()).collect();
-    for expected in [vec![], vec!["log"], vec!["log", "snapshot"], vec!["log", "temporary"], vec!["snapshot"]] {
+    for expected in [vec![], vec!["log"], vec!["log", "snapshot"], vec!["log", "temporary"], vec!["snapshot"]]
+    {
         assert!(sets.contains(&expected.iter().map(|&s| s.to_owned()).collect::<Vec<_>>()), "{sets:?}");
     }
 }
@@ -162,10 +163,11 @@ fn each_lie_loses_what_it_lied_about() {
     assert!(after_loss(&no_names, Loss::All, 1).is_empty());
     let late = lie(Sabotage { late_sync: true, ..Sabotage::default() });
     assert_eq!(after_loss(&late, Loss::All, 1)["log"], [], "the life ended before the sync came");
-    let uncut = life(Disk::default(), &[], Sabotage { ignore_set_len: true, ..Sabotage::default() }, |storage| {
-        let file = storage.create_new("log").unwrap();
-        file.write_at(&[1; 10], 0).unwrap();
-        file.set_len(5).unwrap();
-    });
+    let uncut =
+        life(Disk::default(), &[], Sabotage { ignore_set_len: true, ..Sabotage::default() }, |storage| {
+            let file = storage.create_new("log").unwrap();
+            file.write_at(&[1; 10], 0).unwrap();
+            file.set_len(5).unwrap();
+        });
     assert_eq!(uncut.contents()["log"].len(), 10);
 }

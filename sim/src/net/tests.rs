@@ -133,7 +133,8 @@ fn a_waker_ends_the_wait_of_another_thread_however_late() {
         let (mut net, _wire) = network(settings, &scheduler, &faults, Rng::new(1));
         let ended = scheduler.run(move || {
             let waker = net.waker();
-            let other = engram::base::sync::spawn("waker", move || (0..3).for_each(|_| waker.wake())).unwrap();
+            let other =
+                engram::base::sync::spawn("waker", move || (0..3).for_each(|_| waker.wake())).unwrap();
             let mut events = Vec::new();
             net.wait(None, &mut events).unwrap();
             assert_eq!(events, [Event::Woken]);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::link::{End, Link, LinkId, Received};
 use super::Inner;
+use super::link::{End, Link, LinkId, Received};
 
 /// A way to the server, for clients that are part of the simulated world.
 #[derive(Clone)]

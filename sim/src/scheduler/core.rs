@@ -12,10 +12,7 @@ use crate::trace::Trace;
 /// What an agenda entry does when its time has come.
 pub(super) enum Due {
     /// Ends a timed wait, if that same wait still lasts.
-    Wake {
-        thread: usize,
-        wait: u64,
-    },
+    Wake { thread: usize, wait: u64 },
     /// Runs a piece of the simulated world.
     Act(Box<dyn FnOnce() + Send>),
 }

@@ -2,8 +2,8 @@
 //!
 //! Which of them runs what is left to chance and must not matter: a simulated thread is known by its number only.
 
-use std::sync::mpsc::{Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::Thread;
 
 use crate::shared::Shared;

@@ -168,7 +168,10 @@ fn a_panic_is_a_violation_with_its_place_unless_it_was_caught() {
         thread.join().unwrap();
     });
     let Outcome::Failed(what) = loose.outcome else { panic!("the panic went unnoticed") };
-    assert!(what.contains("`worker`") && what.contains("row 7 is gone") && what.contains("tests.rs"), "{what}");
+    assert!(
+        what.contains("`worker`") && what.contains("row 7 is gone") && what.contains("tests.rs"),
+        "{what}"
+    );
 }
 
 #[test]
