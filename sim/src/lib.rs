@@ -5,12 +5,14 @@
 //! the [`oracle`] compares every answer with a model. One seed gives one [`trace`], hashed; nothing else (address,
 //! clock, order of a map, speed of the host) has a say in it.
 
+mod client;
 pub mod clock;
 pub mod disk;
 pub mod faults;
 pub mod net;
 pub mod oracle;
 pub mod plan;
+pub mod rig;
 pub mod scheduler;
 pub mod shared;
 pub mod trace;

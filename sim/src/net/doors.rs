@@ -173,10 +173,10 @@ impl Net for SimNet {
         let mut state = self.inner.state.lock();
         if let Some(id) = state.conns.remove(&conn) {
             let link = &mut state.links[id.0];
-            // A close with unread input tears the connection down, as TCP does; what was sent still arrives here.
+            // With input unread TCP tears the connection down. Here what was sent arrives all the same.
             let unread = !link.inbound.is_empty();
             link.inbound.clear();
-            link.outbound_end.get_or_insert(if unread { End::Reset } else { End::Finished });
+            link.outbound_end.get_or_insert(if unread { End::Unread } else { End::Finished });
             drop(state);
             self.inner.scheduler.note("close", "", [conn.0, u64::from(unread), 0]);
             self.inner.tell(id);
@@ -185,6 +185,9 @@ impl Net for SimNet {
 
     fn wait(&mut self, until: Option<Mono>, events: &mut Vec<Event>) -> io::Result<()> {
         let fault = self.enter(Call::Wait)?;
+        if self.inner.state.lock().stop_at_wait {
+            self.inner.scheduler.crash();
+        }
         let before = events.len();
         if fault == Some(Fault::Spurious) {
             self.inner.state.lock().spurious(events);

@@ -14,6 +14,8 @@ pub struct LinkId(pub usize);
 pub enum End {
     /// Its sender is done.
     Finished,
+    /// Its sender closed it with input unread.
+    Unread,
     /// It was torn down; what was on its way may be lost.
     Reset,
 }

@@ -89,6 +89,8 @@ pub fn network(
         made: 0,
         woken: None,
         shutdown: false,
+        shut_down: false,
+        stop_at_wait: false,
         rng,
     };
     let inner = Arc::new(Inner {
@@ -117,7 +119,10 @@ struct State {
     made: u64,
     /// When the self-pipe's byte will be seen.
     woken: Option<u64>,
+    /// A shutdown that the server has not been told of.
     shutdown: bool,
+    shut_down: bool,
+    stop_at_wait: bool,
     rng: Rng,
 }
 

@@ -87,9 +87,23 @@ impl Wire {
 
     /// Asks the server to finish, as a signal would.
     pub fn shutdown(&self) {
-        self.inner.state.lock().shutdown = true;
+        let mut state = self.inner.state.lock();
+        state.shutdown = true;
+        state.shut_down = true;
+        drop(state);
         self.inner.scheduler.note("shutdown", "", [0; 3]);
         self.inner.stir();
+    }
+
+    /// Whether the server was asked to finish.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.inner.state.lock().shut_down
+    }
+
+    /// Stops the machine as soon as the server waits for clients: it has recovered and served nobody.
+    pub fn stop_when_ready(&self) {
+        self.inner.state.lock().stop_at_wait = true;
     }
 
     /// Cuts the ties between clients and network, so that both can be dropped.

@@ -149,6 +149,12 @@ impl Scheduler {
         core.push(at, Due::Act(Box::new(act)));
     }
 
+    /// What every thread is doing, for a report.
+    #[must_use]
+    pub fn report(&self) -> String {
+        self.core().report()
+    }
+
     /// Stops the machine because of a violation. The calling thread goes on to its next scheduling point.
     pub fn fail(&self, what: &str) {
         let mut core = self.core();
