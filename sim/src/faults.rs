@@ -99,6 +99,9 @@ pub enum Fault {
     NoDescriptors,
     /// An event that nothing stands behind.
     Spurious,
+    /// The machine stops, this many virtual nanoseconds after the call has begun; at once, before it has an effect,
+    /// for zero.
+    Crash(u64),
 }
 
 impl fmt::Display for Fault {
@@ -117,6 +120,7 @@ impl fmt::Display for Fault {
             Self::Aborted => write!(f, "aborted"),
             Self::NoDescriptors => write!(f, "no-descriptors"),
             Self::Spurious => write!(f, "spurious"),
+            Self::Crash(nanos) => write!(f, "crash {nanos}"),
         }
     }
 }

@@ -81,7 +81,9 @@ impl Inspection {
                 let text = String::from_utf8_lossy(text).into_owned();
                 self.found(key, Found::Text(text));
             }
-            (Op::Info(key), Value::Array(items)) => self.describe(key, items).ok_or_else(|| unexpected(op, reply))?,
+            (Op::Info(key), Value::Array(items)) => {
+                self.describe(key, items).ok_or_else(|| unexpected(op, reply))?
+            }
             (Op::Search { key, .. }, Value::Array(items)) => {
                 let (dim, metric) = self.described.get(key).cloned().unwrap_or_default();
                 self.found(key, Found::Index { dim, metric, rows: read_rows(items)? });

@@ -218,6 +218,7 @@ impl Client {
 
     fn break_off(&self, state: &mut State, how: Break) {
         match how {
+            Break::Finish | Break::Garbage(_) if state.leaving != Leaving::No => {}
             Break::Finish => state.leaving = Leaving::Finish,
             Break::Garbage(bytes) => {
                 state.out.extend_from_slice(bytes.as_bytes());
@@ -288,7 +289,10 @@ impl Client {
                     *errors = 1;
                     Ok(())
                 }
-                _ => Err(format!("{who} received {} though it had asked for nothing", crate::oracle::show(&value))),
+                _ => Err(format!(
+                    "{who} received {} though it had asked for nothing",
+                    crate::oracle::show(&value)
+                )),
             };
         };
         self.inner.scheduler.note("reply", &who.to_string(), [state_hash(&value), 0, 0]);
@@ -308,7 +312,9 @@ impl Client {
         let wrong = match state.leaving {
             _ if end == End::Reset || self.inner.wire.is_shut_down() => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
-            Leaving::Finish | Leaving::Garbage(_) if open > 0 => Some(format!("with {open} requests unanswered")),
+            Leaving::Finish | Leaving::Garbage(_) if open > 0 => {
+                Some(format!("with {open} requests unanswered"))
+            }
             Leaving::Garbage(0) => Some("without a word about its garbage".to_owned()),
             Leaving::Finish | Leaving::Garbage(_) => None,
         };
@@ -333,7 +339,11 @@ impl Client {
         state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
         let who = state.script.who;
         drop(state);
-        self.inner.scheduler.note("disconnected", &who.to_string(), [matches!(leaving, Leaving::No).into(), 0, 0]);
+        self.inner.scheduler.note(
+            "disconnected",
+            &who.to_string(),
+            [matches!(leaving, Leaving::No).into(), 0, 0],
+        );
         self.act_later(self.inner.plan.gap);
     }
 }

@@ -59,7 +59,9 @@ impl Script {
                 keys.extend(shared_keys());
                 Some(Inspection::new(&keys, true, now))
             }
-            Who::Client(number) if self.connections > 1 => Some(Inspection::new(&keys_of(number), false, now)),
+            Who::Client(number) if self.connections > 1 => {
+                Some(Inspection::new(&keys_of(number), false, now))
+            }
             Who::Client(_) => None,
         };
         self.inspection = inspection;
@@ -101,19 +103,23 @@ impl Script {
             return self.oracle.lock().answered(number, (op, later), replies, (asked, now));
         };
         let reply = replies.first().ok_or("no reply")?;
-        if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF ")) && self.oracle.lock().disk_failed() {
+        if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "))
+            && self.oracle.lock().disk_failed()
+        {
             self.refused = true;
             return Ok(());
         }
         let since = inspection.since;
-        let taken = inspection.take(op, reply, (asked, now)).map_err(|what| format!("{}: {what}", self.who))?;
+        let taken =
+            inspection.take(op, reply, (asked, now)).map_err(|what| format!("{}: {what}", self.who))?;
         if let Taken::Complete(seen) = taken {
             self.inspection = None;
             let mut oracle = self.oracle.lock();
             match self.who {
                 Who::Client(number) => oracle.inspected(number, &seen, since, now)?,
                 Who::Inspector => {
-                    (0..oracle.clients()).try_for_each(|number| oracle.inspected(number, &seen, since, now))?;
+                    (0..oracle.clients())
+                        .try_for_each(|number| oracle.inspected(number, &seen, since, now))?;
                     oracle.inspected_shared(&seen, since, now)?;
                 }
             }

@@ -95,6 +95,7 @@ impl Inner {
         }
         match fault {
             Some(Fault::Slow(nanos)) => self.scheduler.sleep(nanos, call.name()),
+            Some(Fault::Crash(nanos)) => self.scheduler.crash_after(nanos, call.name()),
             Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
             Some(Fault::Io) if call != Call::Sync => return Err(io_error(call)),
             Some(Fault::Full(calls)) if needs_room(call) => self.state.lock().full = calls,

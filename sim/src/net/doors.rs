@@ -49,6 +49,7 @@ impl SimNet {
         }
         match fault {
             Some(Fault::Slow(nanos)) => self.inner.scheduler.sleep(nanos, call.name()),
+            Some(Fault::Crash(nanos)) => self.inner.scheduler.crash_after(nanos, call.name()),
             Some(Fault::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
             _ => {}

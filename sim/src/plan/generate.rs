@@ -53,7 +53,7 @@ pub fn generate(seed: u64) -> Plan {
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 4_096, 64 << 10, 1 << 20]),
     };
-    let lives = 1 + rng.index(4);
+    let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
     let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
     Plan { seed, server, lives }
@@ -74,26 +74,50 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
             )),
         }
     };
-    let at = match (ending, crash.below(8)) {
-        (Ending::Shutdown, _) | (_, 0) => None,
-        (_, 1..=4) => Some(CrashAt::Call(1 + spread(&mut crash, 3_000))),
-        _ => Some(CrashAt::Step(1 + spread(&mut crash, 30_000))),
-    };
     let mut disk = stream("disk plan");
     let latency = Latency {
         transfer: pick(&mut disk, &[0, 0, 20_000]),
         sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
+    };
+    let mut faults = faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm);
+    let at = match (ending, crash.below(10)) {
+        (Ending::Shutdown, _) | (_, 0) => None,
+        (_, 1 | 2) => Some(CrashAt::Call(1 + spread(&mut crash, 3_000))),
+        (_, 3 | 4) => Some(CrashAt::Step(1 + spread(&mut crash, 30_000))),
+        _ => {
+            faults.push(crash_fault(&mut crash, latency));
+            None
+        }
     };
     let mut ops = stream("ops");
     Life {
         threads: scheduler::Settings { crash: at, ..threads(&mut stream("threads")) },
         net: network(&mut stream("net plan"), swarm),
         latency,
-        faults: faults(&mut stream("faults"), swarm),
+        faults,
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
     }
+}
+
+/// The machine stops at a call that changes the disk, or while that is under way.
+fn crash_fault(rng: &mut Rng, latency: Latency) -> Planned {
+    let (call, horizon) = pick(
+        rng,
+        &[
+            (Call::WriteAt, 100),
+            (Call::Sync, 100),
+            (Call::Sync, 100),
+            (Call::SyncDir, 8),
+            (Call::Create, 8),
+            (Call::Rename, 4),
+            (Call::Remove, 8),
+            (Call::SetLen, 2),
+        ],
+    );
+    let delay = if rng.below(2) == 0 { 0 } else { rng.below(2 * latency.sync) };
+    Planned { call, index: 1 + spread(rng, horizon), fault: Fault::Crash(delay) }
 }
 
 fn threads(rng: &mut Rng) -> scheduler::Settings {
@@ -122,67 +146,68 @@ fn network(rng: &mut Rng, swarm: Swarm) -> net::Settings {
     settings
 }
 
-fn faults(rng: &mut Rng, swarm: Swarm) -> Vec<Planned> {
+/// Families of faults, each from a stream of its own.
+fn faults(harmless: &mut Rng, harmful: &mut Rng, swarm: Swarm) -> Vec<Planned> {
     let mut faults = Vec::new();
-    let mut add = |rng: &mut Rng, horizon: u64, call: Call, fault: Fault| {
-        faults.push(Planned { call, index: 1 + spread(rng, horizon), fault });
-    };
-    let mut gentle = rng.clone();
     if swarm.harmless_faults {
-        for _ in 0..gentle.below(12) {
-            let part = gentle.below(1_000) as u16;
-            let (call, fault) = pick(
-                &mut gentle,
-                &[
-                    (Call::WriteAt, Fault::Short(part)),
-                    (Call::WriteAt, Fault::Interrupted),
-                    (Call::ReadAt, Fault::Short(part)),
-                    (Call::ReadAt, Fault::Interrupted),
-                    (Call::Sync, Fault::Slow(3_000_000_000)),
-                    (Call::Sync, Fault::Interrupted),
-                    (Call::WriteAt, Fault::Slow(50_000_000)),
-                    (Call::Accept, Fault::Aborted),
-                    (Call::Accept, Fault::NoDescriptors),
-                    (Call::Read, Fault::Interrupted),
-                    (Call::Write, Fault::Interrupted),
-                    (Call::Read, Fault::Reset),
-                    (Call::Write, Fault::Reset),
-                    (Call::Wait, Fault::Spurious),
-                ],
-            );
-            let horizon = if matches!(call, Call::Accept) { 4 } else { 300 };
-            add(&mut gentle, horizon, call, fault);
-        }
+        faults.extend((0..harmless.below(12)).map(|_| harmless_fault(harmless)));
     }
-    let mut harsh = Rng::new(rng.next_u64());
-    if swarm.harmful_faults && harsh.below(2) == 0 {
-        for _ in 0..1 + harsh.below(2) {
-            let room = 1 + harsh.below(20) as u32;
-            let (call, fault) = pick(
-                &mut harsh,
-                &[
-                    (Call::WriteAt, Fault::Io),
-                    (Call::WriteAt, Fault::IoHalf),
-                    (Call::WriteAt, Fault::Full(room)),
-                    (Call::Create, Fault::Full(room)),
-                    (Call::Create, Fault::Io),
-                    (Call::Open, Fault::Io),
-                    (Call::Rename, Fault::Io),
-                    (Call::Remove, Fault::Io),
-                    (Call::Map, Fault::Io),
-                    (Call::ReadAt, Fault::Io),
-                    (Call::SyncDir, Fault::Io),
-                    (Call::Sync, Fault::Io),
-                    (Call::Sync, Fault::SyncDropped),
-                    (Call::Sync, Fault::SyncReverted),
-                    (Call::SetLen, Fault::Io),
-                ],
-            );
-            let horizon = if matches!(call, Call::WriteAt | Call::Sync | Call::ReadAt) { 60 } else { 6 };
-            add(&mut harsh, horizon, call, fault);
-        }
+    if swarm.harmful_faults && harmful.below(2) == 0 {
+        faults.extend((0..1 + harmful.below(2)).map(|_| harmful_fault(harmful)));
     }
     faults
+}
+
+/// A fault that no client may notice, or only its own connection.
+fn harmless_fault(rng: &mut Rng) -> Planned {
+    let part = rng.below(1_000) as u16;
+    let (call, fault) = pick(
+        rng,
+        &[
+            (Call::WriteAt, Fault::Short(part)),
+            (Call::WriteAt, Fault::Interrupted),
+            (Call::ReadAt, Fault::Short(part)),
+            (Call::ReadAt, Fault::Interrupted),
+            (Call::Sync, Fault::Slow(3_000_000_000)),
+            (Call::WriteAt, Fault::Slow(50_000_000)),
+            (Call::Accept, Fault::Aborted),
+            (Call::Accept, Fault::NoDescriptors),
+            (Call::Read, Fault::Interrupted),
+            (Call::Write, Fault::Interrupted),
+            (Call::Read, Fault::Reset),
+            (Call::Write, Fault::Reset),
+            (Call::Wait, Fault::Spurious),
+        ],
+    );
+    let horizon = if call == Call::Accept { 4 } else { 300 };
+    Planned { call, index: 1 + spread(rng, horizon), fault }
+}
+
+/// A fault of the disk because of which the server may refuse writes, or refuse to start.
+fn harmful_fault(rng: &mut Rng) -> Planned {
+    let room = 1 + rng.below(20) as u32;
+    let (call, fault) = pick(
+        rng,
+        &[
+            (Call::WriteAt, Fault::Io),
+            (Call::WriteAt, Fault::IoHalf),
+            (Call::WriteAt, Fault::Full(room)),
+            (Call::Create, Fault::Full(room)),
+            (Call::Create, Fault::Io),
+            (Call::Open, Fault::Io),
+            (Call::Rename, Fault::Io),
+            (Call::Remove, Fault::Io),
+            (Call::Map, Fault::Io),
+            (Call::ReadAt, Fault::Io),
+            (Call::SyncDir, Fault::Io),
+            (Call::Sync, Fault::Io),
+            (Call::Sync, Fault::SyncDropped),
+            (Call::Sync, Fault::SyncReverted),
+            (Call::SetLen, Fault::Io),
+        ],
+    );
+    let horizon = if matches!(call, Call::WriteAt | Call::Sync | Call::ReadAt) { 60 } else { 6 };
+    Planned { call, index: 1 + spread(rng, horizon), fault }
 }
 
 fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -> ClientPlan {

@@ -125,7 +125,14 @@ fn cast(
     let theirs = Arc::clone(&cast);
     let inspected = move || begin(&theirs);
     let script = Script::new(Who::Inspector, oracle, Vec::new());
-    let calm = ClientPlan { depth: 16, gap: 1_000, send: 4_096, receive: 1 << 20, ops: Vec::new(), breaks: Vec::new() };
+    let calm = ClientPlan {
+        depth: 16,
+        gap: 1_000,
+        send: 4_096,
+        receive: 1 << 20,
+        ops: Vec::new(),
+        breaks: Vec::new(),
+    };
     let inspector = Client::new(ties, calm, script, stream("inspector"), inspected);
     (cast, inspector)
 }

@@ -142,7 +142,9 @@ impl Run<'_> {
         let life = calm(Ending::Kill);
         for attempt in ["once", "twice"] {
             let name = format!("{number} recovered {attempt}");
-            let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else { return false };
+            let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
+                return false;
+            };
             disk = left;
             disk.kill();
             let contents = disk.contents();
@@ -150,7 +152,10 @@ impl Run<'_> {
                 && before != contents
             {
                 let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
-                    c.iter().map(|(name, bytes)| format!("{name}: {}", bytes.len())).collect::<Vec<_>>().join(", ")
+                    c.iter()
+                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 };
                 let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
                 self.report.failure = Some(format!("life {number}: {what}"));

@@ -239,7 +239,9 @@ impl Toy {
 
 fn toy_rig(bug: Bug) -> Rig {
     let run = move |machine: Machine| Toy::start(machine, bug)?.serve();
-    Rig::new(Arc::new(move |machine, _: &ServerPlan| run(machine).map_err(|error: io::Error| error.to_string())))
+    Rig::new(Arc::new(move |machine, _: &ServerPlan| {
+        run(machine).map_err(|error: io::Error| error.to_string())
+    }))
 }
 
 /// A seed's plan without what the toy cannot do.
@@ -283,7 +285,7 @@ fn every_bug_of_the_toy_is_found() {
         Bug::Stalls,
     ] {
         let rig = toy_rig(bug);
-        let found = (0..300).find_map(|seed| Some((seed, rig.run(&toy_plan(seed), false).failure?)));
+        let found = (0..1_000).find_map(|seed| Some((seed, rig.run(&toy_plan(seed), false).failure?)));
         let Some((seed, what)) = found else { panic!("{bug:?} was never found") };
         println!("{bug:?}: seed {seed}: {what}");
     }

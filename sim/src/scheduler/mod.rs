@@ -175,6 +175,17 @@ impl Scheduler {
         self.core().outcome.is_some()
     }
 
+    /// Stops the machine after `delay` virtual nanoseconds; for zero, at this moment, and unwinds the calling thread.
+    pub fn crash_after(&self, delay: u64, site: &'static str) {
+        if delay > 0 {
+            let this = self.clone();
+            self.later(delay, move || this.crash());
+        } else {
+            self.crash();
+            self.point(site);
+        }
+    }
+
     /// A scheduling point that is also a call at a door. False when the call must do nothing, since its thread is
     /// unwinding.
     #[must_use]
