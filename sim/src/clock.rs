@@ -1,9 +1,9 @@
-//! The clock and the console of a simulated machine.
+//! The clock, the console and the host of a simulated machine.
 
 use std::sync::Arc;
 
 use engram::base::time::{Mono, Wall};
-use engram::env::{Clock, Console, Level};
+use engram::env::{Clock, Console, Facts, Host, Level};
 
 use crate::scheduler::Scheduler;
 
@@ -18,6 +18,16 @@ pub struct SimClock {
 /// Puts log lines into the trace.
 pub struct SimConsole {
     scheduler: Scheduler,
+}
+
+/// Says nothing of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct SimHost;
+
+impl Host for SimHost {
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
 }
 
 /// The clock of one life.

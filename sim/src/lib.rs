@@ -5,9 +5,11 @@
 //! the [`oracle`] compares every answer with a model. One seed gives one [`trace`], hashed; nothing else (address,
 //! clock, order of a map, speed of the host) has a say in it.
 
+pub mod campaign;
 mod client;
 pub mod clock;
 pub mod disk;
+pub mod engine;
 pub mod faults;
 pub mod net;
 pub mod oracle;

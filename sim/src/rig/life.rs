@@ -60,6 +60,7 @@ impl Stage<'_> {
             net: Box::new(net),
             clock: clock::clock(&scheduler),
             console: clock::console(&scheduler),
+            host: Box::new(clock::SimHost),
             seed: stream("machine").next_u64(),
         };
         let cast = match oracle {
