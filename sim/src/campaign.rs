@@ -102,7 +102,8 @@ pub fn judge(rig: &Rig, plan: &Plan, twice: bool) -> Report {
     let second = rig.run(plan, false);
     if first.trace.hash() != second.trace.hash() {
         let (a, b) = (rig.run(plan, true), rig.run(plan, true));
-        let place = first_difference(&a.trace, &b.trace).unwrap_or_else(|| "it did not happen again".to_owned());
+        let place =
+            first_difference(&a.trace, &b.trace).unwrap_or_else(|| "it did not happen again".to_owned());
         first.failure = Some(format!("two runs of the same plan differ: {place}"));
     }
     first

@@ -29,10 +29,18 @@ fn a_disk_that_skips_sync_dir_is_caught() {
 
 #[test]
 fn replies_that_leave_before_their_barrier_are_caught() {
-    seeds_until_caught("acknowledges before the sync", Sabotage { late_sync: true, ..Sabotage::default() }, 300);
+    seeds_until_caught(
+        "acknowledges before the sync",
+        Sabotage { late_sync: true, ..Sabotage::default() },
+        300,
+    );
 }
 
 #[test]
 fn a_log_whose_torn_tail_is_not_cut_is_caught() {
-    seeds_until_caught("does not cut the torn tail", Sabotage { ignore_set_len: true, ..Sabotage::default() }, 1_000);
+    seeds_until_caught(
+        "does not cut the torn tail",
+        Sabotage { ignore_set_len: true, ..Sabotage::default() },
+        1_000,
+    );
 }

@@ -186,9 +186,6 @@ impl Net for SimNet {
 
     fn wait(&mut self, until: Option<Mono>, events: &mut Vec<Event>) -> io::Result<()> {
         let fault = self.enter(Call::Wait)?;
-        if self.inner.state.lock().stop_at_wait {
-            self.inner.scheduler.crash();
-        }
         let before = events.len();
         if fault == Some(Fault::Spurious) {
             self.inner.state.lock().spurious(events);

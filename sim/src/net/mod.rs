@@ -90,7 +90,6 @@ pub fn network(
         woken: None,
         shutdown: false,
         shut_down: false,
-        stop_at_wait: false,
         rng,
     };
     let inner = Arc::new(Inner {
@@ -122,7 +121,6 @@ struct State {
     /// A shutdown that the server has not been told of.
     shutdown: bool,
     shut_down: bool,
-    stop_at_wait: bool,
     rng: Rng,
 }
 

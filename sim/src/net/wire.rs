@@ -101,11 +101,6 @@ impl Wire {
         self.inner.state.lock().shut_down
     }
 
-    /// Stops the machine as soon as the server waits for clients: it has recovered and served nobody.
-    pub fn stop_when_ready(&self) {
-        self.inner.state.lock().stop_at_wait = true;
-    }
-
     /// Cuts the ties between clients and network, so that both can be dropped.
     pub fn clear(&self) {
         for link in &mut self.inner.state.lock().links {

@@ -154,7 +154,12 @@ impl Oracle {
 /// True for an answer that only a failed log gives.
 fn refused(replies: &[Value]) -> bool {
     let code = |text: &[u8]| text.starts_with(b"MISCONF ") || text.starts_with(b"EXECABORT ");
-    replies.iter().any(|reply| matches!(reply, Value::Error(text) if code(text)))
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => code(text),
+        // The log failed while the transaction was executed: no part of it counts.
+        Value::Array(parts) => refused(parts),
+        _ => false,
+    })
 }
 
 fn span(at: u64, now: u64) -> Span {

@@ -6,7 +6,7 @@
 
 use engram::resp::client::Value;
 
-use super::expect::Context;
+use super::expect::{Context, Expect};
 use super::seen::Seen;
 use super::state::{Span, State};
 use crate::plan::Op;
@@ -36,8 +36,8 @@ impl Model {
     ) -> Result<(), String> {
         let mut wrong = None;
         let mut next = Vec::new();
-        for mut state in branches(std::mem::take(&mut self.states), context.op, at) {
-            match state.apply(context.op, at).check(replies, context) {
+        for (state, expect) in outcomes(std::mem::take(&mut self.states), context.op, at) {
+            match expect.check(replies, context) {
                 Ok(()) if !next.contains(&state) => next.push(state),
                 Ok(()) => {}
                 Err(what) => wrong = wrong.or(Some(what)),
@@ -76,8 +76,7 @@ impl Model {
             wrong.extend(why.map(|what| format!("  with {number} of {count} unanswered: {what}")));
             if let Some((op, sent)) = pending.get(number) {
                 let mut next = Vec::new();
-                for mut state in branches(states, op, *sent) {
-                    drop(state.apply(op, *sent));
+                for (state, _) in outcomes(states, op, *sent) {
                     if !next.contains(&state) {
                         next.push(state);
                     }
@@ -96,6 +95,6 @@ impl Model {
     }
 }
 
-fn branches(states: Vec<State>, op: &Op, at: Span) -> Vec<State> {
-    states.into_iter().flat_map(|state| state.settle(&op.keys(), at)).collect()
+fn outcomes(states: Vec<State>, op: &Op, at: Span) -> Vec<(State, Expect)> {
+    states.into_iter().flat_map(|state| state.outcomes(op, at)).collect()
 }

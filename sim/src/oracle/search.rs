@@ -139,18 +139,26 @@ struct Changed<'a> {
 impl<'a> Changed<'a> {
     fn new(key: &str, later: &[&'a Op]) -> Self {
         let mut changed = Self::default();
-        later.iter().for_each(|op| changed.take(key, op));
+        let mut names = vec![key];
+        later.iter().for_each(|op| changed.take(&mut names, op));
         changed
     }
 
-    fn take(&mut self, of: &str, op: &'a Op) {
+    /// `names` are those that the index has had.
+    fn take<'n>(&mut self, names: &mut Vec<&'n str>, op: &'a Op)
+    where
+        'a: 'n,
+    {
         match op {
-            Op::Add { key, element, vector } if key == of => {
+            Op::Add { key, element, vector } if names.contains(&key.as_str()) => {
                 self.touched.insert(element);
                 self.added.entry(element).or_default().push(vector);
             }
-            Op::Remove { key, element } if key == of => drop(self.touched.insert(element)),
-            Op::Transaction(ops) => ops.iter().for_each(|op| self.take(of, op)),
+            Op::Remove { key, element } if names.contains(&key.as_str()) => {
+                drop(self.touched.insert(element))
+            }
+            Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
+            Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
             _ => {}
         }
     }

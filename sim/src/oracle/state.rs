@@ -72,8 +72,7 @@ const ERROR: Expect = Expect::Error("ERR");
 
 impl State {
     /// The states that are possible once it is settled whether `keys` have expired during `at`.
-    #[must_use]
-    pub fn settle(self, keys: &[&str], at: Span) -> Vec<Self> {
+    fn settle(self, keys: &[&str], at: Span) -> Vec<Self> {
         let mut states = vec![self];
         for &key in keys {
             for mut state in std::mem::take(&mut states) {
@@ -96,8 +95,41 @@ impl State {
         states
     }
 
-    /// Executes `op` at some moment of `at`, its keys being settled, and says what the answer has to be.
-    pub fn apply(&mut self, op: &Op, at: Span) -> Expect {
+    /// Every state that `op`, executed at some moment of `at`, may lead to, each with the answer that goes with it.
+    #[must_use]
+    pub fn outcomes(self, op: &Op, at: Span) -> Vec<(Self, Expect)> {
+        let Op::Transaction(ops) = op else {
+            let settled = self.settle(&op.keys(), at).into_iter();
+            return settled
+                .map(|mut state| {
+                    let expect = state.apply(op, at);
+                    (state, expect)
+                })
+                .collect();
+        };
+        let mut paths = vec![(self, Vec::new())];
+        for op in ops {
+            let mut next = Vec::new();
+            for (state, parts) in paths {
+                for (state, part) in state.outcomes(op, at) {
+                    let mut parts: Vec<Expect> = parts.clone();
+                    parts.push(part);
+                    next.push((state, parts));
+                }
+            }
+            paths = next;
+        }
+        let whole = |parts: Vec<Expect>| {
+            let mut replies = vec![Expect::ok()];
+            replies.extend(ops.iter().map(|_| Expect::simple("QUEUED")));
+            replies.push(Expect::Array(parts));
+            Expect::Sequence(replies)
+        };
+        paths.into_iter().map(|(state, parts)| (state, whole(parts))).collect()
+    }
+
+    /// Executes `op`, which is no transaction and whose keys are settled, and says what the answer has to be.
+    fn apply(&mut self, op: &Op, at: Span) -> Expect {
         match op {
             Op::Ping(None) => Expect::simple("PONG"),
             Op::Ping(Some(text)) => Expect::bulk(text),
@@ -130,18 +162,12 @@ impl State {
                 let sure = self.entries.values().filter(|entry| entry.deadline.is_none()).count();
                 Expect::Between(sure as i64, i64::MAX)
             }
-            Op::Keys => Expect::Anything,
+            Op::Keys | Op::Transaction(_) => Expect::Anything,
             Op::FlushAll => {
                 self.entries.clear();
                 Expect::ok()
             }
             Op::Save => Expect::Saved,
-            Op::Transaction(ops) => {
-                let mut parts = vec![Expect::ok()];
-                parts.extend(ops.iter().map(|_| Expect::simple("QUEUED")));
-                parts.push(Expect::Array(ops.iter().map(|op| self.apply(op, at)).collect()));
-                Expect::Sequence(parts)
-            }
             Op::Get(_) | Op::Incr(_) | Op::Append { .. } | Op::GetDel(_) => self.text(op),
             Op::NewIndex { .. } | Op::Add { .. } | Op::Remove { .. } | Op::Search { .. } | Op::Info(_) => {
                 self.vectors(op)

@@ -26,7 +26,7 @@ pub(super) struct Stage<'a> {
     pub(super) name: &'a str,
     pub(super) life: &'a Life,
     pub(super) disk: Disk,
-    /// Who judges it; without a judge nobody connects and the machine stops as soon as the server has recovered.
+    /// Who judges it; without a judge nobody connects.
     pub(super) oracle: Option<Arc<Shared<Oracle>>>,
 }
 
@@ -64,10 +64,7 @@ impl Stage<'_> {
             seed: stream("machine").next_u64(),
         };
         let cast = match oracle {
-            None => {
-                wire.stop_when_ready();
-                None
-            }
+            None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
                 Some(cast(life, (&scheduler, &wire), &oracle, &stream))

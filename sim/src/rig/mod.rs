@@ -139,7 +139,11 @@ impl Run<'_> {
     fn recover_twice(&mut self, number: usize) -> bool {
         let mut disk = self.disk.clone();
         let mut before = None;
-        let life = calm(Ending::Kill);
+        // Time stands still: nothing expires, and the machine stops when the server waits for clients.
+        let mut life = calm(Ending::Kill);
+        life.threads.tick = 0;
+        life.threads.stop_when_idle = true;
+        life.latency = Latency::default();
         for attempt in ["once", "twice"] {
             let name = format!("{number} recovered {attempt}");
             let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {

@@ -52,11 +52,19 @@ pub struct Settings {
     pub step_bound: u64,
     /// Where the machine stops.
     pub crash: Option<CrashAt>,
+    /// Whether it stops as soon as no thread can run, instead of letting time pass.
+    pub stop_when_idle: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { strategy: Strategy::Uniform { one_in: 4 }, tick: 100, step_bound: 5_000_000, crash: None }
+        Self {
+            strategy: Strategy::Uniform { one_in: 4 },
+            tick: 100,
+            step_bound: 5_000_000,
+            crash: None,
+            stop_when_idle: false,
+        }
     }
 }
 
@@ -253,7 +261,9 @@ impl Scheduler {
                 let next = core.chooser.choose(&ready);
                 return (core, next);
             }
-            if !core.jump() {
+            if core.settings.stop_when_idle {
+                core.stop(Outcome::Crashed);
+            } else if !core.jump() {
                 let report = core.report();
                 core.stop(Outcome::Failed(format!("deadlock\n{report}")));
             }
