@@ -16,8 +16,6 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
-#[cfg(test)]
-mod tests;
 mod unsynced;
 mod watch;
 
