@@ -16,20 +16,22 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 mod watch;
 
-pub use check::{Check, check};
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use check::{Check, check};
 pub use facts::LogFacts;
 pub use watch::Watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
-use crate::resp::Args;
 use crate::wal::{Lsn, Poisoned, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
@@ -135,21 +137,21 @@ impl Engine {
     }
 
     /// Unix milliseconds, the same throughout a command.
-    pub(crate) fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         self.now
     }
 
-    pub(crate) fn keyspace(&self) -> &Keyspace<Value> {
+    fn keyspace(&self) -> &Keyspace<Value> {
         &self.store.keyspace
     }
 
-    pub(crate) fn rng(&mut self) -> &mut Rng {
+    fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
 
     /// The entry of `key`, if it is there and its time has not come; a key whose time has come goes now. The reply
     /// waits for the last record that touched the name, be it there or gone.
-    pub(crate) fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
+    fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
         self.expire_if_due(key);
         if let Some(durability) = &self.durability {
             call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
@@ -159,7 +161,7 @@ impl Engine {
     }
 
     /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
-    pub(crate) fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
         let found = self.read(call, key).is_some();
         if found {
             self.stats.hits += 1;
@@ -174,7 +176,7 @@ impl Engine {
     }
 
     /// The reply tells of all names: it waits for all that was logged.
-    pub(crate) fn observe_everything(&mut self, call: &mut Call<'_>) {
+    fn observe_everything(&mut self, call: &mut Call<'_>) {
         if let Some(durability) = &self.durability
             && durability.wal.durable() < durability.wal.appended()
         {
@@ -183,14 +185,17 @@ impl Engine {
     }
 
     /// Logs one operation and applies it.
-    pub(crate) fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
+    fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
         self.change(call, op).map(|_| ())
     }
 
     /// [`Engine::mutate`] for who needs to know what it did.
-    pub(crate) fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
+    fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
         if let Some(poisoned) = self.poisoned() {
             return Err(Refusal(poisoned.into()));
+        }
+        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
+            return Err(Refusal::err("the command's changes are longer than a log record may be"));
         }
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
@@ -257,7 +262,7 @@ impl Engine {
     /// True while so much waits for the log that writing commands should wait too.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > crate::base::limits::LOG_BACKLOG)
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
     }
 
     /// Bytes of keys, values, rows and graphs.
@@ -304,6 +309,17 @@ impl Engine {
     pub fn take_garbage(&mut self) -> Option<Job> {
         let garbage = self.store.take_garbage();
         if garbage.is_empty() { None } else { Some(Job(job::Kind::Drop(garbage))) }
+    }
+
+    /// Checks what holds between turns: the keyspace's tables, every index, and that nothing is left of a command.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.depth != 0 || !self.record.is_empty() {
+            return Err("a command was begun and not ended".to_owned());
+        }
+        self.store.validate()
     }
 
     /// The counters.

@@ -109,7 +109,9 @@ impl<'a> Op<'a> {
                 config.encode(out);
                 out.put_string(key);
             }
-            Op::PutVector { key, element, vector } => put_strings(out, tag::PUT_VECTOR, &[key, element, vector]),
+            Op::PutVector { key, element, vector } => {
+                put_strings(out, tag::PUT_VECTOR, &[key, element, vector])
+            }
             Op::RemoveVector { key, element } => put_strings(out, tag::REMOVE_VECTOR, &[key, element]),
         }
     }
@@ -141,6 +143,22 @@ impl<'a> Op<'a> {
             tag::REMOVE_VECTOR => Op::RemoveVector { key: r.string()?, element: r.string()? },
             _ => return Err(DecodeError::Invalid("operation")),
         })
+    }
+
+    /// At least the bytes that [`Op::encode`] appends.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let strings = match *self {
+            Op::Set { key, value: other, .. }
+            | Op::Append { key, tail: other }
+            | Op::Overwrite { key, bytes: other, .. }
+            | Op::Rename { from: key, to: other }
+            | Op::RemoveVector { key, element: other } => key.len() + other.len(),
+            Op::Delete { key } | Op::Expire { key, .. } | Op::NewSet { key, .. } => key.len(),
+            Op::PutVector { key, element, vector } => key.len() + element.len() + vector.len(),
+            Op::Clear => 0,
+        };
+        strings + 64
     }
 
     /// The names that this operation changes; none for [`Op::Clear`], which changes all.

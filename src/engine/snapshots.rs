@@ -52,7 +52,8 @@ impl Engine {
             self.stats.dirty = 0;
             let begun = self.store.saving.begin(&durability.storage, durability.waker.clone(), lsn, number);
             if let Err(e) = begun {
-                let saved = Saved { number, lsn, result: Err(format!("the snapshot's thread did not start: {e}")) };
+                let saved =
+                    Saved { number, lsn, result: Err(format!("the snapshot's thread did not start: {e}")) };
                 durability.finished.push_back(saved);
             }
         }

@@ -26,12 +26,17 @@ pub(crate) enum Value {
 /// A vector index under a key.
 #[derive(Debug)]
 pub(crate) struct VectorSet {
-    /// What VNEW fixed.
-    pub(crate) config: SetConfig,
     /// The rows and the graph; only the loop writes.
     pub(crate) writer: index::Writer,
     /// The last record that changed it; searches in flight hold it too.
     pub(crate) last: Arc<LastWrite>,
+}
+
+impl VectorSet {
+    /// Dimensions of its vectors.
+    pub(crate) fn dim(&self) -> usize {
+        self.writer.index().config().dim
+    }
 }
 
 /// The LSN of the last record that changed a vector set. It is set before the change can be seen.
@@ -112,9 +117,9 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) enum Garbage {
     /// One value.
-    Value(Value),
+    Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
     /// A whole keyspace.
-    Keyspace(Keyspace<Value>),
+    Keyspace(#[expect(dead_code, reason = "held only to be dropped")] Keyspace<Value>),
 }
 
 impl Store {
@@ -214,7 +219,7 @@ impl Store {
     fn put_vector(&mut self, key: &[u8], element: &[u8], vector: &[u8], lsn: Lsn) -> Result<Applied, String> {
         let mut floats = std::mem::take(&mut self.floats);
         let inserted = self.edit_set(key, |set| {
-            index::read_vector(vector, set.config.dim as usize, &mut floats).map_err(|e| e.to_string())?;
+            index::read_vector(vector, set.dim(), &mut floats).map_err(|e| e.to_string())?;
             set.last.set(lsn);
             set.writer.insert(element, &floats).map_err(|e| e.to_string())
         });
@@ -225,7 +230,7 @@ impl Store {
 
     fn new_set(&self, config: SetConfig) -> Result<VectorSet, String> {
         let writer = index::Writer::new(self.index_config(config)?);
-        Ok(VectorSet { config, writer, last: Arc::default() })
+        Ok(VectorSet { writer, last: Arc::default() })
     }
 
     /// The index configuration that a stored one stands for.
@@ -256,6 +261,25 @@ impl Store {
             && entry.value.is_heavy()
         {
             self.garbage.push(Garbage::Value(entry.value));
+        }
+    }
+
+    /// Checks the keyspace's tables and every index.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.keyspace.validate()?;
+        let (mut cursor, mut result) = (0, Ok(()));
+        loop {
+            cursor = self.keyspace.scan(cursor, 1024, &mut |entry| {
+                if let (Value::Vectors(set), Ok(())) = (&entry.value, &result) {
+                    result = set
+                        .writer
+                        .validate()
+                        .map_err(|e| format!("index '{}': {e}", entry.key.escape_ascii()));
+                }
+            });
+            if cursor == 0 || result.is_err() {
+                return result;
+            }
         }
     }
 

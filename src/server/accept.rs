@@ -82,7 +82,8 @@ impl Server {
             if silent > Duration::from_secs(2) {
                 connection.input.slim();
             }
-            if !timeout.is_zero() && silent > timeout && connection.replies.is_empty() && connection.jobs == 0 {
+            if !timeout.is_zero() && silent > timeout && connection.replies.is_empty() && connection.jobs == 0
+            {
                 idle.push(*id);
             }
         }

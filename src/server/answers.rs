@@ -56,7 +56,10 @@ impl Server {
     fn tell_saved(&self, saved: &Saved) {
         match &saved.result {
             Ok(bytes) => {
-                self.log(Level::Notice, &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0));
+                self.log(
+                    Level::Notice,
+                    &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0),
+                );
             }
             Err(why) => self.log(Level::Warning, &format!("snapshot at LSN {} failed: {why}", saved.lsn.0)),
         }

@@ -63,7 +63,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     connection.session.last_command = command.name;
     connection.session.last_subcommand = "";
     server.ledger.commands += 1;
-    if connection.session.transaction.is_some() && !command.flags.contains(Flags::NO_MULTI) {
+    if connection.session.transaction.is_some() && !command.flags.contains(Flags::UNQUEUED) {
         super::transaction::queue(server, connection, command, args);
         return Dispatched::Done;
     }
@@ -106,7 +106,12 @@ fn run_single(server: &mut Server, connection: &mut Connection, command: &'stati
 }
 
 /// Gives an unfinished command to whoever finishes it.
-pub(super) fn start_outcome(server: &mut Server, connection: &mut Connection, place: Place, outcome: Outcome) {
+pub(super) fn start_outcome(
+    server: &mut Server,
+    connection: &mut Connection,
+    place: Place,
+    outcome: Outcome,
+) {
     let ticket = Ticket { conn: connection.id, place };
     connection.jobs += 1;
     match outcome {
@@ -135,11 +140,7 @@ pub(super) fn run(
 }
 
 /// Whether the command may run at all: it exists, has enough words, and its client may use it.
-fn admit(
-    server: &Server,
-    connection: &Connection,
-    args: Args<'_>,
-) -> Result<&'static Command, String> {
+fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'static Command, String> {
     let command = command::lookup(&args[0]).ok_or_else(|| unknown(args))?;
     let words = i32::try_from(args.len()).unwrap_or(i32::MAX);
     if (command.arity >= 0 && words != command.arity) || words < -command.arity {

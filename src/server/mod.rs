@@ -30,7 +30,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::Options;
+pub use options::{Options, Parsed};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,11 +145,9 @@ impl Server {
     }
 
     fn announce(&self, directory: bool, report: &Report) {
-        let dir = if directory { self.options.dir_shown() } else { "no directory (nothing is kept)".to_owned() };
-        self.log(
-            Level::Notice,
-            &format!("ready on {} with {dir}: {report}", self.net.local()),
-        );
+        let dir =
+            if directory { self.options.dir_shown() } else { "no directory (nothing is kept)".to_owned() };
+        self.log(Level::Notice, &format!("ready on {} with {dir}: {report}", self.net.local()));
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -166,7 +164,9 @@ impl Server {
     pub fn turn(&mut self) -> Result<Turn, ServeError> {
         let until = self.deadline();
         self.events.clear();
-        self.net.wait(until, &mut self.events).map_err(|e| ServeError(format!("waiting for clients: {e}")))?;
+        self.net
+            .wait(until, &mut self.events)
+            .map_err(|e| ServeError(format!("waiting for clients: {e}")))?;
         self.now = self.clock.now();
         self.take_events();
         self.take_answers();

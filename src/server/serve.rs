@@ -134,7 +134,10 @@ impl Server {
     /// The rest of a command has not come yet: fine, within the query buffer's limit.
     fn want_more(&mut self, connection: &mut Connection) -> Stop {
         if connection.input.backlog() > self.options.client_query_buffer_limit {
-            let text = format!("closing {}: its unfinished command passed client-query-buffer-limit", connection.peer);
+            let text = format!(
+                "closing {}: its unfinished command passed client-query-buffer-limit",
+                connection.peer
+            );
             self.log(Level::Warning, &text);
             connection.end_input();
         }
@@ -161,7 +164,8 @@ impl Server {
             return self.forget(connection);
         }
         if connection.replies.bytes() > self.options.client_output_buffer_limit {
-            let text = format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
+            let text =
+                format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
             self.log(Level::Warning, &text);
             return self.forget(connection);
         }

@@ -57,7 +57,12 @@ pub(super) fn discard(server: &mut Server, connection: &mut Connection, out: &mu
 }
 
 /// `WATCH key [key ...]`
-pub(super) fn watch(server: &mut Server, connection: &mut Connection, args: Args<'_>, out: &mut Vec<u8>) -> Ran {
+pub(super) fn watch(
+    server: &mut Server,
+    connection: &mut Connection,
+    args: Args<'_>,
+    out: &mut Vec<u8>,
+) -> Ran {
     let mut reply = Reply::new(out, connection.session.protocol);
     if connection.session.transaction.is_some() {
         reply.error("ERR WATCH inside MULTI is not allowed");

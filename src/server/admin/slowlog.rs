@@ -97,11 +97,7 @@ impl Slowlog {
 }
 
 /// What runs its subcommands.
-pub(super) static RUNNERS: &Runners = &[
-    ("get", get),
-    ("len", len),
-    ("reset", reset),
-];
+pub(super) static RUNNERS: &Runners = &[("get", get), ("len", len), ("reset", reset)];
 
 fn get(r: &mut Request<'_>) -> Answer {
     let count = match (r.args.len(), r.args.get(2).map(parse_i64)) {
