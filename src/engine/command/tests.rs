@@ -66,7 +66,7 @@ fn words(line: &str) -> Vec<&[u8]> {
 
 #[test]
 fn every_reply_is_the_one_that_redis_gave() {
-    let mut engine = engine().0;
+    let mut engine = Engine::in_memory();
     let lines = include_str!("replies.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -101,7 +101,7 @@ fn shown(value: &client::Value) -> String {
 
 #[test]
 fn the_table_agrees_with_redis_on_arity_flags_keys_and_categories() {
-    let mut engine = engine().0;
+    let mut engine = Engine::in_memory();
     let sorted = |words: &str| {
         let mut words: Vec<&str> = words.split(',').collect();
         words.sort_unstable();
@@ -191,7 +191,7 @@ fn commands_see_a_key_whose_time_has_come_as_gone() {
 
 #[test]
 fn a_vector_set_is_no_string_but_a_key_like_any_other() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     assert_eq!(run(&mut engine, "VNEW v 3"), "+OK|");
     let wrong = format!("-{}|", Refusal::WRONG_TYPE.0);
     let strings = [
@@ -233,7 +233,7 @@ fn a_vector_set_is_no_string_but_a_key_like_any_other() {
 
 #[test]
 fn memory_usage_counts_key_value_and_expiry() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let mut usage = |commands: &[&str]| {
         for command in commands {
             run(&mut engine, command);
@@ -249,7 +249,7 @@ fn memory_usage_counts_key_value_and_expiry() {
 
 #[test]
 fn replies_have_their_own_shapes_in_resp3() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "GET nothing"), "_|");
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "SET k v XX"), "_|");
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "MGET k"), "*1|_|");
@@ -268,7 +268,7 @@ fn replies_have_their_own_shapes_in_resp3() {
 
 #[test]
 fn command_docs_tell_the_words_of_a_command() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let docs = run_in(Protocol::Resp3, &mut engine, "COMMAND DOCS strlen nothing");
     let arguments = "%3|$4|name|$3|key|$4|type|$3|key|$14|key_spec_index|:0|";
     let head =
@@ -285,7 +285,7 @@ fn command_docs_tell_the_words_of_a_command() {
 
 #[test]
 fn command_tells_keys_and_lists() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let table = [
         ("COMMAND GETKEYS SET k v", "*1|$1|k|"),
         ("COMMAND GETKEYS MSET a 1 b 2", "*2|$1|a|$1|b|"),
