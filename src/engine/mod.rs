@@ -16,6 +16,8 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 mod watch;
 
