@@ -58,7 +58,8 @@ fn link(index: &Arc<Index>, rows: u32, threads: usize) -> f64 {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let mut scratch = Scratch::new();
-                    while let Some(row) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|row| *row < rows) {
+                    while let Some(row) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|row| *row < rows)
+                    {
                         index.link(RowId(row), &mut scratch);
                     }
                 });

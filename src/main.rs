@@ -36,7 +36,9 @@ fn main() -> ExitCode {
             print(&text);
             ExitCode::SUCCESS
         }
-        Ok(Parsed::Run(options)) => serve(*options).map_or_else(|why| fail(FAILED, why), |()| ExitCode::SUCCESS),
+        Ok(Parsed::Run(options)) => {
+            serve(*options).map_or_else(|why| fail(FAILED, why), |()| ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -57,7 +59,8 @@ fn serve(mut options: Options) -> Result<(), String> {
     let descriptors = os::process::raise_descriptor_limit(wanted).map_err(|e| e.to_string())?;
     if descriptors < wanted {
         options.maxclients = usize::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(1).max(1);
-        let text = format!("the system allows {descriptors} descriptors: maxclients is {}", options.maxclients);
+        let text =
+            format!("the system allows {descriptors} descriptors: maxclients is {}", options.maxclients);
         machine.console.line(Level::Warning, &text);
     }
     Server::start(machine, options).and_then(Server::run).map_err(|e| e.to_string())

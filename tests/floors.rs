@@ -39,7 +39,10 @@ fn files_under(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
     folders.iter().map(|f| root.join(f)).filter(|p| p.is_dir()).for_each(|p| sources(&p, &mut paths));
-    paths.into_iter().map(|p| (p.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(&p).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|p| (p.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(&p).unwrap()))
+        .collect()
 }
 
 /// The first segments of every path that begins with `crate::` in this text, groups (`crate::{a, b}`) spelled out.
@@ -107,18 +110,25 @@ fn an_edge_that_climbs_would_be_seen() {
 
 #[test]
 fn the_machine_is_reached_through_its_doors_only() {
-    let doors = ["std::fs", "std::net", "std::time::Instant", "std::time::SystemTime", "std::thread", "libc::"];
+    let doors =
+        ["std::fs", "std::net", "std::time::Instant", "std::time::SystemTime", "std::thread", "libc::"];
     let mut bad = Vec::new();
     for (path, text) in files_under(&["src"]) {
         let shown = path.display().to_string();
         let is_test = shown.contains("/tests") || shown.ends_with("tests.rs");
-        if is_test || shown.starts_with("src/os") || shown.starts_with("src/base/sync") || shown == "src/main.rs" {
+        if is_test
+            || shown.starts_with("src/os")
+            || shown.starts_with("src/base/sync")
+            || shown == "src/main.rs"
+        {
             continue;
         }
         let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
         for line in lines {
-            bad.extend(doors.iter().filter(|d| line.contains(**d)).map(|d| format!("{shown} reaches for {d}")));
+            bad.extend(
+                doors.iter().filter(|d| line.contains(**d)).map(|d| format!("{shown} reaches for {d}")),
+            );
         }
     }
     assert!(bad.is_empty(), "{bad:#?}");
@@ -164,7 +174,11 @@ fn long_functions(text: &str) -> Vec<(String, usize)> {
 fn functions_stay_below_seventy_lines() {
     let mut bad = Vec::new();
     for (path, text) in files_under(&["src", "sim", "tests", "benches"]) {
-        bad.extend(long_functions(&text).into_iter().map(|(name, n)| format!("{}: {name}: {n} lines", path.display())));
+        bad.extend(
+            long_functions(&text)
+                .into_iter()
+                .map(|(name, n)| format!("{}: {name}: {n} lines", path.display())),
+        );
     }
     assert!(bad.is_empty(), "{bad:#?}");
 }

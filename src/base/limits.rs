@@ -58,6 +58,8 @@ pub const MAX_LEVEL: usize = 15;
 /// Longest element key in an index.
 pub const MAX_ELEMENT: usize = 512 << 20;
 
+/// Most keys that one SCAN looks at, whatever its COUNT says; its cursor goes on from there.
+pub const SCAN_COUNT: usize = 100_000;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
 

@@ -27,6 +27,7 @@ pub use watch::Watch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
 use crate::resp::Args;
@@ -37,7 +38,7 @@ use store::{Applied, Store, Value};
 use unsynced::Unsynced;
 
 pub use job::{Finished, Job};
-pub use recovery::{OpenError, Options, Report};
+pub use recovery::{Doors, OpenError, Options, Report};
 pub use saving::Saved;
 pub use store::IndexOptions;
 
@@ -122,7 +123,7 @@ impl Engine {
     pub fn execute(&mut self, handler: Handler, call: &mut Call<'_>) -> Outcome {
         self.begin();
         let outcome = handler(self, call).unwrap_or_else(|refusal| {
-            call.reply.error(&refusal.0);
+            call.reply.error(refusal.0.as_bytes());
             Outcome::Done
         });
         self.end();
@@ -192,6 +193,9 @@ impl Engine {
         if let Some(poisoned) = self.poisoned() {
             return Err(Refusal(poisoned.into()));
         }
+        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
+            return Err(Refusal::err("the command's changes are longer than a log record may be"));
+        }
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
         self.log(&op, lsn);
@@ -257,7 +261,7 @@ impl Engine {
     /// True while so much waits for the log that writing commands should wait too.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > crate::base::limits::LOG_BACKLOG)
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
     }
 
     /// Bytes of keys, values, rows and graphs.

@@ -9,20 +9,33 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::keyspace::{Entry, Keyspace};
-use super::mutation::SetConfig;
 use super::store::Value;
 use crate::base::bytes::Put;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::env::{Storage, Waker};
-use crate::index::{Capture, Sink};
+use crate::index::{Capture, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
 
 /// Section kinds of the engine (see `FORMAT.md`); an index has its own, from 16 up.
 pub(super) mod kind {
+    use crate::index::SectionKind;
+
     pub(in crate::engine) const STRINGS: u32 = 1;
     pub(in crate::engine) const SET: u32 = 2;
     pub(in crate::engine) const END: u32 = 3;
+    /// An index's kinds stand behind it.
+    const INDEX: u32 = 16;
+
+    /// The kind of a section of an index.
+    pub(in crate::engine) fn for_index(kind: SectionKind) -> u32 {
+        INDEX + kind.code()
+    }
+
+    /// The index's kind that a section's kind stands for.
+    pub(in crate::engine) fn of_index(kind: u32) -> Option<SectionKind> {
+        kind.checked_sub(INDEX).and_then(SectionKind::with_code)
+    }
 }
 
 /// Bytes of entries gathered before they are handed over.
@@ -44,13 +57,12 @@ pub struct Saved {
 }
 
 /// The loop's half.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Saving {
     epoch: u32,
     running: Option<Running>,
 }
 
-#[derive(Debug)]
 struct Running {
     lsn: Lsn,
     /// Where the cursor stands; none when it has been everywhere.
@@ -63,10 +75,10 @@ struct Running {
 }
 
 /// Where the halves meet.
-#[derive(Debug)]
 struct Desk {
     tray: Mutex<Tray>,
     filled: Condvar,
+    waker: Arc<dyn Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +86,8 @@ struct Tray {
     pieces: VecDeque<Piece>,
     bytes: usize,
     cancelled: bool,
+    /// The cursor rests until the thread has caught up.
+    resting: bool,
     saved: Option<Saved>,
 }
 
@@ -111,12 +125,12 @@ impl Saving {
         number: u64,
     ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled") });
+        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled"), waker });
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
             theirs.tray.lock().saved = Some(Saved { number, lsn, result });
-            waker.wake();
+            theirs.waker.wake();
         })?;
         self.epoch += 1;
         self.running =
@@ -153,9 +167,12 @@ impl Saving {
         let epoch = self.epoch;
         let Some(running) = &mut self.running else { return false };
         let Some(cursor) = running.cursor else { return false };
-        if running.desk.tray.lock().bytes > AHEAD {
+        let mut tray = running.desk.tray.lock();
+        tray.resting = tray.bytes > AHEAD;
+        if tray.resting {
             return false;
         }
+        drop(tray);
         let next = keyspace.scan_mut(cursor, SLICE, &mut |entry| {
             if entry.epoch < epoch {
                 entry.epoch = epoch;
@@ -201,7 +218,7 @@ impl Running {
             }
             Value::Vectors(set) => {
                 self.sets += 1;
-                let piece = Piece::Set { meta: set_meta(entry, &set.config), capture: set.writer.capture() };
+                let piece = Piece::Set { meta: set_meta(entry), capture: set.writer.capture() };
                 self.put(piece, 0);
             }
         }
@@ -235,17 +252,16 @@ fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
     out.put_string(value);
 }
 
-fn set_meta(entry: &Entry<Value>, config: &SetConfig) -> Vec<u8> {
-    let mut meta = Vec::with_capacity(36 + entry.key.len());
+fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
+    let mut meta = Vec::with_capacity(12 + entry.key.len());
     meta.put_u64(entry.expire_at);
-    config.encode(&mut meta);
     meta.put_string(&entry.key);
     meta
 }
 
 /// The thread's half: everything from the desk into the file; the size of what was published.
 fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(storage, lsn).map_err(|e| e.to_string())?;
+    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
     match fill(&mut writer, desk) {
         Ok(()) => {
             let published = writer.publish().map_err(|e| e.to_string())?;
@@ -289,6 +305,10 @@ fn take(desk: &Desk) -> Result<Piece, String> {
             if let Piece::Strings(chunk) = &piece {
                 tray.bytes -= chunk.len();
             }
+            if tray.resting && tray.bytes <= AHEAD / 2 {
+                tray.resting = false;
+                desk.waker.wake();
+            }
             return Ok(piece);
         }
         tray = desk.filled.wait(tray, None);
@@ -311,7 +331,7 @@ fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -
                 }
                 Value::Vectors(set) => {
                     sets += 1;
-                    failed = set_sections(writer, &set_meta(entry, &set.config), &set.writer.capture());
+                    failed = set_sections(writer, &set_meta(entry), &set.writer.capture());
                 }
             }
         });
@@ -327,22 +347,32 @@ fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -
 }
 
 fn section(writer: &mut SnapshotWriter, kind: u32, meta: &[u8], payload: &[u8]) -> Result<(), String> {
-    let mut sections = Sections { writer, failed: None };
-    sections.begin(kind, meta);
-    sections.write(payload);
-    sections.end();
-    sections.result()
+    let mut whole = || {
+        writer.begin(kind, meta)?;
+        writer.write(payload)?;
+        writer.end()
+    };
+    whole().map_err(|e: std::io::Error| e.to_string())
 }
 
 fn set_sections(writer: &mut SnapshotWriter, meta: &[u8], capture: &Capture) -> Result<(), String> {
     section(writer, kind::SET, meta, &[])?;
-    let mut sections = Sections { writer, failed: None };
-    capture.write(&mut sections);
-    sections.result()
+    capture.write(&mut Sections(writer)).map_err(|e| e.to_string())
 }
 
-/// Sections of a snapshot, for what writes without caring for errors: the first is kept.
-struct Sections<'a> {
-    writer: &'a mut SnapshotWriter,
-    failed: Option<std::io::Error>,
+/// A snapshot as the index sees it.
+struct Sections<'a>(&'a mut SnapshotWriter);
+
+impl Sink for Sections<'_> {
+    fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> std::io::Result<()> {
+        self.0.begin(kind::for_index(kind), meta)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn end(&mut self) -> std::io::Result<()> {
+        self.0.end()
+    }
 }

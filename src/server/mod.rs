@@ -30,7 +30,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::{OptionError, Options, Parsed};
+pub use options::{Options, Parsed};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,10 +170,10 @@ impl Server {
         self.now = self.clock.now();
         self.take_events();
         self.take_answers();
-        self.busy = self.engine.tick();
-        self.take_saved();
         self.end_pause_in_time();
         self.serve_listed();
+        self.busy = self.engine.tick();
+        self.take_saved();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {
             self.pool.put_silent(job);

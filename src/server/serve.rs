@@ -152,6 +152,9 @@ impl Server {
     /// Ends a connection's share: releases and sends replies, tells the net what it waits for, and puts it back where
     /// it belongs, be it the list for its next share or nowhere.
     pub(super) fn settle(&mut self, mut connection: Box<Connection>, more: bool) {
+        if self.finishing.is_some() && !connection.closing {
+            connection.end_input();
+        }
         let error = self.engine.poisoned();
         connection.replies.release(self.engine.durable(), error.as_deref());
         if !self.write(&mut connection) || connection.is_finished() {

@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_a_header_is_seen() {
         let segment = HEADER.encode();
-        let record = RecordHeader { payload_crc: 1, len: 2, lsn: Lsn(9), durable: Lsn(8) }.encode(HEADER.seal());
+        let record =
+            RecordHeader { payload_crc: 1, len: 2, lsn: Lsn(9), durable: Lsn(8) }.encode(HEADER.seal());
         for bit in 0..SEGMENT_HEADER * 8 {
             let mut flipped = segment;
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -232,7 +233,9 @@ mod tests {
         assert_eq!(segment_name(Lsn(42)), "wal-00000000000000000042.log");
         assert_eq!(parse_segment_name("wal-00000000000000000042.log"), Some(Lsn(42)));
         assert_eq!(parse_segment_name(&segment_name(Lsn(u64::MAX))), Some(Lsn(u64::MAX)));
-        for name in ["wal-42.log", "wal-00000000000000000000.log", "wal-0000000000000000004x.log", "wal-.log", "x"] {
+        for name in
+            ["wal-42.log", "wal-00000000000000000000.log", "wal-0000000000000000004x.log", "wal-.log", "x"]
+        {
             assert_eq!(parse_segment_name(name), None, "{name}");
         }
         assert_eq!(parse_segment_name("wal-+0000000000000000042.log"), None);

@@ -1,8 +1,9 @@
 //! Looking at a log without touching it: what is in each segment, what is wrong, and what a start would do.
 
 use super::Lsn;
+use super::error::RecoveryError;
 use super::format::{HeaderFault, SegmentHeader};
-use super::recover::{Apply, Recovered, RecoveryError, read, segments, survey};
+use super::recover::{Apply, Recovered, read, segments, survey};
 use super::scan::Walk;
 use crate::env::Storage;
 

@@ -8,6 +8,7 @@
 //! syncs it and wakes the loop. What arrived during one sync shares the next.
 #![doc = include_str!("FORMAT.md")]
 
+mod error;
 mod format;
 mod guard;
 mod inspect;
@@ -19,10 +20,12 @@ mod thread;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use error::RecoveryError;
 pub use guard::Poisoned;
+pub(crate) use guard::write_all;
 pub use inspect::{Inspection, SegmentReport, inspect};
 pub use log::{Stats, Wal};
-pub use recover::{Case, Cut, Recovered, RecoveryError, recover};
+pub use recover::{Case, Cut, Recovered, recover};
 
 /// A log sequence number: counts records from 1. `Lsn(0)` is before all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

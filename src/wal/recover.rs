@@ -24,6 +24,7 @@
 use std::io;
 
 use super::Lsn;
+use super::error::{RecoveryError, io_error};
 use super::format::{HeaderFault, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::scan::{Fault, Walk};
 use crate::env::{File, Storage};
@@ -91,113 +92,6 @@ pub struct Recovered {
     pub(super) tail: Option<Tail>,
 }
 
-/// Why the log cannot be recovered. Nothing has been changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecoveryError {
-    /// The disk failed.
-    Io {
-        /// The file; empty for the directory.
-        file: String,
-        /// What was tried.
-        operation: &'static str,
-        /// What the system said.
-        error: String,
-    },
-    /// Bytes that had been durable are not what was written.
-    Corrupt {
-        /// The segment.
-        file: String,
-        /// Where its valid bytes end.
-        offset: u64,
-        /// The record that should be there.
-        lsn: Lsn,
-        /// What is wrong, and how it is known that it had been durable.
-        what: String,
-    },
-    /// A segment's header belongs to another name.
-    Misnamed {
-        /// The file.
-        file: String,
-        /// The first LSN its header says.
-        says: Lsn,
-    },
-    /// Records that must be there are not.
-    Missing {
-        /// The first one.
-        from: Lsn,
-        /// The last one.
-        to: Lsn,
-        /// The segment behind the gap.
-        file: String,
-    },
-    /// A segment begins with a record that the one before it holds already.
-    Overlap {
-        /// The later segment.
-        file: String,
-        /// Its first LSN.
-        first: Lsn,
-        /// The LSN that was expected there.
-        expected: Lsn,
-    },
-    /// A segment of a version that this binary does not know.
-    Version {
-        /// The file.
-        file: String,
-        /// Its version.
-        version: u32,
-    },
-    /// The engine could not apply a valid record.
-    Refused {
-        /// The file.
-        file: String,
-        /// Where the record begins.
-        offset: u64,
-        /// The record.
-        lsn: Lsn,
-        /// What the engine said.
-        why: String,
-    },
-}
-
-impl std::fmt::Display for RecoveryError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io { file, operation, error } if file.is_empty() => write!(f, "cannot {operation}: {error}"),
-            Self::Io { file, operation, error } => write!(f, "cannot {operation} {file}: {error}"),
-            Self::Corrupt { file, offset, lsn, what } => write!(
-                f,
-                "the log is corrupt: {file}, offset {offset}, record {lsn}: {what}. Acknowledged writes would be lost, \
-                 so nothing was changed. Restore the directory from a copy; or, to give up record {lsn} and all after \
-                 it, cut {file} to {offset} bytes and move later segments away"
-            ),
-            Self::Misnamed { file, says } => write!(
-                f,
-                "{file} is not the segment its name says: its header begins with record {says}. Give it back its name"
-            ),
-            Self::Missing { from, to, file } => write!(
-                f,
-                "records {from} to {to} are missing: the log goes on with {file} only. Put back the missing segment, \
-                 or the snapshot that covers these records"
-            ),
-            Self::Overlap { file, first, expected } => write!(
-                f,
-                "{file} begins with record {first}, where {expected} was expected: segments of different logs are in \
-                 one directory. Move the foreign ones away"
-            ),
-            Self::Version { file, version } => write!(
-                f,
-                "{file} has format version {version}, which this binary does not know. Start the version of engram \
-                 that wrote it"
-            ),
-            Self::Refused { file, offset, lsn, why } => {
-                write!(f, "record {lsn} ({file}, offset {offset}) is intact but cannot be applied: {why}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RecoveryError {}
-
 /// What takes the records; an error ends recovery.
 pub(super) type Apply<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), String> + 'a;
 
@@ -264,7 +158,9 @@ pub(super) fn survey(
 fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<(), RecoveryError> {
     let file = name.to_owned();
     match expected {
-        None if first > after.next() => Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file }),
+        None if first > after.next() => {
+            Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file })
+        }
         Some(expected) if first > expected => {
             Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file })
         }
@@ -324,7 +220,9 @@ impl Segment<'_> {
             Err(HeaderFault::Version(version)) => {
                 Err(RecoveryError::Version { file: self.name.to_owned(), version })
             }
-            Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => Ok(None),
+            Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => {
+                Ok(None)
+            }
             Err(HeaderFault::Damaged) => {
                 let known = "records are written only behind a header that has been synced";
                 Err(self.corrupt(0, self.first, format!("the segment's header is damaged; {known}")))
@@ -336,9 +234,14 @@ impl Segment<'_> {
     fn excuse(&self, fault: Fault, walk: &Walk<'_>) -> Result<(), RecoveryError> {
         let lsn = walk.next_lsn();
         let known = if let Some(successor) = self.successor {
-            format!("the segment that begins with record {successor} was begun only after this one had been synced")
+            format!(
+                "the segment that begins with record {successor} was begun only after this one had been synced"
+            )
         } else if let Some(claim) = walk.claim() {
-            format!("record {} at offset {} was written only after it had been synced", claim.lsn, claim.offset)
+            format!(
+                "record {} at offset {} was written only after it had been synced",
+                claim.lsn, claim.offset
+            )
         } else if let Fault::Order(_) = fault {
             "no crash puts one record in another's place".to_owned()
         } else {
@@ -388,7 +291,9 @@ pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Re
     let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     bytes.clear();
-    bytes.try_reserve(size).map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
+    bytes
+        .try_reserve(size)
+        .map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
     bytes.resize(size, 0);
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
@@ -400,8 +305,4 @@ pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Re
         }
     }
     Ok(())
-}
-
-fn io_error(file: &str, operation: &'static str, error: &io::Error) -> RecoveryError {
-    RecoveryError::Io { file: file.to_owned(), operation, error: error.to_string() }
 }

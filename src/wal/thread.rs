@@ -307,7 +307,9 @@ impl LogThread {
             freed += segment.bytes;
             false
         });
-        if removed > 0 && let Err(e) = storage.sync_dir() {
+        if removed > 0
+            && let Err(e) = storage.sync_dir()
+        {
             error = Some(format!("cannot sync the directory: {e}"));
         }
         self.shared.bytes.fetch_sub(freed);

@@ -1,6 +1,6 @@
 //! The case table of recovery, a test a row.
 
-use super::disk::MemDisk;
+use super::disk::{MemDisk, Mishap};
 use super::{Entry, acknowledged, name, one_batch, recover_all, segment};
 use crate::wal::format::{SEGMENT_HEADER, SegmentHeader};
 use crate::wal::{Case, Cut, Lsn, RecoveryError, inspect, recover};
@@ -237,4 +237,36 @@ fn record_that_the_engine_refuses_ends_recovery_and_cuts_nothing() {
     let (file, offset, why) = (name(1), offsets[2] as u64, "unknown metric 9".to_owned());
     assert_eq!(error, RecoveryError::Refused { file, offset, lsn: Lsn(3), why });
     assert_eq!(disk.bytes(&name(1)), bytes);
+}
+
+#[test]
+fn short_and_interrupted_reads_are_carried_on() {
+    let disk = MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), &acknowledged(5, 4).0)]);
+    for mishap in [Mishap::Short, Mishap::Interrupt] {
+        let probe = disk.after_kill();
+        recover_all(&probe, 0).unwrap();
+        for (call, what) in probe.journal().iter().enumerate().filter(|(_, what)| what.starts_with("read")) {
+            let troubled = disk.after_kill();
+            troubled.mishap(call as u64, mishap);
+            assert_eq!(recover_all(&troubled, 0).unwrap().last, Lsn(8), "{mishap:?} at {what}");
+            assert!(troubled.calls() > probe.calls());
+        }
+    }
+}
+
+#[test]
+fn failing_disk_ends_recovery_and_the_next_one_succeeds() {
+    let (mut bytes, _) = acknowledged(5, 4);
+    bytes.pop();
+    let disk = MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), &bytes)]);
+    let probe = disk.after_kill();
+    recover_all(&probe, 0).unwrap();
+    for call in 0..probe.calls() {
+        let troubled = disk.after_kill();
+        troubled.mishap(call, Mishap::Fail);
+        let error = recover(&troubled, Lsn(0), &mut |_, _| Ok(())).unwrap_err();
+        assert!(matches!(error, RecoveryError::Io { .. }), "{error}");
+        assert_eq!(recover_all(&troubled, 0).unwrap().last, Lsn(7));
+        assert_eq!(troubled.image(), probe.image());
+    }
 }

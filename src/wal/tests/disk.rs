@@ -23,6 +23,8 @@ pub(crate) enum Mishap {
     Short,
     /// A write or a read is interrupted.
     Interrupt,
+    /// The call panics.
+    Panic,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +98,7 @@ impl State {
         }
         match self.mishaps.get(&n) {
             Some(Mishap::Fail) => Err(io::Error::other("input/output error")),
+            Some(Mishap::Panic) => panic!("the disk is on fire"),
             Some(Mishap::Interrupt) => Err(io::ErrorKind::Interrupted.into()),
             other => Ok(other.copied()),
         }
@@ -146,13 +149,6 @@ impl MemDisk {
         s.inodes.push(Inode { seen: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() });
         s.seen.insert(name.to_owned(), inode);
         s.durable.insert(name.to_owned(), inode);
-    }
-
-    /// Takes a file away, durably, without a call.
-    pub(crate) fn take(&self, name: &str) {
-        let mut s = self.0.lock();
-        s.seen.remove(name);
-        s.durable.remove(name);
     }
 
     /// What a file shows.

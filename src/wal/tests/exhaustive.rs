@@ -2,6 +2,7 @@
 
 use super::disk::MemDisk;
 use super::{Entry, acknowledged, name, one_batch, recover_all, segment};
+use crate::base::rng::Rng;
 use crate::wal::{Lsn, RecoveryError, recover};
 
 #[test]
@@ -79,4 +80,30 @@ fn payload_that_looks_like_a_record_is_not_taken_for_one() {
     let bytes = [&header.encode()[..], &batch].concat();
     let found = recover(&MemDisk::holding(&[(&name(1), &bytes)]), Lsn(0), &mut |_, _| Ok(())).unwrap();
     assert_eq!(found.last, Lsn(0), "a torn tail, though its payload claims otherwise under another salt");
+}
+
+#[test]
+fn random_bytes_behind_a_header_are_a_torn_tail_and_never_a_panic() {
+    let mut rng = Rng::new(11);
+    let header = acknowledged(1, 0).0;
+    for _ in 0..2_000 {
+        let mut bytes = header.clone();
+        bytes.resize(header.len() + rng.index(300), 0);
+        rng.fill(&mut bytes[header.len()..]);
+        let disk = MemDisk::holding(&[(&name(1), &bytes)]);
+        assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(0));
+        assert_eq!(disk.bytes(&name(1)), header);
+    }
+}
+
+#[test]
+fn search_for_claims_stays_linear_though_every_place_looks_promising() {
+    let (mut bytes, _) = acknowledged(1, 1);
+    for _ in 0..100_000 {
+        bytes.extend_from_slice(&[
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 9, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,
+        ]);
+    }
+    let found = recover_all(&MemDisk::holding(&[(&name(1), &bytes)]), 0).unwrap();
+    assert_eq!(found.last, Lsn(1), "each claims a payload of half a gigabyte, and none is believed");
 }

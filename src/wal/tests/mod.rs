@@ -25,7 +25,9 @@ pub(super) fn payload(lsn: u64) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
     /// A record that was written when `durable` had been synced.
-    Record { durable: u64 },
+    Record {
+        durable: u64,
+    },
     Mark,
 }
 
@@ -77,6 +79,12 @@ pub(super) fn recover_all(disk: &MemDisk, after: u64) -> Result<Recovered, Recov
     Ok(recovered)
 }
 
+/// Lets the log thread run.
+#[expect(clippy::disallowed_methods, reason = "these tests wait for a real thread")]
+pub(super) fn pause() {
+    std::thread::yield_now();
+}
+
 /// A running log on `disk`.
 pub(super) struct Rig {
     pub(super) wal: Wal,
@@ -86,10 +94,19 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn start(disk: &MemDisk, recovered: &Recovered, tier: Tier, segment_bytes: u64) -> Self {
+        Self::try_start(disk, recovered, tier, segment_bytes).unwrap()
+    }
+
+    pub(super) fn try_start(
+        disk: &MemDisk,
+        found: &Recovered,
+        tier: Tier,
+        segment_bytes: u64,
+    ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
         let options = Options { tier, segment_bytes, seed: 7 };
-        let wal = Wal::start(disk.arc(), recovered, options, clock.clone(), waker.clone()).unwrap();
-        Self { wal, clock, waker }
+        let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
+        Some(Self { wal, clock, waker })
     }
 
     /// Appends the next record, if the log takes it.
@@ -104,7 +121,19 @@ impl Rig {
     /// Waits until everything appended is durable, or the log has failed.
     pub(super) fn settle(&self) {
         while self.wal.synced() < self.wal.appended() && self.wal.poisoned().is_none() {
-            std::thread::yield_now();
+            pause();
+        }
+    }
+
+    /// Waits until everything appended is written, and synced under [`Tier::Always`], or the log has failed.
+    pub(super) fn settle_written(&self) {
+        while (self.wal.backlog() > 0 || self.wal.synced() < self.wal.appended())
+            && self.wal.poisoned().is_none()
+        {
+            if self.wal.backlog() == 0 && self.wal.durable() == self.wal.appended() {
+                break;
+            }
+            pause();
         }
     }
 }
