@@ -133,9 +133,8 @@ impl Ledger {
             return Rates::default();
         };
         let seconds = now.since(then.at).as_secs_f64();
-        if seconds < 0.001 {
-            return Rates::default();
-        }
+        // A second at least: a moment's worth says nothing of a second.
+        let seconds = seconds.max(1.0);
         let now = self.counters(now);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
         Rates {

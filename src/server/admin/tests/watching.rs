@@ -97,6 +97,8 @@ fn latency_is_watched_when_asked_to() {
         ("LATENCY LATEST", "*0\r\n"),
         ("LATENCY HISTORY command", "*0\r\n"),
         ("LATENCY RESET", ":0\r\n"),
+        ("LATENCY HISTOGRAM latency", "*2\r\n$7\r\nlatency\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:4\r\n"),
+        ("LATENCY HISTOGRAM get", "*0\r\n"),
         ("LATENCY WHAT", "-ERR unknown subcommand 'WHAT'. Try LATENCY HELP.\r\n"),
     ]);
 }
