@@ -77,8 +77,10 @@ mod tests {
         for (i, command) in command::all().enumerate() {
             stats.count(command, Duration::from_micros(i as u64));
         }
-        let ran: Vec<_> = stats.ran().map(|(command, calls)| (command.name, calls.calls, calls.nanos)).collect();
-        let all: Vec<_> = (0..).zip(command::all()).map(|(i, command)| (command.name, 1, i * 1_000)).collect();
+        let ran: Vec<_> =
+            stats.ran().map(|(command, calls)| (command.name, calls.calls, calls.nanos)).collect();
+        let all: Vec<_> =
+            (0..).zip(command::all()).map(|(i, command)| (command.name, 1, i * 1_000)).collect();
         assert_eq!(ran, all);
     }
 

@@ -8,12 +8,8 @@ use crate::server::Server;
 use crate::server::options::{Changes, Options, SETTINGS, named};
 
 /// What runs its subcommands.
-pub(super) static RUNNERS: &Runners = &[
-    ("get", get),
-    ("resetstat", reset_stats),
-    ("rewrite", rewrite),
-    ("set", set),
-];
+pub(super) static RUNNERS: &Runners =
+    &[("get", get), ("resetstat", reset_stats), ("rewrite", rewrite), ("set", set)];
 
 /// Names of Redis that clients ask for, whose values follow from what this server is.
 const FIXED: [(&str, fn(&Options) -> &'static str); 5] = [

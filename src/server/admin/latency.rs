@@ -128,7 +128,9 @@ fn doctor(r: &mut Request<'_>) -> Answer {
     let threshold = r.server.options.latency_monitor_threshold;
     let mut text = String::new();
     if threshold == 0 {
-        text.push_str("Nothing is watched: set latency-monitor-threshold to a number of milliseconds first.\n");
+        text.push_str(
+            "Nothing is watched: set latency-monitor-threshold to a number of milliseconds first.\n",
+        );
     } else if r.server.ledger.latency.events.is_empty() {
         text.push_str(&format!("Nothing has taken {threshold} ms or longer.\n"));
     }

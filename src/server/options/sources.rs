@@ -45,7 +45,8 @@ impl Options {
         }
         let line = CommandLine::split(args)?;
         if let Some(path) = line.file {
-            let text = read(&path).map_err(|why| OptionError(format!("cannot read the config file {path}: {why}")))?;
+            let text = read(&path)
+                .map_err(|why| OptionError(format!("cannot read the config file {path}: {why}")))?;
             options.take_file(&path, &text)?;
             options.config_file = Some(path);
         }
@@ -111,8 +112,10 @@ impl CommandLine {
         while let [arg, tail @ ..] = rest {
             let Some(flag) = arg.strip_prefix("--") else {
                 if rest.len() < args.len() || arg.starts_with('-') {
-                    return Err(OptionError(format!("'{arg}' is neither a setting nor a config file in first place; \
-                                                    try --help")));
+                    return Err(OptionError(format!(
+                        "'{arg}' is neither a setting nor a config file in first place; \
+                                                    try --help"
+                    )));
                 }
                 line.file = Some(arg.clone());
                 rest = tail;

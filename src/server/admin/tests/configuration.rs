@@ -30,25 +30,40 @@ fn what_benchmarks_and_libraries_ask_first_is_answered() {
 #[test]
 fn settings_change_all_or_none() {
     let (mut desk, client) = desk();
-    let failed = |what: &str, why: &str| format!("-ERR CONFIG SET failed (possibly related to argument '{what}') - {why}\r\n");
+    let failed = |what: &str, why: &str| {
+        format!("-ERR CONFIG SET failed (possibly related to argument '{what}') - {why}\r\n")
+    };
     let fixed = "can't set immutable config";
-    conversation(&mut desk, client, &[
-        ("CONFIG SET maxmemory 1mb timeout 5", "+OK\r\n"),
-        ("CONFIG SET timeout 6 maxmemory lots", &failed("maxmemory", "argument must be a memory value (k, kb, m, mb, g or gb behind the number) from 0 to 9223372036854775807")),
-        ("CONFIG GET timeout", &array(&["timeout", "5"])),
-        ("CONFIG GET maxmemory", &array(&["maxmemory", "1048576"])),
-        ("CONFIG SET x 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'x'\r\n"),
-        ("CONFIG SET port 1", &failed("port", fixed)),
-        ("CONFIG SET save \"\"", &failed("save", fixed)),
-        ("CONFIG SET timeout 1 TIMEOUT 2", &failed("TIMEOUT", "duplicate parameter")),
-        ("CONFIG SET fsync no appendfsync always", &failed("appendfsync", "duplicate parameter")),
-        ("CONFIG SET timeout \"\\xff\"", &failed("timeout", "argument must be UTF-8 text")),
-        ("CONFIG SET timeout", "-ERR wrong number of arguments for 'config|set' command\r\n"),
-        ("CONFIG SET timeout 1 port", "-ERR wrong number of arguments for 'config|set' command\r\n"),
-        ("CONFIG SET appendfsync everysec", "+OK\r\n"),
-        ("CONFIG GET fsync", &array(&["fsync", "everysec"])),
-        ("CONFIG REWRITE", "-ERR this server does not rewrite its config file: change the file itself\r\n"),
-    ]);
+    conversation(
+        &mut desk,
+        client,
+        &[
+            ("CONFIG SET maxmemory 1mb timeout 5", "+OK\r\n"),
+            (
+                "CONFIG SET timeout 6 maxmemory lots",
+                &failed(
+                    "maxmemory",
+                    "argument must be a memory value (k, kb, m, mb, g or gb behind the number) from 0 to 9223372036854775807",
+                ),
+            ),
+            ("CONFIG GET timeout", &array(&["timeout", "5"])),
+            ("CONFIG GET maxmemory", &array(&["maxmemory", "1048576"])),
+            ("CONFIG SET x 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'x'\r\n"),
+            ("CONFIG SET port 1", &failed("port", fixed)),
+            ("CONFIG SET save \"\"", &failed("save", fixed)),
+            ("CONFIG SET timeout 1 TIMEOUT 2", &failed("TIMEOUT", "duplicate parameter")),
+            ("CONFIG SET fsync no appendfsync always", &failed("appendfsync", "duplicate parameter")),
+            ("CONFIG SET timeout \"\\xff\"", &failed("timeout", "argument must be UTF-8 text")),
+            ("CONFIG SET timeout", "-ERR wrong number of arguments for 'config|set' command\r\n"),
+            ("CONFIG SET timeout 1 port", "-ERR wrong number of arguments for 'config|set' command\r\n"),
+            ("CONFIG SET appendfsync everysec", "+OK\r\n"),
+            ("CONFIG GET fsync", &array(&["fsync", "everysec"])),
+            (
+                "CONFIG REWRITE",
+                "-ERR this server does not rewrite its config file: change the file itself\r\n",
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -65,11 +80,15 @@ fn a_password_set_at_run_time_locks_new_clients_only() {
 fn writes_that_need_memory_are_refused_above_maxmemory() {
     let mut desk = Desk::new(Options { maxmemory: 1, ..Options::default() });
     let client = desk.connect();
-    conversation(&mut desk, client, &[
-        ("SET a 1", "-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
-        ("GET a", "$-1\r\n"),
-        ("DEL a", ":0\r\n"),
-        ("CONFIG SET maxmemory 0", "+OK\r\n"),
-        ("SET a 1", "+OK\r\n"),
-    ]);
+    conversation(
+        &mut desk,
+        client,
+        &[
+            ("SET a 1", "-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
+            ("GET a", "$-1\r\n"),
+            ("DEL a", ":0\r\n"),
+            ("CONFIG SET maxmemory 0", "+OK\r\n"),
+            ("SET a 1", "+OK\r\n"),
+        ],
+    );
 }

@@ -11,7 +11,8 @@ fn info(desk: &mut Desk, client: u64, words: &str) -> BTreeMap<String, BTreeMap<
     let mut sections = BTreeMap::new();
     for block in text.split("\r\n\r\n").filter(|block| !block.is_empty()) {
         let mut lines = block.trim_end().split("\r\n");
-        let title = lines.next().and_then(|line| line.strip_prefix("# ")).unwrap_or_else(|| panic!("{block:?}"));
+        let title =
+            lines.next().and_then(|line| line.strip_prefix("# ")).unwrap_or_else(|| panic!("{block:?}"));
         let pairs = lines.map(|line| line.split_once(':').unwrap_or_else(|| panic!("{line:?}")));
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         assert!(sections.insert(title.to_owned(), pairs).is_none(), "{title} twice");
@@ -73,34 +74,49 @@ fn rates_are_of_the_last_seconds_and_fade_without_anyone_waking() {
 
 #[test]
 fn slow_commands_are_remembered_newest_first() {
-    let mut desk = Desk::new(Options { slowlog_log_slower_than: 0, slowlog_max_len: 3, ..Options::default() });
+    let mut desk =
+        Desk::new(Options { slowlog_log_slower_than: 0, slowlog_max_len: 3, ..Options::default() });
     let client = desk.connect();
     desk.ask(client, "CLIENT SETNAME me\r\nPING a\r\nPING b\r\nPING c");
     assert_eq!(desk.ask(client, "SLOWLOG LEN"), ":3\r\n");
     let reply = desk.ask(client, "SLOWLOG GET 1");
-    assert!(reply.starts_with("*1\r\n*6\r\n:4\r\n:1700000000\r\n:0\r\n*2\r\n$7\r\nSLOWLOG\r\n$3\r\nLEN\r\n"), "{reply:?}");
+    assert!(
+        reply.starts_with("*1\r\n*6\r\n:4\r\n:1700000000\r\n:0\r\n*2\r\n$7\r\nSLOWLOG\r\n$3\r\nLEN\r\n"),
+        "{reply:?}"
+    );
     assert!(reply.ends_with("$14\r\n127.0.0.1:5001\r\n$2\r\nme\r\n"), "{reply:?}");
-    conversation(&mut desk, client, &[
-        ("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n"),
-        ("SLOWLOG GET x", "-ERR value is not an integer or out of range\r\n"),
-        ("CONFIG SET slowlog-log-slower-than -1", "+OK\r\n"),
-        ("SLOWLOG RESET", "+OK\r\n"),
-        ("SLOWLOG GET -1", "*0\r\n"),
-    ]);
+    conversation(
+        &mut desk,
+        client,
+        &[
+            ("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n"),
+            ("SLOWLOG GET x", "-ERR value is not an integer or out of range\r\n"),
+            ("CONFIG SET slowlog-log-slower-than -1", "+OK\r\n"),
+            ("SLOWLOG RESET", "+OK\r\n"),
+            ("SLOWLOG GET -1", "*0\r\n"),
+        ],
+    );
 }
 
 #[test]
 fn latency_is_watched_when_asked_to() {
     let (mut desk, client) = desk();
     assert!(unbulk(&desk.ask(client, "LATENCY DOCTOR")).contains("latency-monitor-threshold"));
-    conversation(&mut desk, client, &[
-        ("LATENCY LATEST", "*0\r\n"),
-        ("LATENCY HISTORY command", "*0\r\n"),
-        ("LATENCY RESET", ":0\r\n"),
-        ("LATENCY HISTOGRAM latency", "*2\r\n$7\r\nlatency\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:4\r\n"),
-        ("LATENCY HISTOGRAM get", "*0\r\n"),
-        ("LATENCY WHAT", "-ERR unknown subcommand 'WHAT'. Try LATENCY HELP.\r\n"),
-    ]);
+    conversation(
+        &mut desk,
+        client,
+        &[
+            ("LATENCY LATEST", "*0\r\n"),
+            ("LATENCY HISTORY command", "*0\r\n"),
+            ("LATENCY RESET", ":0\r\n"),
+            (
+                "LATENCY HISTOGRAM latency",
+                "*2\r\n$7\r\nlatency\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:4\r\n",
+            ),
+            ("LATENCY HISTOGRAM get", "*0\r\n"),
+            ("LATENCY WHAT", "-ERR unknown subcommand 'WHAT'. Try LATENCY HELP.\r\n"),
+        ],
+    );
 }
 
 #[test]
