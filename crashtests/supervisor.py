@@ -51,7 +51,10 @@ class Supervisor:
         self.server.start()
 
     def server_args(self):
-        return [] if self.redis else ["--fsync", "always", "--workers", str(self.rng.randint(1, 3))]
+        if self.redis:
+            return []
+        exact_below = self.rng.choice(["0", "1000"])
+        return ["--fsync", "always", "--workers", str(self.rng.randint(1, 3)), "--exact-below", exact_below]
 
     def prepare(self):
         """The first life: the indexes all writers share, and the names whose value is the same from the start."""
