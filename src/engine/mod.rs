@@ -24,15 +24,15 @@ mod watch;
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
 pub use check::{Check, check};
 pub use facts::LogFacts;
-pub use watch::Watch;
+pub use watch::Watches;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
-use crate::wal::{Lsn, Poisoned, Wal};
+use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
 use store::{Applied, Store, Value};
@@ -79,6 +79,10 @@ struct Durability {
     snapshots: u64,
     last_saved: Option<Saved>,
     finished: VecDeque<Saved>,
+    /// Memory holds a change that the log has refused.
+    lost: bool,
+    /// What [`Engine::poisoned`] says.
+    failure: OnceLock<String>,
 }
 
 /// Counters that INFO shows.
@@ -96,6 +100,8 @@ pub struct Stats {
 
 /// Keys that the clock takes in one turn at most.
 const EXPIRIES_PER_TURN: usize = 64;
+/// Bytes kept allocated for the next record.
+const KEPT_RECORD: usize = 1 << 20;
 
 impl Engine {
     /// Begins a command: whatever changes until [`Engine::end`] is one record. Nests.
@@ -103,7 +109,7 @@ impl Engine {
         if self.depth == 0 {
             self.now = self.clock.wall().millis();
             if self.failed.is_none() {
-                self.failed = self.poisoned();
+                self.failed = self.poisoned().map(str::to_owned);
             }
             assert!(self.record.is_empty(), "the last command's record was not ended");
         }
@@ -118,11 +124,13 @@ impl Engine {
             if let Some(durability) = &mut self.durability {
                 // A log that has failed gives no number: the promised one never becomes durable, and the reply that
                 // waits for it is answered with the error.
-                if let Ok(given) = durability.wal.append(&self.record) {
-                    assert_eq!(given, lsn, "the log gives the number that was promised");
+                match durability.wal.append(&self.record) {
+                    Ok(given) => assert_eq!(given, lsn, "the log gives the number that was promised"),
+                    Err(_) => durability.lost = true,
                 }
             }
             self.record.clear();
+            self.record.shrink_to(KEPT_RECORD);
         }
     }
 
@@ -183,9 +191,10 @@ impl Engine {
 
     /// The reply tells of all names: it waits for all that was logged.
     fn observe_everything(&mut self, call: &mut Call<'_>) {
-        if let Some(durability) = &self.durability
-            && durability.wal.durable() < durability.wal.appended()
-        {
+        let Some(durability) = &self.durability else { return };
+        if durability.lost {
+            call.observe(NEVER);
+        } else if durability.wal.durable() < durability.wal.appended() {
             call.observe(durability.wal.appended());
         }
     }
@@ -195,14 +204,21 @@ impl Engine {
         self.change(call, op).map(|_| ())
     }
 
+    /// Refuses if operations of so many bytes ([`Op::encoded_len`]) do not fit the record any more: for a command that
+    /// makes several and must not stop half way.
+    fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
+        if self.record.len().saturating_add(bytes) > limits::MAX_RECORD {
+            return Err(Refusal::err("the command's changes are longer than a log record may be"));
+        }
+        Ok(())
+    }
+
     /// [`Engine::mutate`] for who needs to know what it did.
     fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
         if let Some(why) = &self.failed {
             return Err(Refusal(why.clone().into()));
         }
-        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
-            return Err(Refusal::err("the command's changes are longer than a log record may be"));
-        }
+        self.check_room(op.encoded_len())?;
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
         self.log(&op, lsn);
@@ -252,11 +268,18 @@ impl Engine {
         self.stats.expired += 1;
     }
 
-    /// The error reply for writes once the log has failed.
+    /// The error reply for writes once the log has failed: one line. Cheap, as it is asked all the time.
     #[must_use]
-    pub fn poisoned(&self) -> Option<String> {
-        let why: Poisoned = self.durability.as_ref()?.wal.poisoned()?;
-        Some(format!("MISCONF the log has failed and takes no more writes until restart: {why}"))
+    pub fn poisoned(&self) -> Option<&str> {
+        let durability = self.durability.as_ref()?;
+        if !durability.wal.has_failed() {
+            return None;
+        }
+        let text = durability.failure.get_or_init(|| {
+            let why = durability.wal.poisoned().map_or_else(String::new, |why| why.to_string());
+            format!("MISCONF the log has failed: {why}").replace(['\r', '\n'], " ")
+        });
+        Some(text)
     }
 
     /// Replies with barriers up to here may leave.
@@ -304,9 +327,12 @@ impl Engine {
         taken == EXPIRIES_PER_TURN
     }
 
-    /// Milliseconds until the next key's time comes.
+    /// Milliseconds until the next key's time comes; none once the log has failed, since nothing is done then.
     #[must_use]
     pub fn next_expiry(&self) -> Option<u64> {
+        if self.failed.is_some() {
+            return None;
+        }
         let (at, _) = self.store.keyspace.next_due()?;
         Some(at.saturating_sub(self.clock.wall().millis()))
     }

@@ -169,6 +169,8 @@ fn recover(
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),
+        lost: false,
+        failure: std::sync::OnceLock::new(),
     })
 }
 
@@ -251,7 +253,8 @@ fn link_all(
             if let Value::Vectors(set) = &entry.value {
                 report.vectors += set.writer.len();
                 let index = set.writer.index();
-                let unlinked = set.writer.rows(RowId(0)).filter(|row| !index.is_linked(*row));
+                // Dead ones too: they cost nothing, and a row that stays unlinked is looked at by every search.
+                let unlinked = (0..index.rows() as u32).map(RowId).filter(|row| !index.is_linked(*row));
                 rows.extend(unlinked.map(|row| (Arc::clone(index), row)));
             }
         });

@@ -8,7 +8,7 @@ impl Engine {
     /// [`Saved::number`] will reach when it is done, or why there can be none.
     pub fn request_snapshot(&mut self) -> Result<u64, String> {
         if let Some(why) = self.poisoned() {
-            return Err(why);
+            return Err(why.to_owned());
         }
         let Some(durability) = &mut self.durability else {
             return Err("ERR there is nowhere to save to: the server was started without --dir".to_owned());
@@ -36,7 +36,7 @@ impl Engine {
 
     /// One turn's part. True while there is more to do at once.
     pub(super) fn tick_snapshot(&mut self) -> bool {
-        let failed = self.poisoned();
+        let failed = self.poisoned().map(str::to_owned);
         let Some(durability) = &mut self.durability else { return false };
         if let Some(saved) = self.store.saving.finished() {
             if saved.result.is_ok() {

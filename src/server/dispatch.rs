@@ -162,7 +162,7 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
     }
     if command.flags.contains(Flags::WRITE) {
         if let Some(why) = server.engine.poisoned() {
-            return Err(why);
+            return Err(why.to_owned());
         }
         if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {
             return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
@@ -197,6 +197,13 @@ fn refuse(connection: &mut Connection, text: &str) {
     let mut bytes = Vec::new();
     Reply::new(&mut bytes, connection.session.protocol).error(text);
     queue_reply(connection, bytes);
+}
+
+/// Queues a reply that waits for those before it and for record `barrier`.
+pub(super) fn queue_reply_behind(connection: &mut Connection, bytes: Vec<u8>, barrier: Lsn) {
+    if connection.wants_reply() {
+        connection.replies.push(Waiting::complete(bytes, barrier));
+    }
 }
 
 /// Queues a reply that waits for nothing but those before it.

@@ -71,7 +71,7 @@ pub struct Server {
     parked: Vec<ConnId>,
     /// Connections with replies that wait for the log.
     behind_log: Vec<ConnId>,
-    /// How far the log was when their replies were last looked at.
+    /// How far the log was, at least, when any of their replies was last looked at.
     released: Lsn,
     /// Who waits for which snapshot.
     savers: Vec<(u64, Ticket)>,

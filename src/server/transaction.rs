@@ -71,9 +71,11 @@ pub(super) fn watch(
         return Ran::DONE;
     }
     for key in args.iter().skip(1) {
-        if !connection.session.watches.iter().any(|w| w.is_on(key)) {
-            connection.session.watches.push(server.engine.watch(key));
+        if connection.session.watches.bytes() > server.options.client_query_buffer_limit {
+            reply.error("ERR the watched keys passed client-query-buffer-limit");
+            return Ran::DONE;
         }
+        server.engine.watch(&mut connection.session.watches, key);
     }
     reply.ok();
     Ran::DONE
@@ -92,19 +94,17 @@ pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
         return refuse(connection, "ERR EXEC without MULTI");
     };
     server.engine.begin();
-    let watches = std::mem::take(&mut connection.session.watches);
-    let changed = watches.iter().filter(|watch| server.engine.has_changed(watch)).count() > 0;
-    for watch in &watches {
-        server.engine.unwatch(watch);
-    }
-    if transaction.aborted || changed {
+    let changed = server.engine.has_changed(&connection.session.watches);
+    server.drop_watches(connection);
+    if transaction.aborted {
         server.engine.end();
-        if transaction.aborted {
-            return refuse(connection, "EXECABORT Transaction discarded because of previous errors.");
-        }
+        return refuse(connection, "EXECABORT Transaction discarded because of previous errors.");
+    }
+    if let Some(barrier) = changed {
+        server.engine.end();
         let mut bytes = Vec::new();
         Reply::new(&mut bytes, connection.session.protocol).null_array();
-        return dispatch::queue_reply(connection, bytes);
+        return dispatch::queue_reply_behind(connection, bytes, barrier);
     }
     run_all(server, connection, &transaction);
 }
@@ -154,8 +154,6 @@ impl Server {
     }
 
     pub(super) fn drop_watches(&mut self, connection: &mut Connection) {
-        for watch in connection.session.watches.drain(..) {
-            self.engine.unwatch(&watch);
-        }
+        self.engine.unwatch(&mut connection.session.watches);
     }
 }

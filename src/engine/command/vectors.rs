@@ -65,7 +65,7 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let set = expect_set(engine, call, key)?;
     let dim = set.dim();
     index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
-    if set.writer.index().stats().rows >= limits::MAX_ROWS {
+    if set.writer.index().rows() >= limits::MAX_ROWS {
         return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
     }
     let shared = Arc::clone(set.writer.index());
