@@ -16,6 +16,8 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 mod watch;
 
@@ -56,6 +58,9 @@ pub struct Engine {
     record: Vec<u8>,
     /// How deep [`Engine::begin`] is nested: a transaction's commands share its record.
     depth: u32,
+    /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
+    /// of a transaction must not halve it.
+    failed: Option<String>,
     /// Changes so far, each a new number; WATCH compares them.
     changes: u64,
     watched: watch::Watched,
@@ -97,6 +102,9 @@ impl Engine {
     pub fn begin(&mut self) {
         if self.depth == 0 {
             self.now = self.clock.wall().millis();
+            if self.failed.is_none() {
+                self.failed = self.poisoned();
+            }
             assert!(self.record.is_empty(), "the last command's record was not ended");
         }
         self.depth += 1;
@@ -189,8 +197,8 @@ impl Engine {
 
     /// [`Engine::mutate`] for who needs to know what it did.
     fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
-        if let Some(poisoned) = self.poisoned() {
-            return Err(Refusal(poisoned.into()));
+        if let Some(why) = &self.failed {
+            return Err(Refusal(why.clone().into()));
         }
         if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
             return Err(Refusal::err("the command's changes are longer than a log record may be"));
@@ -230,7 +238,7 @@ impl Engine {
     /// log has failed such a key is only hidden.
     fn expire_if_due(&mut self, key: &[u8]) {
         let due = |e: &Entry<Value>| e.expire_at != 0 && e.expire_at <= self.now;
-        if self.store.keyspace.get(key).is_some_and(due) && self.poisoned().is_none() {
+        if self.store.keyspace.get(key).is_some_and(due) && self.failed.is_none() {
             self.expire(key);
         }
     }
@@ -281,12 +289,12 @@ impl Engine {
     }
 
     fn expire_some(&mut self) -> bool {
-        if self.store.keyspace.expiring() == 0 || self.poisoned().is_some() {
+        if self.store.keyspace.expiring() == 0 {
             return false;
         }
         self.begin();
         let mut taken = 0;
-        while taken < EXPIRIES_PER_TURN {
+        while taken < EXPIRIES_PER_TURN && self.failed.is_none() {
             let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
             let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
             self.expire(&key);

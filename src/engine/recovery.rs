@@ -122,6 +122,7 @@ impl Engine {
             rng: Rng::stream(options.seed, "engine"),
             record: Vec::new(),
             depth: 0,
+            failed: None,
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),

@@ -23,6 +23,7 @@ impl Server {
     fn answer(&mut self, ticket: Ticket, bytes: Vec<u8>, barrier: Lsn) {
         let Some(mut connection) = self.connections.remove(&ticket.conn) else { return };
         connection.jobs -= 1;
+        self.note_finished(&connection, ticket.started);
         connection.replies.fill(ticket.place, bytes, barrier);
         self.list(&mut connection);
         self.connections.insert(ticket.conn, connection);

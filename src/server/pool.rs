@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use super::admin::Started;
 use super::replies::Place;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::engine::{Finished, Job};
@@ -14,10 +15,12 @@ use crate::env::{ConnId, Waker};
 use crate::index::Scratch;
 
 /// Whom a job's answer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) conn: ConnId,
     pub(super) place: Place,
+    /// The command that it is a reply to.
+    pub(super) started: Started,
 }
 
 /// The loop's end of the pool.

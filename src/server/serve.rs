@@ -122,7 +122,6 @@ impl Server {
                 }
                 Dispatched::Paused => {
                     connection.parked = true;
-                    self.pause.hold(connection.id);
                     return Stop::Rest;
                 }
             }

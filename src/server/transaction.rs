@@ -4,8 +4,10 @@
 //! VSEARCH among them starts in its place; what it walks, it walks afterwards, and EXEC's reply waits for all.
 
 use super::Server;
+use super::admin::Started;
 use super::connection::{Connection, Transaction};
 use super::dispatch::{self, Ran};
+use super::pool::Ticket;
 use super::replies::{Place, Waiting};
 use crate::engine::Outcome;
 use crate::engine::command::Command;
@@ -114,11 +116,15 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     let (mut parts, mut unfinished, mut barrier) = (Vec::new(), Vec::new(), Lsn(0));
     connection.session.in_exec = true;
     for (command, args) in &transaction.commands {
+        let start = server.ledger.stopwatch(&*server.clock);
         let ran = dispatch::run(server, connection, command, args.args(), &mut part);
         barrier = barrier.max(ran.barrier);
-        if !matches!(ran.outcome, Outcome::Done) {
+        if matches!(ran.outcome, Outcome::Done) {
+            server.note(connection, command, args.args(), start);
+        } else {
+            let started = Started::new(command, args.args(), start, &server.options);
             parts.push(std::mem::take(&mut part));
-            unfinished.push((parts.len(), ran.outcome));
+            unfinished.push((parts.len(), ran.outcome, started));
             parts.push(Vec::new());
         }
     }
@@ -128,8 +134,9 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     let reply = connection.replies.next();
     let wanted = connection.wants_reply();
     connection.replies.push(Waiting::parts(parts, unfinished.len(), barrier, wanted));
-    for (part, outcome) in unfinished {
-        dispatch::start_outcome(server, connection, Place { reply, part }, outcome);
+    for (part, outcome, started) in unfinished {
+        let ticket = Ticket { conn: connection.id, place: Place { reply, part }, started };
+        dispatch::start_outcome(server, connection, ticket, outcome);
     }
 }
 

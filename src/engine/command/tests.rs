@@ -5,49 +5,16 @@
 
 use std::sync::Arc;
 
+use super::super::tests::SetClock;
 use super::*;
-use crate::base::hash::HashKey;
 use crate::base::sync::AtomicU64;
-use crate::base::time::{Mono, Wall};
-use crate::engine::{Doors, IndexOptions, Options, Outcome};
-use crate::env::{Clock, Console, Level, Waker};
-use crate::kernels::Kernels;
+use crate::engine::Outcome;
 use crate::resp::{OwnedArgs, Protocol, client};
 
-/// A wall clock that stands still until it is set (Unix milliseconds), and a waker and a console that do nothing.
-#[derive(Debug)]
-struct Still(AtomicU64);
-
-impl Clock for Still {
-    fn now(&self) -> Mono {
-        Mono(0)
-    }
-
-    fn wall(&self) -> Wall {
-        Wall(self.0.load() * 1000)
-    }
-}
-
-impl Waker for Still {
-    fn wake(&self) {}
-}
-
-impl Console for Still {
-    fn line(&self, _: Level, _: &str) {}
-
-    fn threshold(&self, _: Level) {}
-}
-
 /// An engine that keeps nothing, and its clock.
-fn engine() -> (Engine, Arc<Still>) {
-    let still = Arc::new(Still(AtomicU64::new(1_700_000_000_000)));
-    let doors =
-        Doors { storage: None, clock: still.clone(), console: still.clone(), waker: still.clone() };
-    let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(5) };
-    let tier = crate::wal::Tier::Always;
-    let options = Options { tier, segment_bytes: 1 << 20, workers: 1, index, seed: 5 };
-    let (engine, _) = Engine::open(doors, &options).unwrap();
-    (engine, still)
+fn engine() -> (Engine, Arc<SetClock>) {
+    let clock = Arc::new(SetClock(AtomicU64::new(1_700_000_000_000)));
+    (Engine::at(Arc::clone(&clock)), clock)
 }
 
 /// Runs one command as the dispatcher does and returns its reply.
@@ -99,7 +66,7 @@ fn words(line: &str) -> Vec<&[u8]> {
 
 #[test]
 fn every_reply_is_the_one_that_redis_gave() {
-    let mut engine = engine().0;
+    let mut engine = Engine::in_memory();
     let lines = include_str!("replies.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -134,7 +101,7 @@ fn shown(value: &client::Value) -> String {
 
 #[test]
 fn the_table_agrees_with_redis_on_arity_flags_keys_and_categories() {
-    let mut engine = engine().0;
+    let mut engine = Engine::in_memory();
     let sorted = |words: &str| {
         let mut words: Vec<&str> = words.split(',').collect();
         words.sort_unstable();
@@ -212,7 +179,9 @@ fn commands_see_a_key_whose_time_has_come_as_gone() {
         assert_eq!(run(&mut engine, write), ":1|", "{write}");
         assert_eq!(run(&mut engine, "TTL k"), ":-1|", "{write} has made a new key");
     }
-    for (read, reply) in [("SET k v XX", "$-1|"), ("GETSET k v", "$-1|"), ("EXPIRE k 5", ":0|"), ("DEL k", ":0|")] {
+    for (read, reply) in
+        [("SET k v XX", "$-1|"), ("GETSET k v", "$-1|"), ("EXPIRE k 5", ":0|"), ("DEL k", ":0|")]
+    {
         clock.0.store(1_700_000_000_000);
         run(&mut engine, "SET k 41 PX 1");
         clock.0.store(1_700_000_000_001);
@@ -222,12 +191,22 @@ fn commands_see_a_key_whose_time_has_come_as_gone() {
 
 #[test]
 fn a_vector_set_is_no_string_but_a_key_like_any_other() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     assert_eq!(run(&mut engine, "VNEW v 3"), "+OK|");
     let wrong = format!("-{}|", Refusal::WRONG_TYPE.0);
     let strings = [
-        "GET v", "STRLEN v", "GETRANGE v 0 1", "GETDEL v", "GETEX v", "GETSET v x", "SET v x GET", "APPEND v x",
-        "SETRANGE v 0 x", "INCR v", "DECRBY v 2", "INCRBYFLOAT v 1",
+        "GET v",
+        "STRLEN v",
+        "GETRANGE v 0 1",
+        "GETDEL v",
+        "GETEX v",
+        "GETSET v x",
+        "SET v x GET",
+        "APPEND v x",
+        "SETRANGE v 0 x",
+        "INCR v",
+        "DECRBY v 2",
+        "INCRBYFLOAT v 1",
     ];
     for command in strings {
         assert_eq!(run(&mut engine, command), wrong, "{command}");
@@ -254,7 +233,7 @@ fn a_vector_set_is_no_string_but_a_key_like_any_other() {
 
 #[test]
 fn memory_usage_counts_key_value_and_expiry() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let mut usage = |commands: &[&str]| {
         for command in commands {
             run(&mut engine, command);
@@ -270,7 +249,7 @@ fn memory_usage_counts_key_value_and_expiry() {
 
 #[test]
 fn replies_have_their_own_shapes_in_resp3() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "GET nothing"), "_|");
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "SET k v XX"), "_|");
     assert_eq!(run_in(Protocol::Resp3, &mut engine, "MGET k"), "*1|_|");
@@ -289,10 +268,11 @@ fn replies_have_their_own_shapes_in_resp3() {
 
 #[test]
 fn command_docs_tell_the_words_of_a_command() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let docs = run_in(Protocol::Resp3, &mut engine, "COMMAND DOCS strlen nothing");
     let arguments = "%3|$4|name|$3|key|$4|type|$3|key|$14|key_spec_index|:0|";
-    let head = "%1|$6|strlen|%4|$7|summary|$27|Tells how long a string is.|$5|since|$5|2.2.0|$5|group|$6|string|";
+    let head =
+        "%1|$6|strlen|%4|$7|summary|$27|Tells how long a string is.|$5|since|$5|2.2.0|$5|group|$6|string|";
     assert_eq!(docs, format!("{head}$9|arguments|*1|{arguments}"));
     let client::Value::Map(all_docs) = value(&mut engine, "COMMAND DOCS") else { panic!("a map") };
     assert_eq!(all_docs.len(), all().count());
@@ -305,7 +285,7 @@ fn command_docs_tell_the_words_of_a_command() {
 
 #[test]
 fn command_tells_keys_and_lists() {
-    let (mut engine, _) = engine();
+    let mut engine = Engine::in_memory();
     let table = [
         ("COMMAND GETKEYS SET k v", "*1|$1|k|"),
         ("COMMAND GETKEYS MSET a 1 b 2", "*2|$1|a|$1|b|"),
@@ -317,10 +297,7 @@ fn command_tells_keys_and_lists() {
         ("COMMAND GETKEYS GET a b", "-ERR Invalid number of arguments specified for command|"),
         ("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command|"),
         ("COMMAND GETKEYSANDFLAGS GET k", "*1|*2|$1|k|*2|+RO|+access|"),
-        (
-            "COMMAND GETKEYSANDFLAGS RENAME a b",
-            "*2|*2|$1|a|*3|+RW|+access|+delete|*2|$1|b|*2|+OW|+update|",
-        ),
+        ("COMMAND GETKEYSANDFLAGS RENAME a b", "*2|*2|$1|a|*3|+RW|+access|+delete|*2|$1|b|*2|+OW|+update|"),
         ("COMMAND LIST FILTERBY PATTERN MSE*", "*2|$4|mset|$6|msetnx|"),
         ("COMMAND LIST FILTERBY ACLCAT transaction", "*5|$7|discard|$4|exec|$5|multi|$7|unwatch|$5|watch|"),
         ("COMMAND LIST FILTERBY MODULE x", "*0|"),
@@ -336,5 +313,8 @@ fn command_tells_keys_and_lists() {
     assert_eq!(run(&mut engine, "COMMAND COUNT"), format!(":{count}|"));
     let client::Value::Array(rows) = value(&mut engine, "COMMAND") else { panic!("an array") };
     assert_eq!(rows.len(), count);
-    assert!(run(&mut engine, "OBJECT HELP").starts_with("*11|+OBJECT <subcommand> [<arg> [value] [opt] ...]. Sub"));
+    assert!(
+        run(&mut engine, "OBJECT HELP")
+            .starts_with("*11|+OBJECT <subcommand> [<arg> [value] [opt] ...]. Sub")
+    );
 }

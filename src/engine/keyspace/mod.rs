@@ -6,6 +6,7 @@
 //! [`Keyspace::take_all`] hands the old contents over to be dropped elsewhere.
 
 mod dict;
+mod key;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,9 @@ use std::collections::BTreeSet;
 use crate::base::hash::HashKey;
 use crate::base::rng::Rng;
 use dict::Dict;
+use key::Key;
 
-/// What the allocator adds to an entry: two blocks, the node and the key.
+/// What the allocator adds to a block.
 const ALLOCATOR_BYTES: usize = 16;
 /// What a key that expires costs in the set of expiry times.
 const DUE_BYTES: usize = 24;
@@ -32,7 +34,7 @@ pub(crate) trait Held {
 #[derive(Debug)]
 pub(crate) struct Entry<V> {
     /// The name.
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     /// What it holds.
     pub(super) value: V,
     /// When it goes: Unix milliseconds, zero for never.
@@ -45,7 +47,7 @@ impl<V: Held> Entry<V> {
     /// Bytes this entry costs, its place in the table and its expiry included.
     pub(super) fn bytes(&self) -> usize {
         let due = if self.expire_at == 0 { 0 } else { DUE_BYTES };
-        Dict::<Self>::NODE_BYTES + ALLOCATOR_BYTES + self.key.len() + self.value.bytes() + due
+        Dict::<Self>::NODE_BYTES + ALLOCATOR_BYTES + self.key.heap() + self.value.bytes() + due
     }
 }
 

@@ -20,7 +20,7 @@ use crate::kernels::Kernels;
 use crate::wal::Tier;
 
 pub use sources::{OptionError, Parsed};
-pub(super) use table::{Changes, SETTINGS, Setting, named};
+pub(super) use table::{Changes, SETTINGS, named};
 pub(super) use values::show_tier;
 
 /// The version of this program.

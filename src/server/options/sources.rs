@@ -26,16 +26,18 @@ impl std::fmt::Display for OptionError {
 
 impl std::error::Error for OptionError {}
 
-/// Reads a file's whole text, or says why it cannot be read.
-pub type ReadFile<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
-
 impl Options {
     /// Reads a command line (without the program's name) on a machine with `cores` cores: `[FILE] [--setting value]...`.
-    /// The config file's lines come first, whatever the order, so flags win.
+    /// `read` gives a file's whole text, or says why it cannot. The file's lines come first, whatever the order, so
+    /// flags win.
     ///
     /// # Errors
     /// The first setting that cannot be taken, or a file that cannot be read.
-    pub fn parse(args: &[String], cores: usize, read: &mut ReadFile<'_>) -> Result<Parsed, OptionError> {
+    pub fn parse(
+        args: &[String],
+        cores: usize,
+        read: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Result<Parsed, OptionError> {
         let mut options = Self::for_cores(cores);
         if args.iter().any(|arg| arg == "--help" || arg == "-h") {
             return Ok(Parsed::Help(help::text(&options)));

@@ -55,7 +55,7 @@ fn settings_change_all_or_none() {
             ("CONFIG SET fsync no appendfsync always", &failed("appendfsync", "duplicate parameter")),
             ("CONFIG SET timeout \"\\xff\"", &failed("timeout", "argument must be UTF-8 text")),
             ("CONFIG SET timeout", "-ERR wrong number of arguments for 'config|set' command\r\n"),
-            ("CONFIG SET timeout 1 port", "-ERR wrong number of arguments for 'config|set' command\r\n"),
+            ("CONFIG SET timeout 1 port", "-ERR syntax error\r\n"),
             ("CONFIG SET appendfsync everysec", "+OK\r\n"),
             ("CONFIG GET fsync", &array(&["fsync", "everysec"])),
             (

@@ -90,7 +90,7 @@ fn slow_commands_are_remembered_newest_first() {
         client,
         &[
             ("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n"),
-            ("SLOWLOG GET x", "-ERR value is not an integer or out of range\r\n"),
+            ("SLOWLOG GET x", "-ERR count should be greater than or equal to -1\r\n"),
             ("CONFIG SET slowlog-log-slower-than -1", "+OK\r\n"),
             ("SLOWLOG RESET", "+OK\r\n"),
             ("SLOWLOG GET -1", "*0\r\n"),
@@ -109,6 +109,11 @@ fn latency_is_watched_when_asked_to() {
             ("LATENCY LATEST", "*0\r\n"),
             ("LATENCY HISTORY command", "*0\r\n"),
             ("LATENCY RESET", ":0\r\n"),
+            (
+                "LATENCY HISTOGRAM latency",
+                "*2\r\n$7\r\nlatency\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:4\r\n",
+            ),
+            ("LATENCY HISTOGRAM get", "*0\r\n"),
             ("LATENCY WHAT", "-ERR unknown subcommand 'WHAT'. Try LATENCY HELP.\r\n"),
         ],
     );
