@@ -1,9 +1,9 @@
 //! The exact scan: the oracle of every other search, and the faster way where few rows live.
 
+use super::Hit;
 use super::graph::Index;
 use super::query::Query;
 use super::scratch::Scratch;
-use super::Hit;
 use crate::base::sync::point;
 
 /// Rows between two scheduling points.

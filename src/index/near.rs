@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn the_word_orders_like_total_cmp_and_gives_its_parts_back() {
-        let distances = [f32::NEG_INFINITY, -2.5, -f32::MIN_POSITIVE, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        let distances =
+            [f32::NEG_INFINITY, -2.5, -f32::MIN_POSITIVE, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
         for (i, a) in distances.iter().enumerate() {
             assert_eq!(Near::new(*a, 7).distance().to_bits(), a.to_bits());
             assert_eq!(Near::new(*a, u32::MAX - 1).row(), u32::MAX - 1);

@@ -42,14 +42,20 @@ impl std::fmt::Display for VectorError {
         match *self {
             Self::Bytes { came, dim } => {
                 let want = dim * size_of::<f32>();
-                write!(f, "vector blob is {came} bytes, the index expects {want} ({dim} x f32, little-endian)")
+                write!(
+                    f,
+                    "vector blob is {came} bytes, the index expects {want} ({dim} x f32, little-endian)"
+                )
             }
             Self::Numbers { came, dim } => write!(f, "vector has {came} numbers, the index expects {dim}"),
             Self::NotFinite { at, value } => {
                 write!(f, "vector element {at} is {value}, every element must be a finite number")
             }
             Self::TooLong { squared } => {
-                write!(f, "vector has a squared length of {squared:e}, at most {MAX_SQUARED_LENGTH:e} is allowed")
+                write!(
+                    f,
+                    "vector has a squared length of {squared:e}, at most {MAX_SQUARED_LENGTH:e} is allowed"
+                )
             }
         }
     }
@@ -114,7 +120,10 @@ mod tests {
         assert!(refused(&[], 1).contains("is 0 bytes"));
         assert!(refused(&blob(&[0.0, f32::NAN]), 2).starts_with("vector element 1 is NaN"));
         assert!(refused(&blob(&[f32::NEG_INFINITY, f32::NAN]), 2).starts_with("vector element 0 is -inf"));
-        assert_eq!(check_vector(&[1.0], 2).unwrap_err().to_string(), "vector has 1 numbers, the index expects 2");
+        assert_eq!(
+            check_vector(&[1.0], 2).unwrap_err().to_string(),
+            "vector has 1 numbers, the index expects 2"
+        );
     }
 
     #[test]

@@ -42,7 +42,11 @@ impl Writer {
 
     pub(super) fn with(config: Config, rows: Arc<Rows>, pen: Pen, keys: Keys, table: Table) -> Self {
         assert!((MIN_M..=MAX_M).contains(&config.m), "M is {}", config.m);
-        assert!((1..=MAX_EF).contains(&config.ef_construction), "ef_construction is {}", config.ef_construction);
+        assert!(
+            (1..=MAX_EF).contains(&config.ef_construction),
+            "ef_construction is {}",
+            config.ef_construction
+        );
         assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
         let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
         let index = Arc::new(Index::new(config, rows, keys));
