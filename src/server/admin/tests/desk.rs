@@ -68,6 +68,16 @@ impl Desk {
         self.read(client)
     }
 
+    /// [`Desk::ask`] for what a worker answers.
+    pub(super) fn ask_worker(&mut self, client: u64, line: &str) -> String {
+        let mut reply = self.ask(client, line);
+        while reply.is_empty() {
+            self.turn();
+            reply = self.read(client);
+        }
+        reply
+    }
+
     /// What has come back since.
     pub(super) fn read(&mut self, client: u64) -> String {
         self.with(client, |wire| String::from_utf8(std::mem::take(&mut wire.to_client)).unwrap())
