@@ -68,14 +68,17 @@ impl Desk {
         self.read(client)
     }
 
-    /// [`Desk::ask`] for what a worker answers.
-    pub(super) fn ask_worker(&mut self, client: u64, line: &str) -> String {
-        let mut reply = self.ask(client, line);
-        while reply.is_empty() {
+    /// [`Desk::ask`] for what a worker has a part in: waits until the reply ends so.
+    pub(super) fn ask_until(&mut self, client: u64, lines: &str, ending: &str) -> String {
+        let mut reply = self.ask(client, lines);
+        for _ in 0..100_000_000 {
+            if reply.ends_with(ending) {
+                return reply;
+            }
             self.turn();
-            reply = self.read(client);
+            reply += &self.read(client);
         }
-        reply
+        panic!("{lines}: {reply:?} and no more");
     }
 
     /// What has come back since.

@@ -104,16 +104,13 @@ fn what_workers_do_is_counted_and_remembered_too() {
     let client = desk.connect();
     let two = "\"\\x00\\x00\\x00\\x40\"";
     assert_eq!(desk.ask(client, "VNEW i 1 METRIC l2"), "+OK\r\n");
-    assert_eq!(desk.ask_worker(client, &format!("VADD i a {two}")), ":1\r\n");
+    desk.ask_until(client, &format!("VADD i a {two}"), ":1\r\n");
     desk.ask(client, "SLOWLOG RESET");
-    assert_eq!(desk.ask_worker(client, &format!("VSEARCH i {two} 1")), "*2\r\n$1\r\na\r\n$1\r\n0\r\n");
+    desk.ask_until(client, &format!("VSEARCH i {two} 1"), "*2\r\n$1\r\na\r\n$1\r\n0\r\n");
     let reply = desk.ask(client, "SLOWLOG GET 1");
     assert!(reply.contains("*4\r\n$7\r\nVSEARCH\r\n$1\r\ni\r\n$4\r\n"), "{reply:?}");
-    let mut reply = desk.ask(client, &format!("MULTI\r\nVADD i b {two}\r\nGET x\r\nEXEC"));
-    while !reply.ends_with("*2\r\n:1\r\n$-1\r\n") {
-        desk.turn();
-        reply += &desk.read(client);
-    }
+    let lines = format!("MULTI\r\nVADD i b {two}\r\nGET x\r\nEXEC");
+    desk.ask_until(client, &lines, "*2\r\n:1\r\n$-1\r\n");
     let stats = &info(&mut desk, client, "commandstats")["Commandstats"];
     for (name, calls) in [("vnew", 1), ("vadd", 2), ("vsearch", 1), ("get", 1), ("exec", 1)] {
         assert!(
