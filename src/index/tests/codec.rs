@@ -27,7 +27,7 @@ unsafe impl Map for Bytes {
 }
 
 impl Bytes {
-    pub(super) fn new(content: &[u8]) -> Arc<dyn Map> {
+    pub(super) fn shared(content: &[u8]) -> Arc<dyn Map> {
         let mut words = vec![[0_u64; 8]; content.len() / 64 + 2];
         let start = words.as_ptr().cast::<u8>().align_offset(64).min(64);
         for (n, byte) in content.iter().enumerate() {
@@ -79,13 +79,12 @@ impl File {
             places.push(content.len()..content.len() + payload.len());
             content.extend_from_slice(payload);
         }
-        let map = Bytes::new(&content);
-        let section = |((kind, meta, _), place): (&(SectionKind, Vec<u8>, Vec<u8>), Range<usize>)| Section {
-            kind: *kind,
-            meta: meta.clone(),
-            payload: MappedBytes::new(Arc::clone(&map), place).unwrap(),
-        };
-        let sections: Vec<Section> = self.sections.iter().zip(places).map(section).collect();
+        let map = Bytes::shared(&content);
+        let mut sections = Vec::new();
+        for ((kind, meta, _), place) in self.sections.iter().zip(places) {
+            let payload = MappedBytes::new(Arc::clone(&map), place).unwrap();
+            sections.push(Section { kind: *kind, meta: meta.clone(), payload });
+        }
         Writer::open(&sections, Kernels::best())
     }
 }
