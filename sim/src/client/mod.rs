@@ -224,6 +224,10 @@ impl Client {
                 state.out.extend_from_slice(bytes.as_bytes());
                 state.leaving = Leaving::Garbage(0);
             }
+            Break::Crash(after) => {
+                let scheduler = self.inner.scheduler.clone();
+                self.inner.scheduler.later(after, move || scheduler.crash());
+            }
             Break::Reset(after) => {
                 let (this, link) = (self.clone(), state.link);
                 self.inner.scheduler.later(after, move || {

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life, Plan};
-use crate::scheduler::{Ended, Scheduler};
+use crate::scheduler::{Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -91,7 +91,8 @@ impl Stage<'_> {
             clients.iter().for_each(|client| client.abandon(ended.now));
         }
         wire.clear();
-        Lived { ended, disk: storage.take() }
+        let disk = storage.take(ended.outcome == Outcome::Returned);
+        Lived { ended, disk }
     }
 }
 
