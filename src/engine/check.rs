@@ -56,8 +56,8 @@ impl Check {
                 Some(Lsn(0))
             }
             Ok(Some(snapshot)) => {
-                let lsn = snapshot.lsn();
-                let (name, sections) = (snapshot.name().to_owned(), snapshot.sections().count());
+                let lsn = snapshot.lsn;
+                let (name, sections) = (snapshot.file.clone(), snapshot.sections().count());
                 match load(&snapshot, store) {
                     Ok(()) => {
                         self.say(format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::store::{Garbage, LastWrite};
 use crate::index::{Index, Query, RowId, Scratch};
-use crate::recall;
+use crate::recall::{Nearest, Recall};
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
 
@@ -28,11 +28,21 @@ pub(super) struct Search {
     pub(super) index: Arc<Index>,
     pub(super) last: Arc<LastWrite>,
     pub(super) query: Query,
-    pub(super) k: usize,
-    pub(super) ef: usize,
-    pub(super) exact: bool,
+    pub(super) how: How,
     pub(super) with_vectors: bool,
     pub(super) protocol: Protocol,
+}
+
+/// Which rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    /// All of them.
+    Exact {
+        /// How many are wanted.
+        k: usize,
+    },
+    /// Those that a retrieval primitive chooses.
+    Recall(Nearest),
 }
 
 /// A job that has been done.
@@ -95,10 +105,9 @@ impl Job {
 impl Search {
     fn run(self, scratch: &mut Scratch) -> Finished {
         let mut hits = Vec::new();
-        if self.exact {
-            recall::exact(&self.index, &self.query, self.k, scratch, &mut hits);
-        } else {
-            recall::nearest(&self.index, &self.query, self.k, self.ef, scratch, &mut hits);
+        match self.how {
+            How::Exact { k } => self.index.exact(&self.query, k, scratch, &mut hits),
+            How::Recall(nearest) => nearest.recall(&self.index, &self.query, scratch, &mut hits),
         }
         let words = if self.with_vectors { 3 } else { 2 };
         let mut bytes = Vec::with_capacity(16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }));

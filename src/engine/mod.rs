@@ -27,6 +27,7 @@ pub use watch::Watch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
 use crate::resp::Args;
@@ -192,6 +193,9 @@ impl Engine {
         if let Some(poisoned) = self.poisoned() {
             return Err(Refusal(poisoned.into()));
         }
+        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
+            return Err(Refusal::err("the command's changes are longer than a log record may be"));
+        }
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
         self.log(&op, lsn);
@@ -257,7 +261,7 @@ impl Engine {
     /// True while so much waits for the log that writing commands should wait too.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > crate::base::limits::LOG_BACKLOG)
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
     }
 
     /// Bytes of keys, values, rows and graphs.

@@ -143,6 +143,22 @@ impl<'a> Op<'a> {
         })
     }
 
+    /// At least the bytes that [`Op::encode`] appends.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let strings = match *self {
+            Op::Set { key, value: other, .. }
+            | Op::Append { key, tail: other }
+            | Op::Overwrite { key, bytes: other, .. }
+            | Op::Rename { from: key, to: other }
+            | Op::RemoveVector { key, element: other } => key.len() + other.len(),
+            Op::Delete { key } | Op::Expire { key, .. } | Op::NewSet { key, .. } => key.len(),
+            Op::PutVector { key, element, vector } => key.len() + element.len() + vector.len(),
+            Op::Clear => 0,
+        };
+        strings + 64
+    }
+
     /// The names that this operation changes; none for [`Op::Clear`], which changes all.
     #[must_use]
     pub fn keys(&self) -> [Option<&'a [u8]>; 2] {

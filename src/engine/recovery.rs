@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::job::{Job, Kind};
 use super::keyspace::Held;
-use super::mutation::{Op, SetConfig};
+use super::mutation::Op;
 use super::saving::kind;
 use super::store::{Applied, IndexOptions, Store, Value, VectorSet};
 use super::unsynced::Unsynced;
@@ -18,7 +18,7 @@ use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
 use crate::env::{Clock, Console, Level, Storage, Waker};
 use crate::index::{self, Index, RowId, Scratch};
-use crate::snapshot::{self, Section, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::wal::{self, Lsn, Wal};
 
 /// How an engine is opened.
@@ -136,9 +136,9 @@ fn recover(
 ) -> Result<Durability, OpenError> {
     let refuse = |e: &dyn std::fmt::Display| OpenError(e.to_string());
     let snapshot = snapshot::open_newest(&*storage).map_err(|e| refuse(&e))?;
-    let after = snapshot.as_ref().map_or(Lsn(0), Snapshot::lsn);
+    let after = snapshot.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
     if let Some(snapshot) = &snapshot {
-        load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.name())))?;
+        load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.file)))?;
         report.snapshot = Some(after);
     }
     let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
@@ -182,18 +182,22 @@ pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String>
     let mut sections = snapshot.sections().peekable();
     let (mut entries, mut sets) = (0, 0);
     while let Some(section) = sections.next() {
-        match section.kind() {
-            kind::STRINGS => entries += load_strings(&section, store).map_err(|e| e.to_string())?,
+        match section.kind {
+            kind::STRINGS => entries += load_strings(&section.bytes, store).map_err(|e| e.to_string())?,
             kind::SET => {
                 let mut parts = Vec::new();
-                while let Some(part) = sections.next_if(|s| s.kind() >= index::FIRST_KIND) {
-                    parts.push(index::Part { kind: part.kind(), meta: part.meta().to_vec(), payload: part.payload().to_vec() });
+                while let Some(part) = sections.next_if(|s| kind::of_index(s.kind).is_some()) {
+                    parts.extend(kind::of_index(part.kind).map(|kind| index::Section {
+                        kind,
+                        meta: part.meta.to_vec(),
+                        payload: part.bytes.clone(),
+                    }));
                 }
-                load_set(section.meta(), &parts, store)?;
+                load_set(&section.meta, &parts, store)?;
                 sets += 1;
             }
             kind::END => {
-                let mut r = Reader::new(section.meta());
+                let mut r = Reader::new(&section.meta);
                 let whole = r.u64() == Ok(entries) && r.u64() == Ok(sets);
                 return if whole { Ok(()) } else { Err("its counts do not agree with its end".to_owned()) };
             }
@@ -203,8 +207,8 @@ pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String>
     Err("it has no end section".to_owned())
 }
 
-fn load_strings(section: &Section<'_>, store: &mut Store) -> Result<u64, DecodeError> {
-    let mut r = Reader::new(section.payload());
+fn load_strings(payload: &[u8], store: &mut Store) -> Result<u64, DecodeError> {
+    let mut r = Reader::new(payload);
     let mut entries = 0;
     while !r.is_empty() {
         let expire_at = r.u64()?;
@@ -215,12 +219,12 @@ fn load_strings(section: &Section<'_>, store: &mut Store) -> Result<u64, DecodeE
     Ok(entries)
 }
 
-fn load_set(meta: &[u8], parts: &[index::Part], store: &mut Store) -> Result<(), String> {
+fn load_set(meta: &[u8], parts: &[index::Section], store: &mut Store) -> Result<(), String> {
     let mut r = Reader::new(meta);
-    let mut head = || Ok::<_, DecodeError>((r.u64()?, SetConfig::decode(&mut r)?, r.string()?));
-    let (expire_at, config, key) = head().map_err(|e| e.to_string())?;
-    let writer = index::Writer::open(store.index_config(config)?, parts).map_err(|e| e.to_string())?;
-    let set = VectorSet { config, writer, last: Arc::default() };
+    let mut head = || Ok::<_, DecodeError>((r.u64()?, r.string()?));
+    let (expire_at, key) = head().map_err(|e| e.to_string())?;
+    let opened = index::Writer::open(parts, store.options.kernels).map_err(|e| e.to_string())?;
+    let set = VectorSet { writer: opened.writer, last: Arc::default() };
     store.keyspace.insert(key, Value::Vectors(Box::new(set)), expire_at, 0);
     Ok(())
 }

@@ -9,20 +9,33 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::keyspace::{Entry, Keyspace};
-use super::mutation::SetConfig;
 use super::store::Value;
 use crate::base::bytes::Put;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::env::{Storage, Waker};
-use crate::index::{Capture, Sink};
+use crate::index::{Capture, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
 
 /// Section kinds of the engine (see `FORMAT.md`); an index has its own, from 16 up.
 pub(super) mod kind {
+    use crate::index::SectionKind;
+
     pub(in crate::engine) const STRINGS: u32 = 1;
     pub(in crate::engine) const SET: u32 = 2;
     pub(in crate::engine) const END: u32 = 3;
+    /// An index's kinds stand behind it.
+    const INDEX: u32 = 16;
+
+    /// The kind of a section of an index.
+    pub(in crate::engine) fn for_index(kind: SectionKind) -> u32 {
+        INDEX + kind.code()
+    }
+
+    /// The index's kind that a section's kind stands for.
+    pub(in crate::engine) fn of_index(kind: u32) -> Option<SectionKind> {
+        kind.checked_sub(INDEX).and_then(SectionKind::with_code)
+    }
 }
 
 /// Bytes of entries gathered before they are handed over.
@@ -205,7 +218,7 @@ impl Running {
             }
             Value::Vectors(set) => {
                 self.sets += 1;
-                let piece = Piece::Set { meta: set_meta(entry, &set.config), capture: set.writer.capture() };
+                let piece = Piece::Set { meta: set_meta(entry), capture: set.writer.capture() };
                 self.put(piece, 0);
             }
         }
@@ -239,17 +252,16 @@ fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
     out.put_string(value);
 }
 
-fn set_meta(entry: &Entry<Value>, config: &SetConfig) -> Vec<u8> {
-    let mut meta = Vec::with_capacity(36 + entry.key.len());
+fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
+    let mut meta = Vec::with_capacity(12 + entry.key.len());
     meta.put_u64(entry.expire_at);
-    config.encode(&mut meta);
     meta.put_string(&entry.key);
     meta
 }
 
 /// The thread's half: everything from the desk into the file; the size of what was published.
 fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(storage, lsn).map_err(|e| e.to_string())?;
+    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
     match fill(&mut writer, desk) {
         Ok(()) => {
             let published = writer.publish().map_err(|e| e.to_string())?;
@@ -319,7 +331,7 @@ fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -
                 }
                 Value::Vectors(set) => {
                     sets += 1;
-                    failed = set_sections(writer, &set_meta(entry, &set.config), &set.writer.capture());
+                    failed = set_sections(writer, &set_meta(entry), &set.writer.capture());
                 }
             }
         });
@@ -352,8 +364,8 @@ fn set_sections(writer: &mut SnapshotWriter, meta: &[u8], capture: &Capture) -> 
 struct Sections<'a>(&'a mut SnapshotWriter);
 
 impl Sink for Sections<'_> {
-    fn begin(&mut self, kind: u32, meta: &[u8]) -> std::io::Result<()> {
-        self.0.begin(kind, meta)
+    fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> std::io::Result<()> {
+        self.0.begin(kind::for_index(kind), meta)
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {

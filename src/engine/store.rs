@@ -26,12 +26,17 @@ pub(crate) enum Value {
 /// A vector index under a key.
 #[derive(Debug)]
 pub(crate) struct VectorSet {
-    /// What VNEW fixed.
-    pub(crate) config: SetConfig,
     /// The rows and the graph; only the loop writes.
     pub(crate) writer: index::Writer,
     /// The last record that changed it; searches in flight hold it too.
     pub(crate) last: Arc<LastWrite>,
+}
+
+impl VectorSet {
+    /// Dimensions of its vectors.
+    pub(crate) fn dim(&self) -> usize {
+        self.writer.index().config().dim
+    }
 }
 
 /// The LSN of the last record that changed a vector set. It is set before the change can be seen.
@@ -214,7 +219,7 @@ impl Store {
     fn put_vector(&mut self, key: &[u8], element: &[u8], vector: &[u8], lsn: Lsn) -> Result<Applied, String> {
         let mut floats = std::mem::take(&mut self.floats);
         let inserted = self.edit_set(key, |set| {
-            index::read_vector(vector, set.config.dim as usize, &mut floats).map_err(|e| e.to_string())?;
+            index::read_vector(vector, set.dim(), &mut floats).map_err(|e| e.to_string())?;
             set.last.set(lsn);
             set.writer.insert(element, &floats).map_err(|e| e.to_string())
         });
@@ -225,7 +230,7 @@ impl Store {
 
     fn new_set(&self, config: SetConfig) -> Result<VectorSet, String> {
         let writer = index::Writer::new(self.index_config(config)?);
-        Ok(VectorSet { config, writer, last: Arc::default() })
+        Ok(VectorSet { writer, last: Arc::default() })
     }
 
     /// The index configuration that a stored one stands for.

@@ -4,6 +4,7 @@
 //! behind a door (the real machine in [`crate::os`], the simulated one in `engram-sim`) answers for every method.
 //! Short reads and writes are visible, and so is every error; retrying, filling up and giving up are the caller's.
 
+mod mapped;
 mod net;
 mod storage;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use crate::base::time::{Mono, Wall};
 
+pub use mapped::MappedBytes;
 pub use net::{Accepted, ConnId, Event, Interest, Net, Waker};
 pub use storage::{File, Map, Storage};
 

@@ -1,1 +1,198 @@
-//! temporary
+//! An index at one moment, to be written while it goes on changing.
+//!
+//! Rows and their keys never change, so their number and a bitmap of the dead are enough to fix them. Neighbour
+//! lists are written as they stand when the writing comes to them, minus rows that the capture does not hold as
+//! linked. A parent's link never goes away, so the tree that makes every row reachable is whole in every capture.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Writer;
+use super::codec::{DEAD, FACTS, Header, IN_GRAPH, SectionKind, Sink};
+use super::graph::{Index, TERM, links};
+use crate::base::bytes::Put;
+
+/// Bytes gathered before they are handed to the sink.
+const CHUNK: usize = 64 << 10;
+
+/// The index as it was when [`Writer::capture`] was called.
+#[derive(Debug)]
+pub struct Capture {
+    index: Arc<Index>,
+    rows: u32,
+    live: u32,
+    dead: Vec<u64>,
+    /// A bit a row that is to be linked again when the snapshot is opened.
+    unlinked: Vec<u64>,
+    entry: Option<u32>,
+    root: Option<u32>,
+}
+
+impl Writer {
+    /// The index as it is now. Takes time for a bit a row.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        let index = Arc::clone(&self.index);
+        let rows = index.view().count();
+        let mut unlinked = vec![0_u64; (rows as usize).div_ceil(64)];
+        let (entry, root) = {
+            // While this is held no row becomes linked: a linked row's parent cannot be missed.
+            let _settling = index.settling.lock();
+            for row in (index.floor.load()..rows).filter(|row| !index.linked(*row)) {
+                set(&mut unlinked, row);
+            }
+            (index.entry().map(|(row, _)| row), index.root())
+        };
+        // What hangs below a row that is not linked yet has to be linked again as well.
+        let mut above: Vec<u32> = (0..rows).filter(|row| has(&unlinked, *row)).collect();
+        while let Some(parent) = above.pop() {
+            for child in links(index.list(parent, 0)) {
+                if child < rows && index.parent(child) == Some(parent) && !has(&unlinked, child) {
+                    set(&mut unlinked, child);
+                    above.push(child);
+                }
+            }
+        }
+        Capture { index, rows, live: self.len() as u32, dead: self.dead.clone(), unlinked, entry, root }
+    }
+}
+
+impl Capture {
+    /// How many rows it holds, dead ones included.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// How many of them live.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live as usize
+    }
+
+    /// Writes the sections of the index. Any thread may do this, while searches, inserts and links go on.
+    pub fn write(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        let view = self.index.view();
+        self.write_facts(sink)?;
+        self.section(sink, SectionKind::Vectors, |row, out| {
+            out.extend(view.row(row).iter().flat_map(|x| x.to_le_bytes()));
+        })?;
+        self.section(sink, SectionKind::Ground, |row, out| self.put_list(row, 0, out))?;
+        self.section(sink, SectionKind::Upper, |row, out| {
+            (1..=self.index.level(row)).for_each(|layer| self.put_list(row, layer, out));
+        })?;
+        self.write_keys(sink)
+    }
+
+    fn write_facts(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        let config = self.index.config();
+        let header = Header {
+            dim: config.dim as u32,
+            metric: config.metric.code(),
+            m: config.m as u32,
+            ef_construction: config.ef_construction as u32,
+            seed: config.seed,
+            rows: self.rows,
+            live: self.live,
+            entry: self.entry().map_or(0, |row| row + 1),
+            root: self.root.filter(|root| *root < self.rows).map_or(0, |row| row + 1),
+        };
+        self.section_with(sink, SectionKind::Facts, &header.encode(), |row, out| {
+            let in_graph = self.in_graph(row);
+            let parent = self.index.parent(row).filter(|_| in_graph);
+            out.put_u32(self.index.hot.get(row, TERM));
+            out.put_u32(parent.map_or(0, |parent| parent + 1));
+            out.put_u32(if has(&self.dead, row) { DEAD } else { 0 } | if in_graph { IN_GRAPH } else { 0 });
+            debug_assert_eq!(out.len() % FACTS, 0);
+        })
+    }
+
+    fn write_keys(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        sink.begin(SectionKind::Keys, &[])?;
+        let mut out = Vec::new();
+        let mut end = 0_u64;
+        out.put_u64(end);
+        self.each(sink, &mut out, |row, out| {
+            end += self.key(row).len() as u64;
+            out.put_u64(end);
+        })?;
+        self.each(sink, &mut out, |row, out| out.extend_from_slice(self.key(row)))?;
+        sink.end()
+    }
+
+    fn section(
+        &self,
+        sink: &mut dyn Sink,
+        kind: SectionKind,
+        put: impl FnMut(u32, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        self.section_with(sink, kind, &[], put)
+    }
+
+    fn section_with(
+        &self,
+        sink: &mut dyn Sink,
+        kind: SectionKind,
+        meta: &[u8],
+        put: impl FnMut(u32, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        sink.begin(kind, meta)?;
+        self.each(sink, &mut Vec::new(), put)?;
+        sink.end()
+    }
+
+    /// Writes what `put` makes of each row, in order.
+    fn each(
+        &self,
+        sink: &mut dyn Sink,
+        out: &mut Vec<u8>,
+        mut put: impl FnMut(u32, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        for row in 0..self.rows {
+            put(row, out);
+            if out.len() >= CHUNK {
+                sink.write(out)?;
+                out.clear();
+            }
+        }
+        if !out.is_empty() {
+            sink.write(out)?;
+            out.clear();
+        }
+        Ok(())
+    }
+
+    fn key(&self, row: u32) -> &[u8] {
+        if has(&self.dead, row) { &[] } else { self.index.keys.get(row) }
+    }
+
+    fn in_graph(&self, row: u32) -> bool {
+        row < self.rows
+            && !has(&self.unlinked, row)
+            && (self.root == Some(row) || self.index.parent(row).is_some())
+    }
+
+    /// The entry point, or the highest row where that is not part of the capture.
+    fn entry(&self) -> Option<u32> {
+        let fallback =
+            || (0..self.rows).filter(|row| self.in_graph(*row)).max_by_key(|row| self.index.level(*row));
+        self.entry.filter(|entry| self.in_graph(*entry)).or_else(fallback)
+    }
+
+    fn put_list(&self, row: u32, layer: usize, out: &mut Vec<u8>) {
+        let end = out.len() + self.index.capacity(layer) * size_of::<u32>();
+        if self.in_graph(row) {
+            let kept = links(self.index.list(row, layer)).filter(|link| self.in_graph(*link));
+            kept.for_each(|link| out.put_u32(link + 1));
+        }
+        out.resize(end, 0);
+    }
+}
+
+fn has(bits: &[u64], row: u32) -> bool {
+    bits[row as usize / 64] >> (row % 64) & 1 == 1
+}
+
+fn set(bits: &mut [u64], row: u32) {
+    bits[row as usize / 64] |= 1 << (row % 64);
+}

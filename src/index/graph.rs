@@ -23,7 +23,9 @@ pub(super) const PARENT: usize = 0;
 pub(super) const STATE: usize = 1;
 /// First group of `upper` that belongs to the row; meaningless where its level is zero.
 pub(super) const UPPER: usize = 2;
-const COLD: usize = 3;
+/// How many lists of the ground layer name the row.
+pub(super) const IN_LINKS: usize = 3;
+const COLD: usize = 4;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;
@@ -112,6 +114,12 @@ impl Index {
     #[must_use]
     pub fn live(&self) -> usize {
         self.live.load() as usize
+    }
+
+    /// Rows that were inserted, living and dead.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.view().count() as usize
     }
 
     /// The index now.

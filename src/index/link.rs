@@ -7,7 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
+use super::graph::{CLAIMED, IN_LINKS, Index, LINKED, PARENT, STATE, View, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
@@ -41,18 +41,11 @@ impl Index {
         scratch.linking.chosen.resize_with(layers, Vec::new);
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
-        let Some((entry, top)) = self.entry() else {
-            unreachable!("there is a root, so there is an entry point")
-        };
-        scratch.found.clear();
-        // A view made before the entry point was published does not reach it; the root it always reaches.
-        if entry < view.count() {
-            scratch.found.extend(self.descend(view, target, level + 1));
-        }
+        let top = self.entry().map_or(0, |(_, top)| top);
+        self.descend(view, target, level, super::search::lbeam(), scratch);
         for layer in (0..=level.min(top)).rev() {
             if layer == 0 {
-                let root = self.root().filter(|root| scratch.found.iter().all(|near| near.row() != *root));
-                scratch.found.extend(root.map(|root| view.near(target, root)));
+                self.seed_root(view, target, scratch);
             }
             scratch.visited.begin(view.count());
             scratch.visited.mark(row);
@@ -64,6 +57,7 @@ impl Index {
             select::neighbours(view, &scratch.found, self.config.m, linking, &mut chosen);
             for (cell, near) in self.list(row, layer).iter().zip(&chosen) {
                 cell.store(near.row() + 1, Ordering::Release);
+                self.count_link(layer, near.row(), 1);
             }
             linking.chosen[layer] = chosen;
         }
@@ -143,8 +137,19 @@ impl Index {
             };
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
             if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
+                self.count_link(layer, fresh, 1);
+                if let Some(gone) = before.checked_sub(1) {
+                    self.count_link(layer, gone, -1);
+                }
                 return true;
             }
+        }
+    }
+
+    /// Counts a link to `row` that came or went.
+    pub(super) fn count_link(&self, layer: usize, row: u32, change: i32) {
+        if layer == 0 {
+            self.cold.group(row)[IN_LINKS].fetch_add(change as u32, Ordering::Relaxed);
         }
     }
 

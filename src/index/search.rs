@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use super::graph::{Index, View, links};
-use super::near::Near;
 use super::query::{Query, Target};
 use super::scratch::Scratch;
 use super::{Hit, RowId};
@@ -24,15 +23,11 @@ impl Index {
         scratch.fresh.clear();
         scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
         let ef = ef.max(k).min(view.count() as usize);
+        self.descend(&view, target, 0, sbeam(), scratch);
+        self.seed_root(&view, target, scratch);
         scratch.visited.begin(view.count());
         scratch.best.begin(ef);
-        if let Some(root) = self.root() {
-            let entry = self.descend(&view, target, 1);
-            scratch.found.clear();
-            scratch.found.extend(entry.filter(|near| near.row() != root));
-            scratch.found.push(view.near(target, root));
-            walk(&view, target, 0, Accept::Living, scratch);
-        }
+        walk(&view, target, 0, Accept::Living, scratch);
         for row in &scratch.fresh {
             if scratch.visited.mark(*row) && view.lives(*row) {
                 scratch.best.offer(view.near(target, *row));
@@ -51,31 +46,25 @@ impl Index {
         }));
     }
 
-    /// Goes greedily from the entry point down to `layer`, excluded (algorithm 5, first loop). `None`
-    /// where the view is older than the entry point.
-    pub(super) fn descend(&self, view: &View<'_>, target: Target<'_>, layer: usize) -> Option<Near> {
-        let (entry, top) = self.entry()?;
-        if entry >= view.count() {
-            return None;
+    /// Goes from the entry point down to `layer`, excluded, with a walk of width [`BEAM`] on each layer (algorithm 5 has width one),
+    /// and leaves where it ended in `scratch.found`, nearest first.
+    pub(super) fn descend(&self, view: &View<'_>, target: Target<'_>, layer: usize, beam: usize, scratch: &mut Scratch) {
+        scratch.found.clear();
+        // An entry point that is newer than the view is not for it; the root is.
+        let Some((entry, top)) = self.entry().filter(|(entry, _)| *entry < view.count()) else { return };
+        scratch.found.push(view.near(target, entry));
+        for layer in (layer + 1..=top).rev() {
+            scratch.visited.begin(view.count());
+            scratch.best.begin(beam);
+            walk(view, target, layer, Accept::All, scratch);
+            scratch.best.drain_sorted(&mut scratch.found);
         }
-        let mut near = view.near(target, entry);
-        for layer in (layer..=top).rev() {
-            near = greedy(view, target, layer, near);
-        }
-        Some(near)
     }
-}
 
-/// The nearest row that improving steps lead to on `layer`: a walk of width one.
-fn greedy(view: &View<'_>, target: Target<'_>, layer: usize, mut near: Near) -> Near {
-    loop {
-        point("hop");
-        let list = view.index.list(near.row(), layer);
-        let seen = links(list).filter(|row| *row < view.count());
-        match seen.map(|row| view.near(target, row)).min() {
-            Some(best) if best < near => near = best,
-            _ => return near,
-        }
+    /// Adds the root to `scratch.found` if it is not there.
+    pub(super) fn seed_root(&self, view: &View<'_>, target: Target<'_>, scratch: &mut Scratch) {
+        let root = self.root().filter(|root| scratch.found.iter().all(|near| near.row() != *root));
+        scratch.found.extend(root.map(|root| view.near(target, root)));
     }
 }
 
@@ -126,3 +115,6 @@ pub(super) fn walk(view: &View<'_>, target: Target<'_>, layer: usize, accept: Ac
         }
     }
 }
+
+pub(super) fn sbeam() -> usize { std::env::var("SBEAM").map_or(1, |x| x.parse().unwrap()) }
+pub(super) fn lbeam() -> usize { std::env::var("LBEAM").map_or(1, |x| x.parse().unwrap()) }

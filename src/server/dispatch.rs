@@ -63,7 +63,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     connection.session.last_command = command.name;
     connection.session.last_subcommand = "";
     server.ledger.commands += 1;
-    if connection.session.transaction.is_some() && !command.flags.contains(Flags::NO_MULTI) {
+    if connection.session.transaction.is_some() && !command.flags.contains(Flags::UNQUEUED) {
         super::transaction::queue(server, connection, command, args);
         return Dispatched::Done;
     }

@@ -30,7 +30,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::Options;
+pub use options::{Options, Parsed};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,47 +1,10 @@
-//! Bytes of a map, before and after their check.
+//! Bytes of a map before their check.
 
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::crc32c::crc32c;
-use crate::env::Map;
-
-/// Verified bytes of a snapshot. They stay where they are while any clone lives, whatever becomes of the file.
-#[derive(Clone)]
-pub struct MappedBytes {
-    map: Arc<dyn Map>,
-    range: Range<usize>,
-}
-
-impl MappedBytes {
-    /// A part of these bytes; none if it reaches beyond them.
-    #[must_use]
-    pub fn slice(&self, part: Range<usize>) -> Option<Self> {
-        self.get(part.clone())?;
-        let range = self.range.start + part.start..self.range.start + part.end;
-        Some(Self { map: Arc::clone(&self.map), range })
-    }
-}
-
-impl Deref for MappedBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.map.bytes().get(self.range.clone()).unwrap_or_default()
-    }
-}
-
-impl AsRef<[u8]> for MappedBytes {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-impl std::fmt::Debug for MappedBytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MappedBytes({:?})", self.range)
-    }
-}
+use crate::env::{Map, MappedBytes};
 
 /// Bytes of a map that nobody has checked yet. The only way to [`MappedBytes`] is the check.
 pub(super) struct Unverified<'a> {
@@ -61,7 +24,10 @@ impl<'a> Unverified<'a> {
     }
 
     pub(super) fn verify(self, crc: u32) -> Option<MappedBytes> {
-        (crc32c(self.bytes()) == crc).then(|| MappedBytes { map: Arc::clone(self.map), range: self.range })
+        if crc32c(self.bytes()) != crc {
+            return None;
+        }
+        MappedBytes::new(Arc::clone(self.map), self.range)
     }
 
     pub(super) fn is_zero(&self) -> bool {

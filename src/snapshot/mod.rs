@@ -15,7 +15,6 @@ mod tests;
 
 use std::io;
 
-pub use mapped::MappedBytes;
 pub use open::{Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest};
 pub use write::{Published, SnapshotWriter};
 

@@ -7,9 +7,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::format::{Entry, FOOTER, Footer, HEADER, HeaderFault, Stage, aligned, decode_header, parse_name};
-use super::mapped::{MappedBytes, Unverified};
+use super::mapped::Unverified;
 use crate::base::bytes::Reader;
-use crate::env::{Map, Storage};
+use crate::env::{Map, MappedBytes, Storage};
 use crate::wal::Lsn;
 
 /// One verified section.

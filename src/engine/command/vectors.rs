@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use super::super::job::{Job, Kind, Search};
+use super::super::job::{How, Job, Kind, Search};
 use super::super::mutation::{Op, SetConfig};
 use super::super::store::{Applied, Value, VectorSet};
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use crate::base::limits;
-use crate::index::{self, Query};
+use crate::index;
+use crate::recall::Nearest;
 use crate::resp::{eq_ignore_case, parse_i64};
 
 /// Links a row keeps unless VNEW says otherwise.
@@ -61,7 +62,7 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
     let (key, element, vector) = (&args[1], &args[2], &args[3]);
     let set = expect_set(engine, call, key)?;
-    let dim = set.config.dim as usize;
+    let dim = set.dim();
     index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
     if set.writer.index().stats().rows >= limits::MAX_ROWS {
         return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
@@ -88,8 +89,9 @@ pub(super) fn vdel(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
 /// `VSEARCH index query k [EF n] [WITHVECTORS] [EXACT]`
 pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
+    let exact_below = engine.store.options.exact_below;
     let set = expect_set(engine, call, &args[1])?;
-    let dim = set.config.dim as usize;
+    let dim = set.dim();
     let mut vector = Vec::new();
     index::read_vector(&args[2], dim, &mut vector).map_err(Refusal::err)?;
     let k = count(&args[3], "k")?;
@@ -117,7 +119,8 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let last = Arc::clone(&set.last);
     let query = index.query(&vector);
     let protocol = call.reply.protocol();
-    let search = Search { index, last, query, k, ef, exact, with_vectors, protocol };
+    let how = if exact { How::Exact { k } } else { How::Recall(Nearest { k, ef, exact_below }) };
+    let search = Search { index, last, query, how, with_vectors, protocol };
     Ok(Outcome::Job(Job(Kind::Search(Box::new(search)))))
 }
 
@@ -133,21 +136,21 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         Some(Value::Vectors(set)) => set,
     };
     let index = set.writer.index();
-    let metric = index::metric_with_code(set.config.metric).map_or("unknown", |m| m.name());
-    let stats = index.stats();
+    let (config, stats) = (index.config(), index.stats());
     let reply = &mut call.reply;
-    let numbers: [(&str, usize); 14] = [
-        ("hnsw-m", set.config.m as usize),
-        ("vector-dim", set.config.dim as usize),
+    let numbers: [(&str, usize); 15] = [
+        ("hnsw-m", config.m),
+        ("vector-dim", config.dim),
         ("projection-input-dim", 0),
         ("size", set.writer.len()),
         ("max-level", stats.max_level),
         ("attributes-count", 0),
-        ("vset-uid", (set.config.seed >> 1) as usize),
+        ("vset-uid", (config.seed >> 1) as usize),
         ("hnsw-max-node-uid", stats.rows),
         ("count", set.writer.len()),
-        ("ef-construction", set.config.ef_construction as usize),
+        ("ef-construction", config.ef_construction),
         ("bytes", set.writer.bytes()),
+        ("mapped-bytes", stats.mapped_bytes),
         ("rows", stats.rows),
         ("tombstones", stats.tombstones),
         ("unlinked", stats.unlinked),
@@ -160,7 +163,7 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         reply.integer(i64::try_from(value).unwrap_or(i64::MAX));
     }
     reply.simple("metric");
-    reply.simple(metric);
+    reply.simple(config.metric.name());
     Ok(Outcome::Done)
 }
 

@@ -1,0 +1,225 @@
+//! Captures, their bytes, and opening them again.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::*;
+use crate::env::Map;
+
+/// Bytes on a 64-byte boundary that stand for a mapped file.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    words: Vec<[u64; 8]>,
+    start: usize,
+    len: usize,
+}
+
+// SAFETY: the bytes are owned and never change; moving the value does not move them.
+unsafe impl Map for Bytes {
+    fn bytes(&self) -> &[u8] {
+        let bytes = self.words.as_ptr().cast::<u8>().wrapping_add(self.start);
+        // SAFETY: `new` placed `len` bytes there, inside the vector.
+        unsafe { std::slice::from_raw_parts(bytes, self.len) }
+    }
+}
+
+impl Bytes {
+    pub(super) fn new(content: &[u8]) -> Arc<dyn Map> {
+        let mut words = vec![[0_u64; 8]; content.len() / 64 + 2];
+        let start = words.as_ptr().cast::<u8>().align_offset(64).min(64);
+        for (n, byte) in content.iter().enumerate() {
+            let at = start + n;
+            words[at / 64][at / 8 % 8] |= u64::from(*byte) << (at % 8 * 8);
+        }
+        Arc::new(Self { words, start, len: content.len() })
+    }
+}
+
+/// What a sink was given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct File {
+    pub(super) sections: Vec<(SectionKind, Vec<u8>, Vec<u8>)>,
+    open: bool,
+}
+
+impl Sink for File {
+    fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> io::Result<()> {
+        assert!(!std::mem::replace(&mut self.open, true), "one section at a time");
+        self.sections.push((kind, meta.to_vec(), Vec::new()));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        assert!(self.open);
+        self.sections.last_mut().unwrap().2.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        assert!(std::mem::replace(&mut self.open, false), "a section that began");
+        Ok(())
+    }
+}
+
+impl File {
+    pub(super) fn of(capture: &Capture) -> Self {
+        let mut file = Self::default();
+        capture.write(&mut file).unwrap();
+        file
+    }
+
+    pub(super) fn open(&self) -> Result<Opened, crate::base::bytes::DecodeError> {
+        let mut content = Vec::new();
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for (_, _, payload) in &self.sections {
+            content.resize(content.len().next_multiple_of(64), 0);
+            places.push(content.len()..content.len() + payload.len());
+            content.extend_from_slice(payload);
+        }
+        let map = Bytes::new(&content);
+        let section = |((kind, meta, _), place): (&(SectionKind, Vec<u8>, Vec<u8>), Range<usize>)| Section {
+            kind: *kind,
+            meta: meta.clone(),
+            payload: MappedBytes::new(Arc::clone(&map), place),
+        };
+        let sections: Vec<Section> = self.sections.iter().zip(places).map(section).collect();
+        Writer::open(&sections, Kernels::best())
+    }
+}
+
+/// The index through a capture and back, and the rows that are left to link.
+pub(super) fn reopened(writer: &Writer) -> (Writer, Vec<RowId>) {
+    let opened = File::of(&writer.capture()).open().unwrap();
+    opened.writer.validate().unwrap();
+    (opened.writer, opened.unlinked)
+}
+
+#[test]
+fn an_opened_index_answers_like_the_one_that_was_captured() {
+    let vectors = random_vectors(31, sized(40, 600), 20);
+    let mut writer = built(config(20, &Cosine), &vectors);
+    for n in (0..vectors.len() as u32).step_by(5) {
+        writer.remove(&n.to_le_bytes());
+    }
+    writer.insert(b"", &vectors[0]).unwrap();
+    let unlinked = writer.insert(b"fresh", &vectors[1]).unwrap().row;
+    writer.insert(b"", &vectors[2]).unwrap();
+    let (opened, left) = reopened(&writer);
+    assert_eq!(left, [unlinked, RowId(unlinked.0 + 1)], "the row that died unlinked is not asked for");
+    assert_eq!(shape(opened.index()), shape(writer.index()));
+    assert!(opened.keys().eq(writer.keys()));
+    for vector in &vectors[..sized(3, 40)] {
+        assert_eq!(searched(opened.index(), vector, 10, 40), searched(writer.index(), vector, 10, 40));
+        assert_eq!(scanned(opened.index(), vector, 10), scanned(writer.index(), vector, 10));
+    }
+    assert_eq!(opened.get(b"fresh"), Some(unlinked));
+    assert_eq!(opened.get(&0_u32.to_le_bytes()), None);
+}
+
+#[test]
+fn an_opened_index_grows_and_can_be_captured_again() {
+    let vectors = random_vectors(32, sized(40, 300), 7);
+    let mut writer = built(config(7, &L2), &vectors[..vectors.len() / 2]);
+    let mut scratch = Scratch::new();
+    for (n, vector) in vectors.iter().enumerate().skip(vectors.len() / 2) {
+        if n % 25 == 0 {
+            (writer, _) = reopened(&writer);
+        }
+        let row = writer.insert(&(n as u32).to_le_bytes(), vector).unwrap().row;
+        writer.index().link(row, &mut scratch);
+    }
+    writer.validate().unwrap();
+    assert_eq!(
+        shape(writer.index()),
+        shape(built(config(7, &L2), &vectors).index()),
+        "a restart leaves no trace"
+    );
+    assert!(writer.index().stats().mapped_bytes > 0);
+}
+
+#[test]
+fn a_capture_taken_while_rows_are_inserted_and_linked_opens_as_it_was_taken() {
+    let total = sized(40, 1_500);
+    let vectors = random_vectors(33, total, 8);
+    let mut writer = Writer::new(config(8, &L2));
+    let index = Arc::clone(writer.index());
+    let (next, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+    let captures = std::thread::scope(|scope| {
+        let linker = || {
+            let mut scratch = Scratch::new();
+            while !stop.load(Ordering::Acquire) || (next.load(Ordering::Acquire) as usize) < total {
+                let row = next.load(Ordering::Acquire);
+                if (row as usize) < index.rows()
+                    && next.compare_exchange(row, row + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                {
+                    index.link(RowId(row), &mut scratch);
+                }
+            }
+        };
+        let _ = [(); 3].map(|()| scope.spawn(linker));
+        let mut files = Vec::new();
+        for (n, vector) in vectors.iter().enumerate() {
+            writer.insert(&(n as u32).to_le_bytes(), vector).unwrap();
+            if n % (total / 6) == 7 {
+                let (capture, len) = (writer.capture(), writer.len());
+                files.push(scope.spawn(move || (File::of(&capture), len)));
+            }
+        }
+        stop.store(true, Ordering::Release);
+        files.into_iter().map(|file| file.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(captures.len() >= 5);
+    for (file, len) in captures {
+        let Opened { writer, unlinked } = file.open().unwrap();
+        writer.validate().unwrap();
+        assert_eq!(writer.len(), len);
+        assert_eq!(searched(writer.index(), &vectors[0], total, 1).len(), len);
+        unlinked.iter().for_each(|row| writer.index().link(*row, &mut Scratch::new()));
+        writer.validate().unwrap();
+        assert_eq!(
+            searched(writer.index(), &vectors[0], total, 1),
+            scanned(writer.index(), &vectors[0], total)
+        );
+    }
+}
+
+#[test]
+fn an_empty_index_survives() {
+    let (opened, left) = reopened(&Writer::new(config(3, &Dot)));
+    assert!(opened.is_empty() && left.is_empty());
+    assert_eq!(opened.index().config().metric.name(), "dot");
+}
+
+#[test]
+fn the_bytes_of_a_capture_never_change() {
+    let config = Config {
+        dim: 2,
+        metric: &L2,
+        m: 2,
+        ef_construction: 10,
+        seed: 0x0102_0304_0506_0712,
+        ..config(2, &L2)
+    };
+    let mut writer = built(config, &[vec![1.0, 2.0], vec![3.0, 4.0]]);
+    writer.insert(b"x", &[5.0, 6.0]).unwrap();
+    writer.remove(&1_u32.to_le_bytes());
+    let file = File::of(&writer.capture());
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let kinds: Vec<u32> = file.sections.iter().map(|section| section.0.code()).collect();
+    assert_eq!(kinds, [1, 2, 3, 4, 5]);
+    let header =
+        "01000000 02000000 02000000 02000000 0a000000 1207060504030201 03000000 02000000 01000000 01000000";
+    assert_eq!(hex(&file.sections[0].1), header.replace(' ', ""));
+    let facts = "00000000 00000000 02000000 00000000 01000000 03000000 00000000 00000000 00000000";
+    assert_eq!(hex(&file.sections[0].2), facts.replace(' ', ""));
+    let zeros = "00000000".repeat(14);
+    let vectors = format!("0000803f00000040{zeros}0000404000008040{zeros}0000a0400000c040{zeros}");
+    assert_eq!(hex(&file.sections[1].2), vectors);
+    let ground = "02000000 00000000 00000000 00000000 01000000 00000000 00000000 00000000".replace(' ', "");
+    assert_eq!(hex(&file.sections[2].2), ground + &"00".repeat(16));
+    assert_eq!(hex(&file.sections[3].2), "02000000000000000100000000000000", "rows 0 and 1 reach layer 1");
+    let keys = "0000000000000000 0400000000000000 0400000000000000 0500000000000000 00000000 78";
+    assert_eq!(hex(&file.sections[4].2), keys.replace(' ', ""));
+}
