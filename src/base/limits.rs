@@ -29,8 +29,14 @@ pub const COMMANDS_PER_TURN: usize = 256;
 pub const READ_PER_TURN: usize = 256 << 10;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Clients that may wait to be accepted (the kernel may allow fewer); more are turned away or retry by themselves.
+pub const BACKLOG: i32 = 511;
+/// Descriptors that one wait reports; more are reported by the next.
+pub const EVENTS_PER_WAIT: usize = 1024;
 /// Default most clients (`maxclients`); more are told so and closed.
 pub const MAX_CLIENTS: usize = 10_000;
+/// Most worker threads (`workers`).
+pub const MAX_WORKERS: usize = 256;
 
 /// Bytes waiting for the log thread above which writing commands wait in their client's input.
 pub const LOG_BACKLOG: usize = 64 << 20;
@@ -51,6 +57,11 @@ pub const MAX_ROWS: usize = (u32::MAX - 1) as usize;
 pub const MAX_LEVEL: usize = 15;
 /// Longest element key in an index.
 pub const MAX_ELEMENT: usize = 512 << 20;
+
+/// Most keys that one SCAN looks at, whatever its COUNT says; its cursor goes on from there.
+pub const SCAN_COUNT: usize = 100_000;
+/// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
+pub const EXACT_BELOW: usize = 1_000;
 
 /// Entries kept by SLOWLOG at most.
 pub const SLOWLOG_MAX: usize = 1 << 20;

@@ -1,1 +1,336 @@
-//! The engine.
+//! The engine: the keyspace and everything that changes it.
+//!
+//! One thread (the loop) calls it; it never blocks, never waits for the disk and never walks a graph. A command is
+//! executed between [`Engine::begin`] and [`Engine::end`]; all that it changed goes into the log as one record, so it
+//! survives wholly or not at all. The engine guarantees that each reply knows its barrier ([`Call::barrier`]); holding
+//! the reply back until then is the server's part.
+
+mod call;
+mod check;
+pub mod command;
+mod facts;
+mod job;
+mod keyspace;
+mod mutation;
+mod recovery;
+mod saving;
+mod snapshots;
+mod store;
+#[cfg(test)]
+mod tests;
+mod unsynced;
+mod watch;
+
+pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use check::{Check, check};
+pub use facts::LogFacts;
+pub use watch::Watch;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::base::limits;
+use crate::base::rng::Rng;
+use crate::env::{Clock, Storage, Waker};
+use crate::wal::{Lsn, Poisoned, Wal};
+use keyspace::{Entry, Keyspace};
+use mutation::Op;
+use store::{Applied, Store, Value};
+use unsynced::Unsynced;
+
+pub use job::{Finished, Job};
+pub use recovery::{Doors, OpenError, Options, Report};
+pub use saving::Saved;
+pub use store::IndexOptions;
+
+/// The LSN of a record that will never be durable.
+pub const NEVER: Lsn = Lsn(u64::MAX);
+
+/// The keyspace, its log and its snapshots.
+pub struct Engine {
+    store: Store,
+    durability: Option<Durability>,
+    clock: Arc<dyn Clock>,
+    rng: Rng,
+    /// Unix milliseconds, fixed while a command runs.
+    now: u64,
+    /// The operations of the command (or transaction) being executed.
+    record: Vec<u8>,
+    /// How deep [`Engine::begin`] is nested: a transaction's commands share its record.
+    depth: u32,
+    /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
+    /// of a transaction must not halve it.
+    failed: Option<String>,
+    /// Changes so far, each a new number; WATCH compares them.
+    changes: u64,
+    watched: watch::Watched,
+    stats: Stats,
+}
+
+/// What only a server with a directory has.
+struct Durability {
+    storage: Arc<dyn Storage>,
+    wal: Wal,
+    waker: Arc<dyn Waker>,
+    unsynced: Unsynced,
+    /// Snapshots asked for while one was running begin when it is done.
+    snapshot_wanted: bool,
+    /// How many snapshots this run has begun.
+    snapshots: u64,
+    last_saved: Option<Saved>,
+    finished: VecDeque<Saved>,
+}
+
+/// Counters that INFO shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Keys that went because their time had come.
+    pub expired: u64,
+    /// Reads of keys that were there.
+    pub hits: u64,
+    /// Reads of keys that were not.
+    pub misses: u64,
+    /// Operations since the last snapshot.
+    pub dirty: u64,
+}
+
+/// Keys that the clock takes in one turn at most.
+const EXPIRIES_PER_TURN: usize = 64;
+
+impl Engine {
+    /// Begins a command: whatever changes until [`Engine::end`] is one record. Nests.
+    pub fn begin(&mut self) {
+        if self.depth == 0 {
+            self.now = self.clock.wall().millis();
+            if self.failed.is_none() {
+                self.failed = self.poisoned();
+            }
+            assert!(self.record.is_empty(), "the last command's record was not ended");
+        }
+        self.depth += 1;
+    }
+
+    /// Ends a command: its record goes to the log.
+    pub fn end(&mut self) {
+        self.depth -= 1;
+        if self.depth == 0 && !self.record.is_empty() {
+            let lsn = self.next_lsn();
+            if let Some(durability) = &mut self.durability {
+                // A log that has failed gives no number: the promised one never becomes durable, and the reply that
+                // waits for it is answered with the error.
+                if let Ok(given) = durability.wal.append(&self.record) {
+                    assert_eq!(given, lsn, "the log gives the number that was promised");
+                }
+            }
+            self.record.clear();
+        }
+    }
+
+    /// Runs one command's handler between [`Engine::begin`] and [`Engine::end`]. A refusal becomes an error reply.
+    pub fn execute(&mut self, handler: Handler, call: &mut Call<'_>) -> Outcome {
+        self.begin();
+        let outcome = handler(self, call).unwrap_or_else(|refusal| {
+            call.reply.error(refusal.0.as_bytes());
+            Outcome::Done
+        });
+        self.end();
+        outcome
+    }
+
+    /// The LSN of the record being gathered.
+    fn next_lsn(&self) -> Lsn {
+        self.durability.as_ref().map_or(Lsn(0), |d| Lsn(d.wal.appended().0 + 1))
+    }
+
+    /// Unix milliseconds, the same throughout a command.
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn keyspace(&self) -> &Keyspace<Value> {
+        &self.store.keyspace
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// The entry of `key`, if it is there and its time has not come; a key whose time has come goes now. The reply
+    /// waits for the last record that touched the name, be it there or gone.
+    fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
+        self.expire_if_due(key);
+        if let Some(durability) = &self.durability {
+            call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
+        }
+        let now = self.now;
+        self.store.keyspace.get(key).filter(|e| e.expire_at == 0 || e.expire_at > now)
+    }
+
+    /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
+    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+        let found = self.read(call, key).is_some();
+        if found {
+            self.stats.hits += 1;
+        } else {
+            self.stats.misses += 1;
+        }
+        match self.store.keyspace.get(key).filter(|_| found).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::String(bytes)) => Ok(Some(bytes)),
+            Some(Value::Vectors(_)) => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The reply tells of all names: it waits for all that was logged.
+    fn observe_everything(&mut self, call: &mut Call<'_>) {
+        if let Some(durability) = &self.durability
+            && durability.wal.durable() < durability.wal.appended()
+        {
+            call.observe(durability.wal.appended());
+        }
+    }
+
+    /// Logs one operation and applies it.
+    fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
+        self.change(call, op).map(|_| ())
+    }
+
+    /// [`Engine::mutate`] for who needs to know what it did.
+    fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
+        if let Some(why) = &self.failed {
+            return Err(Refusal(why.clone().into()));
+        }
+        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
+            return Err(Refusal::err("the command's changes are longer than a log record may be"));
+        }
+        let lsn = self.next_lsn();
+        let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
+        self.log(&op, lsn);
+        call.observe(lsn);
+        Ok(applied)
+    }
+
+    /// Notes an operation that has just been applied. Nothing can come between the two: both are memory only, and
+    /// replies wait for the log.
+    fn log(&mut self, op: &Op<'_>, lsn: Lsn) {
+        assert!(self.depth > 0, "changes belong to a command");
+        self.stats.dirty += 1;
+        self.changes += 1;
+        for key in op.keys().into_iter().flatten() {
+            let name = self.store.keyspace.hash(key);
+            self.watched.touch(name, self.changes);
+            if let Some(durability) = &mut self.durability {
+                durability.unsynced.note(name, lsn);
+            }
+        }
+        if *op == Op::Clear {
+            self.watched.touch_all(self.changes);
+            if let Some(durability) = &mut self.durability {
+                durability.unsynced.note_everything(lsn);
+            }
+        }
+        if self.durability.is_some() {
+            op.encode(&mut self.record);
+        }
+    }
+
+    /// Removes `key` if its time has come. The removal is logged: a clock that jumps back must not wake it. Once the
+    /// log has failed such a key is only hidden.
+    fn expire_if_due(&mut self, key: &[u8]) {
+        let due = |e: &Entry<Value>| e.expire_at != 0 && e.expire_at <= self.now;
+        if self.store.keyspace.get(key).is_some_and(due) && self.failed.is_none() {
+            self.expire(key);
+        }
+    }
+
+    fn expire(&mut self, key: &[u8]) {
+        let op = Op::Delete { key };
+        let lsn = self.next_lsn();
+        let applied = self.store.apply(&op, lsn);
+        assert!(applied.is_ok(), "a deletion always applies");
+        self.log(&op, lsn);
+        self.stats.expired += 1;
+    }
+
+    /// The error reply for writes once the log has failed.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<String> {
+        let why: Poisoned = self.durability.as_ref()?.wal.poisoned()?;
+        Some(format!("MISCONF the log has failed and takes no more writes until restart: {why}"))
+    }
+
+    /// Replies with barriers up to here may leave.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.durability.as_ref().map_or(NEVER, |d| d.wal.durable())
+    }
+
+    /// True while so much waits for the log that writing commands should wait too.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
+    }
+
+    /// Bytes of keys, values, rows and graphs.
+    #[must_use]
+    pub fn used_memory(&self) -> usize {
+        self.store.keyspace.bytes()
+    }
+
+    /// The engine's own work of one turn: forgets what has become durable, takes keys whose time has come, and walks
+    /// on for a running snapshot. True while there is more to do at once.
+    pub fn tick(&mut self) -> bool {
+        if let Some(durability) = &mut self.durability {
+            durability.unsynced.advance(durability.wal.durable());
+        }
+        let busy = self.expire_some();
+        let saving = self.tick_snapshot();
+        busy || saving
+    }
+
+    fn expire_some(&mut self) -> bool {
+        if self.store.keyspace.expiring() == 0 {
+            return false;
+        }
+        self.begin();
+        let mut taken = 0;
+        while taken < EXPIRIES_PER_TURN && self.failed.is_none() {
+            let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
+            let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
+            self.expire(&key);
+            taken += 1;
+        }
+        self.end();
+        taken == EXPIRIES_PER_TURN
+    }
+
+    /// Milliseconds until the next key's time comes.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<u64> {
+        let (at, _) = self.store.keyspace.next_due()?;
+        Some(at.saturating_sub(self.clock.wall().millis()))
+    }
+
+    /// What has gathered to be dropped by a worker.
+    pub fn take_garbage(&mut self) -> Option<Job> {
+        let garbage = self.store.take_garbage();
+        if garbage.is_empty() { None } else { Some(Job(job::Kind::Drop(garbage))) }
+    }
+
+    /// Checks what holds between turns: the keyspace's tables, every index, and that nothing is left of a command.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.depth != 0 || !self.record.is_empty() {
+            return Err("a command was begun and not ended".to_owned());
+        }
+        self.store.validate()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+}

@@ -4,13 +4,16 @@
 //! behind a door (the real machine in [`crate::os`], the simulated one in `engram-sim`) answers for every method.
 //! Short reads and writes are visible, and so is every error; retrying, filling up and giving up are the caller's.
 
+mod mapped;
 mod net;
 mod storage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::time::{Mono, Wall};
 
+pub use mapped::MappedBytes;
 pub use net::{Accepted, ConnId, Event, Interest, Net, Waker};
 pub use storage::{File, Map, Storage};
 
@@ -41,6 +44,27 @@ pub trait Console: Send + Sync {
     fn threshold(&self, level: Level);
 }
 
+/// What a process is to its machine, for INFO. Zero where the machine will not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The process's number.
+    pub pid: u32,
+    /// Bytes of the process that are in memory now, maps of files included.
+    pub resident: u64,
+    /// Bytes of memory that the machine has.
+    pub memory: u64,
+    /// Processor time used in the process's own code, all threads together.
+    pub user: Duration,
+    /// Processor time used by the kernel on its behalf.
+    pub system: Duration,
+}
+
+/// Whoever runs this process. For people to look at: nothing is decided by what it says.
+pub trait Host: Send {
+    /// The facts of this moment.
+    fn facts(&self) -> Facts;
+}
+
 /// One machine: every door of a server's life.
 pub struct Machine {
     /// The data directory, or none for a server that keeps nothing.
@@ -51,6 +75,8 @@ pub struct Machine {
     pub clock: Arc<dyn Clock>,
     /// The log lines.
     pub console: Arc<dyn Console>,
+    /// What runs the process.
+    pub host: Box<dyn Host>,
     /// Entropy for hash keys and the run's identity; a plan's number in simulation.
     pub seed: u64,
 }

@@ -52,7 +52,7 @@ pub enum Event {
 pub trait Net: Send {
     /// Takes one waiting client; `WouldBlock` when there is none.
     fn accept(&mut self) -> io::Result<Accepted>;
-    /// Switches [`Event::Acceptable`] on or off; clients queue in the backlog meanwhile.
+    /// Switches [`Event::Acceptable`] on (as it is at first) or off; clients queue in the backlog meanwhile.
     fn accepting(&mut self, on: bool) -> io::Result<()>;
     /// Reads at most `buf.len()` bytes; zero means that the peer has finished sending.
     fn read(&mut self, conn: ConnId, buf: &mut [u8]) -> io::Result<usize>;

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use super::blocks::Blocks;
-use super::rows::MappedBytes;
 use crate::base::bytes::DecodeError;
+use crate::env::MappedBytes;
 
 /// Bytes of one entry of the offset table.
 const OFFSET: usize = size_of::<u64>();
@@ -36,7 +36,7 @@ impl Keys {
     /// of what follows them. All of them are checked here.
     pub(super) fn open(count: u32, section: MappedBytes) -> Result<Self, DecodeError> {
         let (offsets, tail) =
-            section.bytes().split_at_checked((count as usize + 1) * OFFSET).ok_or(DecodeError::Short)?;
+            section.split_at_checked((count as usize + 1) * OFFSET).ok_or(DecodeError::Short)?;
         let (offsets, _) = offsets.as_chunks::<OFFSET>();
         let mut before = 0;
         for (n, offset) in offsets.iter().enumerate() {
@@ -78,7 +78,7 @@ impl Keys {
 
 impl MappedKeys {
     fn get(&self, row: u32) -> &[u8] {
-        let bytes = self.section.bytes();
+        let bytes = &*self.section;
         let offset = |n: usize| {
             let word = bytes[n * OFFSET..].first_chunk::<OFFSET>();
             word.map_or(0, |word| u64::from_le_bytes(*word)) as usize

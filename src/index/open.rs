@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering;
 use super::codec::{DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
 use super::graph::{CLAIMED, DEATH, Index, LINKED, PARENT, STATE, TERM, UPPER};
 use super::keys::Keys;
-use super::rows::{MappedBytes, Rows};
+use super::rows::Rows;
 use super::table::Table;
 use super::validate::parents_lead_to_root;
 use super::{Config, MIN_M, RowId, Writer, metric_with_code};
 use crate::base::bytes::{DecodeError, Reader};
 use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M, MAX_ROWS};
+use crate::env::MappedBytes;
 use crate::kernels::Kernels;
 
 use DecodeError::Invalid;
@@ -31,7 +32,7 @@ impl Writer {
         let keys = Keys::open(header.rows, payload(SectionKind::Keys)?)?;
         let mut writer = Self::with(config, rows, pen, keys, Table::with_capacity(header.live as usize));
         let index = Arc::clone(&writer.index);
-        writer.dead = read_facts(&index, &header, facts.payload.bytes())?;
+        writer.dead = read_facts(&index, &header, &facts.payload)?;
         read_ground(&index, header.rows, &payload(SectionKind::Ground)?)?;
         read_upper(&index, header.rows, &payload(SectionKind::Upper)?)?;
         read_entry(&index, &header)?;
@@ -139,7 +140,7 @@ fn in_graph(index: &Index, row: u32) -> bool {
 /// Copies and checks the lists of layer 0: each names rows of the graph, each once, not itself; a parent's names its
 /// children.
 fn read_ground(index: &Index, rows: u32, payload: &MappedBytes) -> Result<(), DecodeError> {
-    let mut lists = Lists::new(index, rows, 0, u64::from(rows), payload.bytes())?;
+    let mut lists = Lists::new(index, rows, 0, u64::from(rows), payload)?;
     index.ground.grow_all(rows);
     let mut kept = 0;
     for row in 0..rows {
@@ -157,7 +158,7 @@ fn read_ground(index: &Index, rows: u32, payload: &MappedBytes) -> Result<(), De
 /// Copies and checks the lists of the layers above: each names rows that reach its layer.
 fn read_upper(index: &Index, rows: u32, payload: &MappedBytes) -> Result<(), DecodeError> {
     let used = index.upper_used.load();
-    let mut lists = Lists::new(index, rows, 1, u64::from(used), payload.bytes())?;
+    let mut lists = Lists::new(index, rows, 1, u64::from(used), payload)?;
     index.upper.grow_all(used);
     for row in 0..rows {
         for layer in 1..=index.level(row) {

@@ -7,7 +7,6 @@
 //! number `published`, and only it moves that number; a reader gets at rows through [`Published`] alone, which was
 //! made from that number with acquire ordering and lets nothing past it be read.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::IndexError;
@@ -15,7 +14,7 @@ use super::blocks::Blocks;
 use crate::base::bytes::DecodeError;
 use crate::base::limits::MAX_ROWS;
 use crate::base::sync::AtomicU32;
-use crate::env::Map;
+use crate::env::MappedBytes;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("rows are served from the snapshot's bytes, which are little-endian");
@@ -44,34 +43,6 @@ pub(super) struct Pen {
 pub(super) struct Published<'a> {
     rows: &'a Rows,
     count: u32,
-}
-
-/// A range of a map's bytes, which it keeps alive.
-#[derive(Clone)]
-pub struct MappedBytes {
-    map: Arc<dyn Map>,
-    range: Range<usize>,
-}
-
-impl MappedBytes {
-    /// The bytes `range` of `map`. Panics where the map does not reach that far.
-    #[must_use]
-    pub fn new(map: Arc<dyn Map>, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= map.bytes().len(), "a section ends inside its file");
-        Self { map, range }
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.map.bytes()[self.range.clone()]
-    }
-}
-
-impl std::fmt::Debug for MappedBytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MappedBytes({:?})", self.range)
-    }
 }
 
 #[derive(Debug)]
@@ -135,7 +106,7 @@ impl Rows {
     /// The `count` rows of a snapshot's section, and the pen for more.
     pub(super) fn open(dim: usize, count: u32, bytes: MappedBytes) -> Result<(Arc<Self>, Pen), DecodeError> {
         let stride = stride(dim);
-        let payload = bytes.bytes();
+        let payload = &*bytes;
         if payload.len() != count as usize * stride * size_of::<f32>() {
             return Err(DecodeError::Invalid("length of the rows"));
         }
@@ -170,7 +141,7 @@ impl Rows {
 
     /// Bytes of the map that rows are served from.
     pub(super) fn mapped_bytes(&self) -> usize {
-        self.mapped.as_ref().map_or(0, |mapped| mapped.bytes.bytes().len())
+        self.mapped.as_ref().map_or(0, |mapped| mapped.bytes.len())
     }
 }
 

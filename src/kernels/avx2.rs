@@ -38,6 +38,7 @@ impl Avx2 {
 
 impl Isa for Avx2 {
     type Register = __m256;
+    type Tail<'t> = &'t [f32];
 
     const WIDTH: usize = WIDTH;
 
@@ -56,7 +57,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn load_part(self, tail: &[f32], register: usize) -> __m256 {
+    fn tail(self, tail: &[f32]) -> &[f32] {
+        tail
+    }
+
+    #[inline(always)]
+    fn load_tail(self, tail: &&[f32], register: usize) -> __m256 {
         let rest = tail.get(register * WIDTH..).unwrap_or_default();
         if let Some(whole) = rest.first_chunk::<WIDTH>() {
             // SAFETY: the token proves AVX2; `whole` has eight elements.

@@ -11,6 +11,9 @@ pub(super) trait Isa: Copy {
     /// A vector register of [`Isa::WIDTH`] elements.
     type Register: Copy;
 
+    /// A block that ends early: the bare slice where loads can be masked, a padded copy where they cannot.
+    type Tail<'t>;
+
     /// Elements in a register: a power of two that divides [`LANES`].
     const WIDTH: usize;
 
@@ -20,8 +23,11 @@ pub(super) trait Isa: Copy {
     /// Register number `register` of a whole block: its elements from `register * WIDTH` on.
     fn load(self, block: &[f32; LANES], register: usize) -> Self::Register;
 
-    /// Register number `register` of a block that ends early: elements behind the end of `tail` are +0.0.
-    fn load_part(self, tail: &[f32], register: usize) -> Self::Register;
+    /// Makes a block that ends early ready for [`Isa::load_tail`].
+    fn tail(self, tail: &[f32]) -> Self::Tail<'_>;
+
+    /// Register number `register` of a block that ends early: elements behind its end are +0.0.
+    fn load_tail(self, tail: &Self::Tail<'_>, register: usize) -> Self::Register;
 
     /// `a + b`.
     fn add(self, a: Self::Register, b: Self::Register) -> Self::Register;
@@ -67,7 +73,9 @@ impl Term for SquaredDifference {
 #[inline(always)]
 pub(super) fn sum<T: Term, I: Isa, const N: usize>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     const { assert!(N.is_power_of_two() && N * I::WIDTH == LANES) }
-    let b = &b[..a.len()]; // One length from here on: the optimiser need not count twice.
+    // The callers have equal lengths; so the optimiser knows too, and needs no road to a panic.
+    let len = a.len().min(b.len());
+    let (a, b) = (&a[..len], &b[..len]);
     let mut lanes = [isa.zero(); N];
     let (a_blocks, a_tail) = a.as_chunks::<LANES>();
     let (b_blocks, b_tail) = b.as_chunks::<LANES>();
@@ -77,8 +85,9 @@ pub(super) fn sum<T: Term, I: Isa, const N: usize>(isa: I, a: &[f32], b: &[f32])
         }
     }
     if !a_tail.is_empty() {
+        let (a, b) = (isa.tail(a_tail), isa.tail(b_tail));
         for (r, lane) in lanes.iter_mut().enumerate() {
-            *lane = T::accumulate(isa, isa.load_part(a_tail, r), isa.load_part(b_tail, r), *lane);
+            *lane = T::accumulate(isa, isa.load_tail(&a, r), isa.load_tail(&b, r), *lane);
         }
     }
     let mut half = N;

@@ -38,6 +38,7 @@ impl Neon {
 
 impl Isa for Neon {
     type Register = float32x4_t;
+    type Tail<'t> = [f32; LANES];
 
     const WIDTH: usize = WIDTH;
 
@@ -56,19 +57,15 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn load_part(self, tail: &[f32], register: usize) -> float32x4_t {
-        let rest = tail.get(register * WIDTH..).unwrap_or_default();
-        if let Some(whole) = rest.first_chunk::<WIDTH>() {
-            // SAFETY: the token proves NEON; `whole` has four elements.
-            return unsafe { vld1q_f32(whole.as_ptr()) };
-        }
-        if rest.is_empty() {
-            return self.zero();
-        }
-        let mut four = [0.0; WIDTH];
-        four[..rest.len()].copy_from_slice(rest);
-        // SAFETY: the token proves NEON; `four` has four elements.
-        unsafe { vld1q_f32(four.as_ptr()) }
+    fn tail(self, tail: &[f32]) -> [f32; LANES] {
+        let mut block = [0.0; LANES];
+        block[..tail.len()].copy_from_slice(tail);
+        block
+    }
+
+    #[inline(always)]
+    fn load_tail(self, tail: &[f32; LANES], register: usize) -> float32x4_t {
+        self.load(tail, register)
     }
 
     #[inline(always)]

@@ -1,1 +1,83 @@
-//! The real machine behind the doors: files, map, readiness, threads' names, signals.
+//! The real machine behind the doors: directory, files and maps, sockets and the self-pipe, signals, clocks, the log.
+//!
+//! Linux and macOS. Each method of a door is one system call here, give or take EINTR: no buffering, no retries, no
+//! policy. All `unsafe` around system calls is in this folder. Only `main` and tests name it.
+
+mod address;
+mod clock;
+mod directory;
+#[cfg(target_os = "linux")]
+mod epoll;
+mod file;
+#[cfg(target_os = "macos")]
+mod kqueue;
+mod listener;
+mod lock;
+mod pipe;
+mod poller;
+pub mod process;
+mod signals;
+mod sockets;
+mod sys;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::env::{Console, Machine, Storage};
+
+pub use clock::SystemClock;
+pub use directory::Directory;
+pub use process::{Process, entropy};
+pub use sockets::Sockets;
+pub use terminal::Terminal;
+
+/// What an operator decides about the machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory, or none for a server that keeps nothing.
+    pub dir: Option<PathBuf>,
+    /// Hosts to listen on: addresses or names; `*` and `::*` for all; a minus in front for one that may be missing.
+    pub bind: Vec<String>,
+    /// The port; 0 for a free one.
+    pub port: u16,
+    /// Seconds after which a silent client is probed; 0 for never.
+    pub keepalive: u32,
+    /// The log file, or none for standard error.
+    pub logfile: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { dir: None, bind: vec!["127.0.0.1".to_owned()], port: 6380, keepalive: 300, logfile: None }
+    }
+}
+
+/// Assembles the real machine: opens the log, locks the directory, listens, and catches the signals that ask the
+/// process to finish. Clients may connect from here on; they wait until they are accepted.
+///
+/// # Errors
+/// The first that stands in the way, with the path or the address it is about.
+pub fn machine(options: &Options) -> io::Result<Machine> {
+    let console: Arc<dyn Console> = match &options.logfile {
+        Some(path) => Arc::new(Terminal::open(path)?),
+        None => Arc::new(Terminal::stderr()),
+    };
+    let storage = match &options.dir {
+        Some(path) => Some(Arc::new(Directory::open(path)?) as Arc<dyn Storage>),
+        None => None,
+    };
+    let mut net = Sockets::listen(&options.bind, options.port, options.keepalive)?;
+    net.catch_signals()?;
+    Ok(Machine {
+        storage,
+        net: Box::new(net),
+        clock: Arc::new(SystemClock),
+        console,
+        host: Box::new(Process),
+        seed: entropy()?,
+    })
+}

@@ -1,1 +1,258 @@
-//! The server.
+//! The server: one loop over readiness, commands, answers and replies.
+//!
+//! Guarantees: nothing on this thread blocks but [`crate::env::Net::wait`]; replies leave in order and never before
+//! their barrier; a client that sends too much, reads too little or asks for what is not there costs bounded memory and
+//! delays nobody else. Every change enters through [`Server::turn`], one pass of the loop.
+
+mod accept;
+mod admin;
+mod answers;
+mod connection;
+mod dispatch;
+mod finish;
+mod input;
+mod options;
+mod pool;
+mod replies;
+mod serve;
+mod transaction;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::hash::FixedMap;
+use crate::base::time::Mono;
+use crate::engine::{self, Engine, Finished, Report};
+use crate::env::{Clock, ConnId, Console, Event, Host, Level, Machine, Net};
+use crate::wal::Lsn;
+use admin::{Ledger, Pause, run_id};
+use connection::Connection;
+use pool::{Pool, Ticket};
+
+pub use options::{OptionError, Options, Parsed};
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There will be another.
+    Continue,
+    /// The server has finished: all that was acknowledged is durable.
+    Finished,
+}
+
+/// Why a server could not start or go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeError(pub String);
+
+impl std::fmt::Display for ServeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// A running server.
+pub struct Server {
+    net: Box<dyn Net>,
+    clock: Arc<dyn Clock>,
+    console: Arc<dyn Console>,
+    host: Box<dyn Host>,
+    options: Options,
+    engine: Engine,
+    pool: Pool,
+    connections: FixedMap<ConnId, Box<Connection>>,
+    /// Bytes of memory that the connections occupy.
+    connection_memory: usize,
+    /// Connections with something to do, each once.
+    listed: VecDeque<ConnId>,
+    /// Connections whose next command waits for room in the pool or the log.
+    parked: Vec<ConnId>,
+    /// Connections with replies that wait for the log.
+    behind_log: Vec<ConnId>,
+    /// How far the log was when their replies were last looked at.
+    released: Lsn,
+    /// Who waits for which snapshot.
+    savers: Vec<(u64, Ticket)>,
+    events: Vec<Event>,
+    answers: Vec<(Ticket, Finished)>,
+    scratch: Vec<u8>,
+    /// Time of this turn.
+    now: Mono,
+    next_chores: Mono,
+    /// Set while accepting rests because descriptors have run out.
+    accept_again: Option<Mono>,
+    busy: bool,
+    finishing: Option<Mono>,
+    /// The snapshot after which SHUTDOWN SAVE finishes.
+    finish_after: Option<u64>,
+    pause: Pause,
+    ledger: Ledger,
+}
+
+/// How often chores are done: idle clients, sizes, rates.
+const CHORES: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Recovers what the machine's directory holds and begins to listen.
+    pub fn start(machine: Machine, options: Options) -> Result<Self, ServeError> {
+        let Machine { storage, net, clock, console, host, seed } = machine;
+        console.threshold(options.loglevel);
+        let directory = storage.is_some();
+        let doors = engine::Doors {
+            storage,
+            clock: Arc::clone(&clock),
+            console: Arc::clone(&console),
+            waker: net.waker(),
+        };
+        let (engine, report) =
+            Engine::open(doors, &options.engine(seed)?).map_err(|e| ServeError(e.to_string()))?;
+        let pool = Pool::start(options.workers, net.waker())
+            .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
+        let now = clock.now();
+        let ledger = Ledger::new(now, clock.wall(), run_id(seed));
+        let mut server = Self {
+            net,
+            clock,
+            console,
+            host,
+            options,
+            engine,
+            pool,
+            connections: FixedMap::default(),
+            connection_memory: 0,
+            listed: VecDeque::new(),
+            parked: Vec::new(),
+            behind_log: Vec::new(),
+            released: Lsn(0),
+            savers: Vec::new(),
+            events: Vec::new(),
+            answers: Vec::new(),
+            scratch: vec![0; 64 << 10],
+            now,
+            next_chores: now,
+            accept_again: None,
+            busy: false,
+            finishing: None,
+            finish_after: None,
+            pause: Pause::default(),
+            ledger,
+        };
+        server.net.accepting(true).map_err(|e| ServeError(format!("listening: {e}")))?;
+        server.announce(directory, &report);
+        Ok(server)
+    }
+
+    fn announce(&self, directory: bool, report: &Report) {
+        let dir =
+            if directory { self.options.dir_shown() } else { "no directory (nothing is kept)".to_owned() };
+        self.log(Level::Notice, &format!("ready on {} with {dir}: {report}", self.net.local()));
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        self.console.line(level, text);
+    }
+
+    /// Serves until the operator asks it to finish.
+    pub fn run(mut self) -> Result<(), ServeError> {
+        while self.turn()? == Turn::Continue {}
+        self.close()
+    }
+
+    /// One pass: waits for something to happen, deals with it, and sends what may be sent.
+    pub fn turn(&mut self) -> Result<Turn, ServeError> {
+        let until = self.deadline();
+        self.events.clear();
+        self.net
+            .wait(until, &mut self.events)
+            .map_err(|e| ServeError(format!("waiting for clients: {e}")))?;
+        self.now = self.clock.now();
+        self.take_events();
+        self.take_answers();
+        self.end_pause_in_time();
+        self.serve_listed();
+        self.busy = self.engine.tick();
+        self.take_saved();
+        self.release_logged();
+        if let Some(job) = self.engine.take_garbage() {
+            self.pool.put_silent(job);
+        }
+        if self.now >= self.next_chores {
+            self.do_chores();
+        }
+        Ok(if self.has_finished() { Turn::Finished } else { Turn::Continue })
+    }
+
+    /// When the next turn has to begin whatever happens; the present when there is more to do.
+    fn deadline(&self) -> Option<Mono> {
+        if self.busy || !self.listed.is_empty() || (!self.parked.is_empty() && self.has_room()) {
+            return Some(self.now);
+        }
+        let mut until = self.finishing.or(self.accept_again);
+        if !self.connections.is_empty() && self.options.timeout > 0 {
+            until = earlier(until, self.next_chores);
+        }
+        if let Some(end) = self.pause.until() {
+            until = earlier(until, end);
+        }
+        if let Some(millis) = self.engine.next_expiry() {
+            until = earlier(until, self.now.after(Duration::from_millis(millis.clamp(1, 1_000))));
+        }
+        until
+    }
+
+    fn take_events(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            match *event {
+                Event::Acceptable => self.accept_some(),
+                Event::Ready { conn, readable, writable } => self.take_ready(conn, readable, writable),
+                Event::Woken => {}
+                Event::Shutdown => self.begin_finish("a signal"),
+            }
+        }
+        self.events = events;
+        if self.accept_again.is_some_and(|at| at <= self.now) {
+            self.resume_accepting();
+        }
+    }
+
+    fn take_ready(&mut self, id: ConnId, readable: bool, writable: bool) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let alive = (!readable || self.read(&mut connection)) && (!writable || self.write(&mut connection));
+        if alive {
+            self.list(&mut connection);
+            self.connections.insert(id, connection);
+        } else {
+            self.forget(connection);
+        }
+    }
+
+    /// Puts a connection on the list of those that [`Server::serve_listed`] looks at.
+    fn list(&mut self, connection: &mut Connection) {
+        if !connection.listed {
+            connection.listed = true;
+            self.listed.push_back(connection.id);
+        }
+    }
+
+    fn list_by_id(&mut self, id: ConnId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && !connection.listed
+        {
+            connection.listed = true;
+            self.listed.push_back(id);
+        }
+    }
+
+    fn do_chores(&mut self) {
+        self.next_chores = self.now.after(CHORES);
+        self.close_idle();
+        self.ledger.sample(self.now, self.used_memory());
+    }
+}
+
+fn earlier(a: Option<Mono>, b: Mono) -> Option<Mono> {
+    Some(a.map_or(b, |a| a.min(b)))
+}

@@ -1,1 +1,46 @@
-//! Snapshots.
+//! The snapshot file: a container of checksummed sections, streamed to a temporary and published by a rename.
+//!
+//! Guaranteed: a file under a published name is whole, or [`open_newest`] says what is wrong with it; nothing is read
+//! from it that has not been verified; a crash at any point leaves the snapshot before or the new one, and at most a
+//! temporary beside it. Not guaranteed: what a section means. Kinds, and the bytes under them, are the caller's.
+#![doc = include_str!("FORMAT.md")]
+
+mod format;
+mod mapped;
+mod open;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+pub use open::{Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest};
+pub use write::{Published, SnapshotWriter};
+
+use crate::env::Storage;
+use crate::wal::Lsn;
+
+/// Removes every temporary and every snapshot older than `keep`, and syncs the directory before and after: `keep` may
+/// owe its name to a life that was killed before it had made it durable, and of names that are pending a power loss
+/// keeps any. Returns how many files were removed. To be called while no snapshot is being written.
+///
+/// # Errors
+/// The first error of the disk; what is left is removed by the next call.
+pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
+    let mut names = storage.list()?;
+    names.retain(|name| match format::parse_name(name) {
+        Some((lsn, format::Stage::Published)) => lsn < keep,
+        Some((_, format::Stage::Temporary)) => true,
+        None => false,
+    });
+    if names.is_empty() {
+        return Ok(0);
+    }
+    storage.sync_dir()?;
+    for name in &names {
+        storage.remove(name)?;
+    }
+    storage.sync_dir()?;
+    Ok(names.len())
+}

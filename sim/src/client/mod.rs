@@ -1,0 +1,353 @@
+//! Simulated clients: they connect, send, receive and break off as the plan has it, on the scheduler's agenda.
+//!
+//! A client is no thread: each thing it does is an entry of the agenda. It keeps replies in the order of its requests,
+//! one for one, and hands them to the oracle. One that lost its connection waits until the server has let go of it,
+//! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
+//! at everything and does nothing else.
+
+mod inspection;
+mod script;
+
+use std::sync::Arc;
+
+use engram::base::rng::Rng;
+use engram::resp::client::{Value, parse_reply};
+
+use crate::net::{End, LinkId, Wire};
+use crate::plan::{Break, ClientPlan, Op};
+use crate::scheduler::Scheduler;
+use crate::shared::Shared;
+
+pub(crate) use script::{Script, Who};
+
+/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
+const PATIENCE: u64 = 60_000_000_000;
+
+/// A request that was sent, and the replies to it so far.
+#[derive(Debug)]
+struct Sent {
+    op: Op,
+    at: u64,
+    replies: Vec<Value>,
+}
+
+/// What a client does after its last request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// It stays.
+    No,
+    /// It has said that it sends nothing more, or will when all is sent.
+    Finish,
+    /// It sent garbage, and has heard so many errors about it.
+    Garbage(usize),
+}
+
+struct State {
+    script: Script,
+    rng: Rng,
+    link: Option<LinkId>,
+    /// The connection before, until the server has let go of it.
+    old: Option<LinkId>,
+    /// Encoded and not sent.
+    out: Vec<u8>,
+    /// Received and not understood.
+    input: Vec<u8>,
+    sent: Vec<Sent>,
+    leaving: Leaving,
+    finished_sending: bool,
+    active: u64,
+    acting: bool,
+    done: bool,
+}
+
+/// One client of one life. Clones are the same client.
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    scheduler: Scheduler,
+    wire: Wire,
+    plan: ClientPlan,
+    /// Called once, when there is nothing left to do.
+    done: Box<dyn Fn() + Send + Sync>,
+    state: Shared<State>,
+}
+
+impl Client {
+    /// A client that begins with [`Client::start`] and calls `done` at its end.
+    pub(crate) fn new(
+        (scheduler, wire): (&Scheduler, &Wire),
+        plan: ClientPlan,
+        script: Script,
+        rng: Rng,
+        done: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let state = State {
+            script,
+            rng,
+            link: None,
+            old: None,
+            out: Vec::new(),
+            input: Vec::new(),
+            sent: Vec::new(),
+            leaving: Leaving::No,
+            finished_sending: false,
+            active: 0,
+            acting: false,
+            done: false,
+        };
+        let (scheduler, wire) = (scheduler.clone(), wire.clone());
+        let inner = Inner { scheduler, wire, plan, done: Box::new(done), state: Shared::new(state) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins.
+    pub(crate) fn start(&self) {
+        self.inner.state.lock().active = self.inner.scheduler.now();
+        self.act_later(1);
+        self.watch();
+    }
+
+    /// The machine is gone: what is on its way stays without an answer.
+    pub(crate) fn abandon(&self, now: u64) {
+        let mut state = self.inner.state.lock();
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+    }
+
+    /// Looks now and then whether the server has fallen silent.
+    fn watch(&self) {
+        let this = self.clone();
+        self.inner.scheduler.later(PATIENCE / 4, move || {
+            let now = this.inner.scheduler.now();
+            let state = this.inner.state.lock();
+            let waiting = !state.done && now.saturating_sub(state.active) > PATIENCE;
+            let (done, first) = (state.done, state.sent.first().map(|sent| sent.op.to_string()));
+            let who = state.script.who;
+            drop(state);
+            if waiting {
+                let what = first.unwrap_or_else(|| "a connection".to_owned());
+                this.fail(&format!("{who} waits in vain for {what}\n{}", this.inner.scheduler.report()));
+            } else if !done {
+                this.watch();
+            }
+        });
+    }
+
+    fn fail(&self, what: &str) {
+        self.inner.scheduler.fail(what);
+    }
+
+    /// Acts after about `gap` nanoseconds, unless it is to act anyway.
+    fn act_later(&self, gap: u64) {
+        let mut state = self.inner.state.lock();
+        if state.acting || state.done {
+            return;
+        }
+        state.acting = true;
+        let delay = 1 + state.rng.below(2 * gap);
+        drop(state);
+        let this = self.clone();
+        self.inner.scheduler.later(delay, move || {
+            let mut state = this.inner.state.lock();
+            state.acting = false;
+            drop(state);
+            this.act();
+        });
+    }
+
+    /// Connects, thinks of requests, sends some bytes.
+    fn act(&self) {
+        let mut state = self.inner.state.lock();
+        let Some(link) = self.connected(&mut state) else {
+            drop(state);
+            return self.act_later(1_000_000);
+        };
+        self.think(&mut state);
+        let len = state.out.len().min(self.inner.plan.send);
+        if len > 0 {
+            let len = 1 + state.rng.index(len);
+            let bytes: Vec<u8> = state.out.drain(..len).collect();
+            state.active = self.inner.scheduler.now();
+            self.inner.wire.send(link, &bytes);
+        }
+        if state.out.is_empty() && state.leaving == Leaving::Finish && !state.finished_sending {
+            state.finished_sending = true;
+            self.inner.wire.finish(link);
+        }
+        let more = !state.out.is_empty();
+        let over = !more && state.sent.is_empty() && state.leaving == Leaving::No && state.script.is_over();
+        state.done |= over;
+        drop(state);
+        if over {
+            (self.inner.done)();
+        } else if more {
+            self.act_later(self.inner.plan.gap);
+        }
+    }
+
+    /// The connection; a new one where there is none and the server has let go of the one before.
+    fn connected(&self, state: &mut State) -> Option<LinkId> {
+        if state.link.is_none() {
+            if state.old.is_some_and(|old| self.inner.wire.held_by_server(old)) {
+                return None;
+            }
+            let this = self.clone();
+            let notify = move |id| this.hear(id);
+            state.link = Some(self.inner.wire.connect(notify));
+            state.script.connected(self.inner.scheduler.now());
+        }
+        state.link
+    }
+
+    /// Puts requests into the output, as many as may be on their way at once.
+    fn think(&self, state: &mut State) {
+        while state.sent.len() < self.inner.plan.depth && state.leaving == Leaving::No {
+            let now = self.inner.scheduler.now();
+            let Some(op) = state.script.next(now) else { return };
+            op.encode(&mut state.out);
+            state.sent.push(Sent { op, at: now, replies: Vec::new() });
+            let behind = state.script.asked_for();
+            for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
+                self.break_off(state, *how);
+            }
+        }
+    }
+
+    fn break_off(&self, state: &mut State, how: Break) {
+        match how {
+            Break::Finish | Break::Garbage(_) if state.leaving != Leaving::No => {}
+            Break::Finish => state.leaving = Leaving::Finish,
+            Break::Garbage(bytes) => {
+                state.out.extend_from_slice(bytes.as_bytes());
+                state.leaving = Leaving::Garbage(0);
+            }
+            Break::Reset(after) => {
+                let (this, link) = (self.clone(), state.link);
+                self.inner.scheduler.later(after, move || {
+                    let state = this.inner.state.lock();
+                    let same = state.link == link && !state.done;
+                    drop(state);
+                    if let Some(link) = link.filter(|_| same) {
+                        this.inner.wire.reset(link);
+                        this.disconnected();
+                    }
+                });
+            }
+        }
+    }
+
+    /// Something has arrived on the connection.
+    fn hear(&self, link: LinkId) {
+        let mut state = self.inner.state.lock();
+        if state.link != Some(link) {
+            return;
+        }
+        let received = self.inner.wire.receive(link, self.inner.plan.receive);
+        if !received.bytes.is_empty() {
+            state.active = self.inner.scheduler.now();
+        }
+        state.input.extend_from_slice(&received.bytes);
+        let understood = self.understand(&mut state);
+        let more = received.bytes.len() == self.inner.plan.receive;
+        drop(state);
+        if let Err(what) = understood {
+            return self.fail(&what);
+        }
+        if let Some(end) = received.end {
+            return self.ended(end);
+        }
+        if more {
+            let this = self.clone();
+            self.inner.scheduler.later(self.inner.plan.gap, move || this.hear(link));
+        }
+        self.act_later(self.inner.plan.gap);
+    }
+
+    /// Takes whole replies from the input.
+    fn understand(&self, state: &mut State) -> Result<(), String> {
+        let mut taken = 0;
+        loop {
+            let who = state.script.who;
+            let parsed = parse_reply(&state.input[taken..])
+                .map_err(|what| format!("{who} received what is no reply: {what}"))?;
+            let Some((value, len)) = parsed else { break };
+            taken += len;
+            self.take(state, value)?;
+        }
+        state.input.drain(..taken);
+        Ok(())
+    }
+
+    fn take(&self, state: &mut State, value: Value) -> Result<(), String> {
+        let who = state.script.who;
+        let Some(first) = state.sent.first_mut() else {
+            return match (&mut state.leaving, &value) {
+                (Leaving::Garbage(errors), Value::Error(_)) if *errors == 0 => {
+                    *errors = 1;
+                    Ok(())
+                }
+                _ => Err(format!(
+                    "{who} received {} though it had asked for nothing",
+                    crate::oracle::show(&value)
+                )),
+            };
+        };
+        self.inner.scheduler.note("reply", &who.to_string(), [state_hash(&value), 0, 0]);
+        first.replies.push(value);
+        if first.replies.len() < first.op.replies() {
+            return Ok(());
+        }
+        let sent = state.sent.remove(0);
+        let later: Vec<&Op> = state.sent.iter().map(|sent| &sent.op).collect();
+        state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.scheduler.now()))
+    }
+
+    /// The server, or a fault, has ended the connection: was that to be expected?
+    fn ended(&self, end: End) {
+        let state = self.inner.state.lock();
+        let (who, open) = (state.script.who, state.sent.len());
+        let wrong = match state.leaving {
+            _ if end == End::Reset || self.inner.wire.is_shut_down() => None,
+            Leaving::No => Some("although it had not asked for it".to_owned()),
+            Leaving::Finish | Leaving::Garbage(_) if open > 0 => {
+                Some(format!("with {open} requests unanswered"))
+            }
+            Leaving::Garbage(0) => Some("without a word about its garbage".to_owned()),
+            Leaving::Finish | Leaving::Garbage(_) => None,
+        };
+        drop(state);
+        match wrong {
+            Some(what) => self.fail(&format!("{who} was disconnected {what}")),
+            None => self.disconnected(),
+        }
+    }
+
+    /// The connection is gone, whoever ended it.
+    fn disconnected(&self) {
+        let now = self.inner.scheduler.now();
+        let mut state = self.inner.state.lock();
+        state.old = state.link.take();
+        state.active = now;
+        let leaving = std::mem::replace(&mut state.leaving, Leaving::No);
+        state.finished_sending = false;
+        state.out.clear();
+        state.input.clear();
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+        let who = state.script.who;
+        drop(state);
+        self.inner.scheduler.note(
+            "disconnected",
+            &who.to_string(),
+            [matches!(leaving, Leaving::No).into(), 0, 0],
+        );
+        self.act_later(self.inner.plan.gap);
+    }
+}
+
+fn state_hash(value: &Value) -> u64 {
+    engram::base::hash::HashKey::default().hash(crate::oracle::show(value).as_bytes())
+}

@@ -1,0 +1,91 @@
+//! The simulated disk: one directory that outlives the lives of a server.
+//!
+//! It keeps two images (see [`image`]): what the process sees and what would survive. [`Disk::power_loss`] turns one
+//! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
+//! Not modelled yet: bit rot, misdirected writes, a file changed under a map.
+
+mod doors;
+mod image;
+mod loss;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engram::base::rng::Rng;
+
+use self::image::Image;
+use crate::faults::Faults;
+use crate::scheduler::Scheduler;
+use crate::shared::Shared;
+
+pub use doors::SimStorage;
+pub use loss::{Decide, Loss};
+
+/// Lies that a disk may tell, to see whether the rig notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sabotage {
+    /// A sync of a file does nothing and succeeds.
+    pub skip_sync: bool,
+    /// A sync of the directory does nothing and succeeds.
+    pub skip_sync_dir: bool,
+    /// A change of a file's length does nothing and succeeds.
+    pub ignore_set_len: bool,
+    /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
+    pub late_sync: bool,
+}
+
+/// How long the disk takes, in virtual nanoseconds; each is drawn up to twice the mean given here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// For a write or a read; zero for none.
+    pub transfer: u64,
+    /// For a sync.
+    pub sync: u64,
+}
+
+/// The directory. Clones are independent copies.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    image: Image,
+}
+
+impl Disk {
+    /// Puts the disk behind the storage door for one life. [`SimStorage::take`] gives it back.
+    #[must_use]
+    pub fn attach(
+        self,
+        scheduler: &Scheduler,
+        faults: &Arc<Shared<Faults>>,
+        latency: Latency,
+        sabotage: Sabotage,
+        rng: Rng,
+    ) -> Arc<SimStorage> {
+        Arc::new(SimStorage::new(self.image, scheduler.clone(), Arc::clone(faults), latency, sabotage, rng))
+    }
+
+    /// The process is gone, the machine is not: the page cache survives.
+    pub fn kill(&mut self) {
+        self.image.collect();
+    }
+
+    /// The power is gone: what was not synced survives as `loss` and `decide` have it.
+    pub fn power_loss(&mut self, loss: Loss, decide: Decide) {
+        self.image.lose(loss, decide);
+    }
+
+    /// Every file as a process would see it.
+    #[must_use]
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let seen = |file| self.image.files.get(file).map(|content| content.seen.clone()).unwrap_or_default();
+        self.image.names.iter().map(|(name, file)| (name.clone(), seen(file))).collect()
+    }
+
+    /// How many changes, of bytes and of names, a power loss could take.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        let files: usize = self.image.files.values().map(|content| content.pending.len()).sum();
+        files + self.image.pending_names.len()
+    }
+}

@@ -1,0 +1,205 @@
+//! Faults by call index: which call of a door goes wrong, and how.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A kind of call at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is the door's method of that name")]
+pub enum Call {
+    Open,
+    Create,
+    Rename,
+    Remove,
+    List,
+    SyncDir,
+    Map,
+    Size,
+    ReadAt,
+    WriteAt,
+    SetLen,
+    Sync,
+    Accept,
+    Read,
+    Write,
+    Wait,
+}
+
+/// Every kind of call, in the order of their numbers.
+pub const CALLS: [Call; 16] = [
+    Call::Open,
+    Call::Create,
+    Call::Rename,
+    Call::Remove,
+    Call::List,
+    Call::SyncDir,
+    Call::Map,
+    Call::Size,
+    Call::ReadAt,
+    Call::WriteAt,
+    Call::SetLen,
+    Call::Sync,
+    Call::Accept,
+    Call::Read,
+    Call::Write,
+    Call::Wait,
+];
+
+impl Call {
+    /// Its name in plans, traces and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Create => "create_new",
+            Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::List => "list",
+            Self::SyncDir => "sync_dir",
+            Self::Map => "map",
+            Self::Size => "size",
+            Self::ReadAt => "read_at",
+            Self::WriteAt => "write_at",
+            Self::SetLen => "set_len",
+            Self::Sync => "sync",
+            Self::Accept => "accept",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+/// What goes wrong. A fault that means nothing to the call it is planned for does nothing and counts as unmatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Only this many thousandths of the bytes are moved, at least one.
+    Short(u16),
+    /// Interrupted by a signal; nothing has happened.
+    Interrupted,
+    /// An input/output error; nothing has happened, but a failed sync keeps its pages dirty.
+    Io,
+    /// An input/output error after half of a write.
+    IoHalf,
+    /// A failed sync whose pages are dropped and count as clean: a later sync succeeds without them.
+    SyncDropped,
+    /// A failed sync after which the process reads the old bytes again.
+    SyncReverted,
+    /// The disk is full for this and the following calls that need room, so many of them.
+    Full(u32),
+    /// The call takes this many virtual nanoseconds.
+    Slow(u64),
+    /// Nothing to be had at this moment, although there is.
+    WouldBlock,
+    /// The peer resets the connection now.
+    Reset,
+    /// A connection to be accepted is gone already.
+    Aborted,
+    /// No descriptor is left for a new connection.
+    NoDescriptors,
+    /// An event that nothing stands behind.
+    Spurious,
+    /// The machine stops, this many virtual nanoseconds after the call has begun; at once, before it has an effect,
+    /// for zero.
+    Crash(u64),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(permille) => write!(f, "short {permille}"),
+            Self::Interrupted => write!(f, "interrupted"),
+            Self::Io => write!(f, "io"),
+            Self::IoHalf => write!(f, "io-half"),
+            Self::SyncDropped => write!(f, "sync-dropped"),
+            Self::SyncReverted => write!(f, "sync-reverted"),
+            Self::Full(calls) => write!(f, "full {calls}"),
+            Self::Slow(nanos) => write!(f, "slow {nanos}"),
+            Self::WouldBlock => write!(f, "would-block"),
+            Self::Reset => write!(f, "reset"),
+            Self::Aborted => write!(f, "aborted"),
+            Self::NoDescriptors => write!(f, "no-descriptors"),
+            Self::Spurious => write!(f, "spurious"),
+            Self::Crash(nanos) => write!(f, "crash {nanos}"),
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the server may refuse writes, or refuse to start, because of it.
+    #[must_use]
+    pub fn harms_storage(self) -> bool {
+        matches!(self, Self::Io | Self::IoHalf | Self::SyncDropped | Self::SyncReverted | Self::Full(_))
+    }
+}
+
+/// One planned fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Which kind of call.
+    pub call: Call,
+    /// Which of its calls in this life, counted from 1.
+    pub index: u64,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.call.name(), self.index, self.fault)
+    }
+}
+
+/// The faults of one life, and how far it has come.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    planned: BTreeMap<(Call, u64), Fault>,
+    made: [u64; CALLS.len()],
+    fired: Vec<Planned>,
+}
+
+impl Faults {
+    /// The faults `planned`; the last one stands where two name the same call.
+    #[must_use]
+    pub fn new(planned: &[Planned]) -> Self {
+        let planned = planned.iter().map(|p| ((p.call, p.index), p.fault)).collect();
+        Self { planned, ..Self::default() }
+    }
+
+    /// Counts a call and says whether it goes wrong.
+    pub fn next(&mut self, call: Call) -> Option<Fault> {
+        let made = &mut self.made[call as usize];
+        *made += 1;
+        let index = *made;
+        let fault = self.planned.remove(&(call, index))?;
+        self.fired.push(Planned { call, index, fault });
+        Some(fault)
+    }
+
+    /// What has gone wrong so far.
+    #[must_use]
+    pub fn fired(&self) -> &[Planned] {
+        &self.fired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_fires_at_its_call_and_once() {
+        let planned = Planned { call: Call::Sync, index: 2, fault: Fault::Io };
+        let mut faults = Faults::new(&[planned]);
+        assert_eq!(faults.next(Call::Sync), None);
+        assert_eq!(faults.next(Call::WriteAt), None);
+        assert_eq!(faults.next(Call::Sync), Some(Fault::Io));
+        assert_eq!(faults.next(Call::Sync), None);
+        assert_eq!(faults.fired(), [planned]);
+    }
+
+    #[test]
+    fn the_table_of_calls_is_in_the_order_of_their_numbers() {
+        assert!(CALLS.iter().enumerate().all(|(i, &call)| call as usize == i));
+    }
+}

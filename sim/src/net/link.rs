@@ -1,0 +1,86 @@
+//! One connection, both directions of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use engram::env::{ConnId, Interest};
+
+/// A client's name for a connection, never used again in a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub usize);
+
+/// How a direction came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its sender is done.
+    Finished,
+    /// Its sender closed it with input unread.
+    Unread,
+    /// It was torn down; what was on its way may be lost.
+    Reset,
+}
+
+/// What a client received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes, in the order in which the server wrote them.
+    pub bytes: Vec<u8>,
+    /// Set when nothing more will come.
+    pub end: Option<End>,
+}
+
+pub(super) type Notify = Arc<dyn Fn(LinkId) + Send + Sync>;
+
+pub(super) struct Link {
+    pub(super) peer: String,
+    /// Called when there is something to receive; none once the client has turned away.
+    pub(super) notify: Option<Notify>,
+    /// A call of `notify` is on the agenda.
+    pub(super) told: bool,
+    pub(super) conn: Option<ConnId>,
+    pub(super) interest: Interest,
+    /// Arrived at the server and not read yet.
+    pub(super) inbound: VecDeque<u8>,
+    pub(super) inbound_end: Option<End>,
+    /// Written by the server and not received yet.
+    pub(super) outbound: VecDeque<u8>,
+    pub(super) outbound_end: Option<End>,
+}
+
+impl Link {
+    pub(super) fn new(peer: String, notify: Notify) -> Self {
+        Self {
+            peer,
+            notify: Some(notify),
+            told: false,
+            conn: None,
+            interest: Interest::default(),
+            inbound: VecDeque::new(),
+            inbound_end: None,
+            outbound: VecDeque::new(),
+            outbound_end: None,
+        }
+    }
+
+    /// Both directions are torn down, from whichever side.
+    pub(super) fn reset(&mut self) {
+        self.inbound.clear();
+        self.outbound.clear();
+        self.inbound_end = Some(End::Reset);
+        self.outbound_end = Some(End::Reset);
+    }
+
+    /// The peer is gone: a write cannot succeed any more.
+    pub(super) fn broken(&self) -> bool {
+        self.inbound_end == Some(End::Reset)
+    }
+
+    /// What a level-triggered poll says of it: readable, writable.
+    pub(super) fn readiness(&self, capacity: usize) -> (bool, bool) {
+        let Interest { read, write } = self.interest;
+        let broken = self.broken() && (read || write);
+        let readable = read && (!self.inbound.is_empty() || self.inbound_end.is_some());
+        let writable = write && self.outbound.len() < capacity;
+        (readable || broken, writable || broken)
+    }
+}

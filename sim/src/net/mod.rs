@@ -1,0 +1,158 @@
+//! The simulated network: one listener, its clients, readiness, and the self-pipe.
+//!
+//! Bytes keep their order and are never invented; where they are cut, how late they come and how often a socket says
+//! that it would block is up to the seed. The server reaches it through [`SimNet`], clients through [`Wire`].
+//! Not modelled: bytes of one direction lost while later ones arrive (TCP does not do that to its users).
+
+mod doors;
+mod link;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use engram::base::rng::Rng;
+use engram::env::ConnId;
+
+use self::link::Link;
+use crate::faults::Faults;
+use crate::scheduler::Scheduler;
+use crate::shared::Shared;
+
+pub use doors::SimNet;
+pub use link::{End, LinkId, Received};
+pub use wire::Wire;
+
+/// How the bytes of one call are cut, beside planned faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// As many as there are.
+    #[default]
+    Whole,
+    /// Now and then fewer.
+    Some,
+    /// One at a time.
+    Single,
+}
+
+/// How the network of one life behaves. Times are virtual nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Mean time from a write to its arrival.
+    pub latency: u64,
+    /// How reads are cut.
+    pub reads: Cut,
+    /// How writes are cut.
+    pub writes: Cut,
+    /// Bytes in flight to a client before writes would block.
+    pub capacity: usize,
+    /// Once in so many calls a socket would block although it is ready; zero for never.
+    pub would_block_one_in: u64,
+    /// Once in so many waits something is reported that is not so; zero for never.
+    pub spurious_one_in: u64,
+    /// Longest time from a use of the waker to its event.
+    pub wake_delay: u64,
+    /// Most events that one wait reports; at least 1.
+    pub batch: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            latency: 50_000,
+            reads: Cut::Whole,
+            writes: Cut::Whole,
+            capacity: 64 << 10,
+            would_block_one_in: 0,
+            spurious_one_in: 0,
+            wake_delay: 0,
+            batch: 64,
+        }
+    }
+}
+
+/// The network of one life: the server's end of it and the clients'.
+#[must_use]
+pub fn network(
+    settings: Settings,
+    scheduler: &Scheduler,
+    faults: &Arc<Shared<Faults>>,
+    rng: Rng,
+) -> (SimNet, Wire) {
+    let state = State {
+        links: Vec::new(),
+        conns: BTreeMap::new(),
+        backlog: VecDeque::new(),
+        accepting: true,
+        made: 0,
+        woken: None,
+        shutdown: false,
+        shut_down: false,
+        rng,
+    };
+    let inner = Arc::new(Inner {
+        settings,
+        scheduler: scheduler.clone(),
+        faults: Arc::clone(faults),
+        state: Shared::new(state),
+    });
+    (SimNet::new(Arc::clone(&inner)), Wire::new(inner))
+}
+
+struct Inner {
+    settings: Settings,
+    scheduler: Scheduler,
+    faults: Arc<Shared<Faults>>,
+    state: Shared<State>,
+}
+
+struct State {
+    /// Every connection there ever was, by its [`LinkId`].
+    links: Vec<Link>,
+    /// Those that the server has accepted and not closed.
+    conns: BTreeMap<ConnId, LinkId>,
+    backlog: VecDeque<LinkId>,
+    accepting: bool,
+    made: u64,
+    /// When the self-pipe's byte will be seen.
+    woken: Option<u64>,
+    /// A shutdown that the server has not been told of.
+    shutdown: bool,
+    shut_down: bool,
+    rng: Rng,
+}
+
+/// What a waiting loop blocks on. No address and no thread has this number.
+const EVENTS: usize = usize::MAX;
+
+impl Inner {
+    /// Something that [`engram::env::Net::wait`] may report has changed.
+    fn stir(&self) {
+        self.scheduler.wake_all(EVENTS);
+    }
+
+    /// Tells a link's client, after a while, that there is something to receive.
+    fn tell(self: &Arc<Self>, id: LinkId) {
+        let mut state = self.state.lock();
+        let delay = 1 + state.rng.below(2 * self.settings.latency);
+        let link = &mut state.links[id.0];
+        if link.told {
+            return;
+        }
+        link.told = true;
+        drop(state);
+        let this = Arc::clone(self);
+        self.scheduler.later(delay, move || {
+            let mut state = this.state.lock();
+            let link = &mut state.links[id.0];
+            link.told = false;
+            let notify = link.notify.clone();
+            drop(state);
+            if let Some(notify) = notify {
+                notify(id);
+            }
+        });
+    }
+}

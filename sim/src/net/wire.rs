@@ -1,0 +1,110 @@
+//! The clients' end of the network. Its calls happen at once and reach no scheduling point.
+
+use std::sync::Arc;
+
+use super::Inner;
+use super::link::{End, Link, LinkId, Received};
+
+/// A way to the server, for clients that are part of the simulated world.
+#[derive(Clone)]
+pub struct Wire {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl Wire {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Joins the listener's backlog. `notify` is called later, whenever there is something to [`Wire::receive`].
+    #[must_use]
+    pub fn connect(&self, notify: impl Fn(LinkId) + Send + Sync + 'static) -> LinkId {
+        let mut state = self.inner.state.lock();
+        let id = LinkId(state.links.len());
+        let peer = format!("10.0.0.1:{}", 40_000 + id.0);
+        state.links.push(Link::new(peer, Arc::new(notify)));
+        state.backlog.push_back(id);
+        drop(state);
+        self.inner.stir();
+        id
+    }
+
+    /// Lets bytes arrive at the server; they are lost when it has closed the connection.
+    pub fn send(&self, id: LinkId, bytes: &[u8]) {
+        let mut state = self.inner.state.lock();
+        let link = &mut state.links[id.0];
+        if link.inbound_end.is_none() && link.outbound_end.is_none() {
+            link.inbound.extend(bytes);
+            drop(state);
+            self.inner.stir();
+        }
+    }
+
+    /// Says that nothing more will be sent; replies still arrive.
+    pub fn finish(&self, id: LinkId) {
+        let mut state = self.inner.state.lock();
+        state.links[id.0].inbound_end.get_or_insert(End::Finished);
+        drop(state);
+        self.inner.stir();
+    }
+
+    /// Tears the connection down. What was on its way in either direction is lost, and the client hears no more.
+    pub fn reset(&self, id: LinkId) {
+        let mut state = self.inner.state.lock();
+        let link = &mut state.links[id.0];
+        link.reset();
+        link.notify = None;
+        drop(state);
+        self.inner.scheduler.note("reset", "by client", [id.0 as u64, 0, 0]);
+        self.inner.stir();
+    }
+
+    /// Takes at most `most` of the bytes that have arrived.
+    #[must_use]
+    pub fn receive(&self, id: LinkId, most: usize) -> Received {
+        let mut state = self.inner.state.lock();
+        let link = &mut state.links[id.0];
+        let len = link.outbound.len().min(most);
+        let bytes = link.outbound.drain(..len).collect();
+        let end = if link.outbound.is_empty() { link.outbound_end } else { None };
+        drop(state);
+        self.inner.stir();
+        Received { bytes, end }
+    }
+
+    /// True until the server has closed the connection, or was told that it has none.
+    #[must_use]
+    pub fn held_by_server(&self, id: LinkId) -> bool {
+        let state = self.inner.state.lock();
+        state.backlog.contains(&id) || state.conns.values().any(|&held| held == id)
+    }
+
+    /// Asks the server to finish, as a signal would.
+    pub fn shutdown(&self) {
+        let mut state = self.inner.state.lock();
+        state.shutdown = true;
+        state.shut_down = true;
+        drop(state);
+        self.inner.scheduler.note("shutdown", "", [0; 3]);
+        self.inner.stir();
+    }
+
+    /// Whether the server was asked to finish.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.inner.state.lock().shut_down
+    }
+
+    /// Cuts the ties between clients and network, so that both can be dropped.
+    pub fn clear(&self) {
+        for link in &mut self.inner.state.lock().links {
+            link.notify = None;
+        }
+    }
+}

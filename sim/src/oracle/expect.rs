@@ -1,0 +1,162 @@
+//! What an answer has to be, and whether it is.
+
+use std::sync::Arc;
+
+use engram::resp::client::Value;
+
+use super::search::check_hits;
+use super::state::Index;
+use crate::plan::Op;
+
+/// What an answer has to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expect {
+    /// This value.
+    Exactly(Value),
+    /// Nothing, in whichever form.
+    Null,
+    /// This number.
+    Integer(i64),
+    /// A number from the first to the last.
+    Between(i64, i64),
+    /// An error whose code is this.
+    Error(&'static str),
+    /// `OK`, or an error where the plan let the disk fail.
+    Saved,
+    /// Hits of a search in this index.
+    Hits(Arc<Index>),
+    /// A description of this index.
+    Info(Arc<Index>),
+    /// An array of these.
+    Array(Vec<Expect>),
+    /// Several replies.
+    Sequence(Vec<Expect>),
+    /// No matter.
+    Anything,
+}
+
+/// What else decides whether an answer is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The operation that is answered.
+    pub op: &'a Op,
+    /// Operations of the same client that were sent before the answer came: a search may have seen what they did.
+    pub later: &'a [&'a Op],
+    /// The plan let the disk fail in this life.
+    pub disk_failed: bool,
+}
+
+impl Expect {
+    /// `+OK`.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self::simple("OK")
+    }
+
+    /// A status.
+    #[must_use]
+    pub fn simple(text: &str) -> Self {
+        Self::Exactly(Value::Simple(text.as_bytes().to_vec()))
+    }
+
+    /// A string.
+    #[must_use]
+    pub fn bulk(text: &str) -> Self {
+        Self::Exactly(Value::Bulk(text.as_bytes().to_vec()))
+    }
+
+    /// Compares the replies to one operation with what they have to be. An error says what is wrong.
+    pub fn check(&self, replies: &[Value], context: Context<'_>) -> Result<(), String> {
+        let parts =
+            if let Self::Sequence(parts) = self { parts.as_slice() } else { std::slice::from_ref(self) };
+        if parts.len() != replies.len() {
+            return Err(format!("{} replies instead of {}", replies.len(), parts.len()));
+        }
+        parts.iter().zip(replies).try_for_each(|(part, reply)| part.check_one(reply, context))
+    }
+
+    fn check_one(&self, reply: &Value, context: Context<'_>) -> Result<(), String> {
+        let right = match (self, reply) {
+            (Self::Exactly(value), _) => value == reply,
+            (Self::Null, Value::Null | Value::NullArray) | (Self::Anything, _) => true,
+            (Self::Integer(n), Value::Integer(came)) => n == came,
+            (Self::Between(least, most), Value::Integer(came)) => (least..=most).contains(&came),
+            (Self::Error(code), Value::Error(text)) => {
+                text.strip_prefix(code.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
+            }
+            (Self::Saved, Value::Simple(text)) => text == b"OK",
+            (Self::Saved, Value::Error(_)) => context.disk_failed,
+            (Self::Hits(index), Value::Array(items)) => return check_hits(index, items, context),
+            (Self::Info(index), Value::Array(items)) => return check_info(index, items),
+            (Self::Array(parts), Value::Array(items)) => return check_array(parts, items, context),
+            _ => false,
+        };
+        if right { Ok(()) } else { Err(format!("{} instead of {self}", show(reply))) }
+    }
+}
+
+/// The parts of a transaction, each judged by the command it answers.
+fn check_array(parts: &[Expect], items: &[Value], context: Context<'_>) -> Result<(), String> {
+    let none = Vec::new();
+    let ops = if let Op::Transaction(ops) = context.op { ops } else { &none };
+    if parts.len() != items.len() || parts.len() != ops.len() {
+        return Err(format!("{} parts instead of {}", items.len(), parts.len()));
+    }
+    for (i, (part, item)) in parts.iter().zip(items).enumerate() {
+        // A search in a transaction may see what the rest of it does.
+        let later: Vec<&Op> = ops[i + 1..].iter().chain(context.later.iter().copied()).collect();
+        part.check_one(item, Context { op: &ops[i], later: &later, ..context })?;
+    }
+    Ok(())
+}
+
+fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
+    let field = |name: &str| {
+        let pairs = items.as_chunks::<2>().0;
+        pairs
+            .iter()
+            .find(|[key, _]| *key == Value::Simple(name.as_bytes().to_vec()))
+            .map(|[_, value]| value.clone())
+    };
+    let number = |n: usize| Some(Value::Integer(n as i64));
+    let metric = Some(Value::Simple(index.metric.as_bytes().to_vec()));
+    let wanted = [
+        ("vector-dim", number(index.dim)),
+        ("size", number(index.rows.len())),
+        ("count", number(index.rows.len())),
+        ("metric", metric),
+    ];
+    for (name, value) in wanted {
+        if field(name) != value {
+            return Err(format!("VINFO's {name} is {:?} instead of {value:?}", field(name)));
+        }
+    }
+    Ok(())
+}
+
+/// A reply for a report.
+#[must_use]
+pub fn show(reply: &Value) -> String {
+    let text = |bytes: &[u8]| bytes[..bytes.len().min(200)].escape_ascii().to_string();
+    match reply {
+        Value::Simple(bytes) => format!("+{}", text(bytes)),
+        Value::Error(bytes) => format!("-{}", text(bytes)),
+        Value::Bulk(bytes) => format!("\"{}\"", text(bytes)),
+        Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        other => format!("{other:?}"),
+    }
+}
+
+impl std::fmt::Display for Expect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exactly(value) => f.write_str(&show(value)),
+            Self::Integer(n) => write!(f, "{n}"),
+            Self::Between(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::Error(code) => write!(f, "an error {code}"),
+            Self::Hits(index) => write!(f, "hits among {} vectors", index.rows.len()),
+            Self::Info(_) => f.write_str("a description of the index"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The oracle: what the server may answer, and what must be there after a crash.
+//!
+//! Each client owns keys that no other names: for those, a plain map and an exact scan ([`Model`]). A few keys are
+//! shared by all ([`SharedKeys`]). It lives longer than the server: a crash leaves it with operations whose effect is
+//! unknown, an inspection settles them. It sees only what clients see.
+
+mod expect;
+mod model;
+mod search;
+mod seen;
+mod shared;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use engram::resp::client::Value;
+
+use self::expect::Context;
+use self::model::Model;
+use self::shared::{Asked, SharedKeys, is_shared};
+use self::state::Span;
+use crate::clock::wall_millis;
+use crate::faults::Faults;
+use crate::plan::Op;
+use crate::shared::Shared;
+
+pub use expect::show;
+pub use search::{distance, read_rows};
+pub use seen::{Found, Seen};
+pub use state::Span as WallSpan;
+
+/// What is known, over all lives of a run.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    clients: Vec<Model>,
+    shared: SharedKeys,
+    /// The faults of this life: whether the disk has failed.
+    faults: Option<Arc<Shared<Faults>>>,
+    /// When the first write of this life was refused by a failed log.
+    refused: Option<u64>,
+    /// Answers that were judged.
+    pub judged: u64,
+}
+
+/// Keys that client `number` owns.
+#[must_use]
+pub fn keys_of(number: usize) -> Vec<String> {
+    let names = ["k0", "k1", "k2", "k3", "k4", "n", "v0", "v1"];
+    names.iter().map(|name| format!("c{number}:{name}")).collect()
+}
+
+/// Keys that all clients name.
+#[must_use]
+pub fn shared_keys() -> Vec<String> {
+    ["shared:r0", "shared:r1", "shared:n"].map(str::to_owned).to_vec()
+}
+
+impl Oracle {
+    /// An oracle for so many clients.
+    #[must_use]
+    pub fn new(clients: usize) -> Self {
+        Self { clients: vec![Model::default(); clients], ..Self::default() }
+    }
+
+    /// A life begins, in which these faults may fire.
+    pub fn begin(&mut self, faults: &Arc<Shared<Faults>>) {
+        self.faults = Some(Arc::clone(faults));
+        self.refused = None;
+    }
+
+    /// Whether a fault that excuses refusals has fired in this life.
+    #[must_use]
+    pub fn disk_failed(&self) -> bool {
+        let harmed =
+            |faults: &Arc<Shared<Faults>>| faults.lock().fired().iter().any(|p| p.fault.harms_storage());
+        self.faults.as_ref().is_some_and(harmed)
+    }
+
+    /// A client is about to send `op`.
+    pub fn asked(&mut self, op: &Op, at: u64) {
+        self.shared.asked(op, at);
+    }
+
+    /// `op` was asked for at `at` and has been answered at `now`; `later` was sent behind it by then. An error says
+    /// what is wrong.
+    pub fn answered(
+        &mut self,
+        client: usize,
+        (op, later): (&Op, &[&Op]),
+        replies: &[Value],
+        (at, now): (u64, u64),
+    ) -> Result<(), String> {
+        self.judged += 1;
+        let wrong = |what: String| format!("client {client}: `{op}` was answered with {what}");
+        if refused(replies) {
+            if !self.disk_failed() {
+                return Err(wrong("a refusal, although the disk has not failed".to_owned()));
+            }
+            self.refused.get_or_insert(now);
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
+        let failed = matches!(replies.last(), Some(Value::Error(_)));
+        if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
+            return Err(wrong("success after the log had refused a write".to_owned()));
+        }
+        if op.keys().iter().any(|key| is_shared(key)) {
+            let reply = replies.last().ok_or("no reply")?;
+            return self.shared.answered(op, reply, Asked { at, answered: now }).map_err(wrong);
+        }
+        let context = Context { op, later, disk_failed: self.disk_failed() };
+        self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
+    }
+
+    /// The connection or the machine is gone, and `op` has no answer.
+    pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
+        if !op.keys().iter().any(|key| is_shared(key)) {
+            self.clients[client].unanswered(op.clone(), span(at, now));
+        }
+    }
+
+    /// All of a client's keys were looked at, between `at` and `now`.
+    pub fn inspected(&mut self, client: usize, seen: &Seen, at: u64, now: u64) -> Result<(), String> {
+        let mut own = Seen::default();
+        for key in keys_of(client) {
+            let found = seen.keys.get(&key).cloned().flatten();
+            own.keys.insert(key, found);
+        }
+        self.clients[client].inspected(&own, span(at, now)).map_err(|what| format!("client {client}: {what}"))
+    }
+
+    /// The shared keys were looked at, between `at` and `now`.
+    pub fn inspected_shared(&mut self, seen: &Seen, at: u64, now: u64) -> Result<(), String> {
+        for key in shared_keys() {
+            let text = match seen.keys.get(&key).cloned().flatten() {
+                None => None,
+                Some((Found::Text(text), None)) => Some(text),
+                Some(other) => return Err(format!("`{key}` holds {other:?}")),
+            };
+            self.shared.read(&key, text, Asked { at, answered: now })?;
+        }
+        Ok(())
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+}
+
+/// True for an answer that only a failed log gives.
+fn refused(replies: &[Value]) -> bool {
+    let code = |text: &[u8]| text.starts_with(b"MISCONF ") || text.starts_with(b"EXECABORT ");
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => code(text),
+        // The log failed while the transaction was executed: no part of it counts.
+        Value::Array(parts) => refused(parts),
+        _ => false,
+    })
+}
+
+fn span(at: u64, now: u64) -> Span {
+    Span { from: wall_millis(at), to: wall_millis(now) }
+}

@@ -1,0 +1,202 @@
+//! Judging the hits of a search against an exact scan of the model.
+//!
+//! A search runs while later operations of its client are executed, so it may see what they did: rows that they added
+//! may be among the hits, rows that they removed or replaced may be missing. For all other rows there is one answer.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engram::index::metric_named;
+use engram::kernels::Kernels;
+use engram::resp::client::Value;
+
+use super::expect::Context;
+use super::state::Index;
+use crate::plan::{Op, pack};
+
+/// Candidates that a search keeps unless it says otherwise.
+const DEFAULT_EF: usize = 100;
+
+/// One hit as it came.
+struct Hit {
+    element: String,
+    distance: f32,
+    vector: Option<Vec<u8>>,
+}
+
+/// The distance of `row` from `query` as the server has to report it, to the last bit.
+#[must_use]
+pub fn distance(metric: &str, query: &[f32], row: &[f32]) -> f32 {
+    let metric = metric_named(metric.as_bytes());
+    let (Some(metric), Ok(kernels)) = (metric, Kernels::named("scalar")) else {
+        panic!("the metric and the scalar kernel are always there")
+    };
+    let (query, row) = (Padded::new(query), Padded::new(row));
+    let terms = (metric.term(&kernels, query.floats()), metric.term(&kernels, row.floats()));
+    metric.report(metric.distance(&kernels, query.floats(), terms.0, row.floats(), terms.1))
+}
+
+/// A vector as the metrics want it: padded with zeros, at an address divisible by 64.
+struct Padded {
+    room: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Padded {
+    fn new(vector: &[f32]) -> Self {
+        let len = vector.len().next_multiple_of(16);
+        let mut room = vec![0.0; len + 16];
+        let start = room.as_ptr().align_offset(64).min(16);
+        room[start..start + vector.len()].copy_from_slice(vector);
+        Self { room, start, len }
+    }
+
+    fn floats(&self) -> &[f32] {
+        &self.room[self.start..self.start + self.len]
+    }
+}
+
+/// Checks the reply to a search in `index`.
+pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -> Result<(), String> {
+    let Op::Search { key, query, k, ef, exact, vectors } = context.op else {
+        return Err("hits, although nothing was searched".to_owned());
+    };
+    let hits = read_hits(items, *vectors)?;
+    let changed = Changed::new(key, context.later);
+    for hit in &hits {
+        check_hit(index, &changed, query, hit)?;
+    }
+    let unique: BTreeSet<&str> = hits.iter().map(|hit| hit.element.as_str()).collect();
+    if unique.len() != hits.len() {
+        return Err("an element is among the hits twice".to_owned());
+    }
+    if hits.windows(2).any(|pair| pair[0].distance > pair[1].distance) {
+        return Err("hits are not sorted by distance".to_owned());
+    }
+    if hits.len() > *k {
+        return Err(format!("{} hits where {k} were asked for", hits.len()));
+    }
+    let wide = ef.unwrap_or(DEFAULT_EF).max(*k) >= index.inserted + changed.added.len();
+    if !exact && !wide {
+        return Ok(());
+    }
+    check_complete(index, &changed, query, *k, &hits)
+}
+
+/// Every row that is not among the hits must be farther than all of them, or as far, and only if `k` were found.
+fn check_complete(
+    index: &Index,
+    changed: &Changed,
+    query: &[f32],
+    k: usize,
+    hits: &[Hit],
+) -> Result<(), String> {
+    let worst = hits.last().map(|hit| hit.distance);
+    for (element, row) in &index.rows {
+        if changed.touched.contains(element.as_str()) || hits.iter().any(|hit| hit.element == *element) {
+            continue;
+        }
+        let distance = distance(index.metric, query, row);
+        let farther = worst.is_some_and(|worst| distance.total_cmp(&worst) != Ordering::Less);
+        if hits.len() < k || !farther {
+            return Err(format!("`{element}` at distance {distance} is missing among the hits"));
+        }
+    }
+    Ok(())
+}
+
+fn check_hit(index: &Index, changed: &Changed, query: &[f32], hit: &Hit) -> Result<(), String> {
+    let element = hit.element.as_str();
+    let own = index.rows.get(element).into_iter();
+    let added = changed.added.get(element).into_iter().flatten().copied();
+    let mut seen = Vec::new();
+    for row in own.chain(added).filter(|row| row.len() == index.dim) {
+        let wanted = distance(index.metric, query, row);
+        let same_vector = hit.vector.as_ref().is_none_or(|came| *came == pack(row));
+        if wanted.to_bits() == hit.distance.to_bits() && same_vector {
+            return Ok(());
+        }
+        seen.push(wanted);
+    }
+    if seen.is_empty() {
+        return Err(format!("`{element}` is among the hits, but not in the index"));
+    }
+    Err(format!(
+        "`{element}` came at distance {} or with a vector that is not its own; right: {seen:?}",
+        hit.distance
+    ))
+}
+
+/// What later operations may have done to the index before the search saw it.
+#[derive(Default)]
+struct Changed<'a> {
+    added: BTreeMap<&'a str, Vec<&'a Arc<[f32]>>>,
+    touched: BTreeSet<&'a str>,
+}
+
+impl<'a> Changed<'a> {
+    fn new(key: &str, later: &[&'a Op]) -> Self {
+        let mut changed = Self::default();
+        let mut names = vec![key];
+        later.iter().for_each(|op| changed.take(&mut names, op));
+        changed
+    }
+
+    /// `names` are those that the index has had.
+    fn take<'n>(&mut self, names: &mut Vec<&'n str>, op: &'a Op)
+    where
+        'a: 'n,
+    {
+        match op {
+            Op::Add { key, element, vector } if names.contains(&key.as_str()) => {
+                self.touched.insert(element);
+                self.added.entry(element).or_default().push(vector);
+            }
+            Op::Remove { key, element } if names.contains(&key.as_str()) => {
+                drop(self.touched.insert(element))
+            }
+            Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
+            Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
+            _ => {}
+        }
+    }
+}
+
+fn read_hits(items: &[Value], vectors: bool) -> Result<Vec<Hit>, String> {
+    let width = if vectors { 3 } else { 2 };
+    if !items.len().is_multiple_of(width) {
+        return Err(format!("{} words do not make hits of {width}", items.len()));
+    }
+    items.chunks(width).map(read_hit).collect()
+}
+
+fn read_hit(words: &[Value]) -> Result<Hit, String> {
+    let (Value::Bulk(element), Some(distance)) = (&words[0], read_distance(&words[1])) else {
+        return Err(format!("no hit: {words:?}"));
+    };
+    let vector = match words.get(2) {
+        None => None,
+        Some(Value::Bulk(bytes)) => Some(bytes.clone()),
+        Some(other) => return Err(format!("no vector: {other:?}")),
+    };
+    Ok(Hit { element: String::from_utf8_lossy(element).into_owned(), distance, vector })
+}
+
+/// A distance, if the text is the number to the last bit.
+fn read_distance(word: &Value) -> Option<f32> {
+    let wide = match word {
+        Value::Double(wide) => *wide,
+        Value::Bulk(text) => std::str::from_utf8(text).ok()?.parse::<f64>().ok()?,
+        _ => return None,
+    };
+    let narrow = wide as f32;
+    (f64::from(narrow).to_bits() == wide.to_bits()).then_some(narrow)
+}
+
+/// The rows of a reply that was asked for with vectors: element and packed vector.
+pub fn read_rows(items: &[Value]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let hits = read_hits(items, true)?;
+    Ok(hits.into_iter().map(|hit| (hit.element, hit.vector.unwrap_or_default())).collect())
+}

@@ -1,0 +1,117 @@
+//! What an inspection found under a client's keys, and whether a state of the model explains it.
+
+use std::collections::BTreeMap;
+
+use super::state::{Entry, Held, Span, State};
+use crate::plan::pack;
+
+/// What was found under a key that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// A string.
+    Text(String),
+    /// An index: dimensions, metric, packed vectors by element.
+    Index {
+        /// Dimensions.
+        dim: usize,
+        /// The metric's name.
+        metric: String,
+        /// Packed vectors by element.
+        rows: BTreeMap<String, Vec<u8>>,
+    },
+}
+
+/// Everything that an inspection found.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// For every key that was looked at, what it holds and when it expires; none for a key that is not there.
+    pub keys: BTreeMap<String, Option<(Found, Option<Span>)>>,
+}
+
+/// As in the model: who counts the first or the last millisecond may differ.
+const SLACK: u64 = 1;
+
+impl Seen {
+    /// The state, sharpened by what was seen during `at`; an error names the first key that contradicts it.
+    pub fn explained_by(&self, state: &State, at: Span) -> Result<State, String> {
+        let mut sharp = state.clone();
+        for (key, found) in &self.keys {
+            match (state.entries.get(key), found) {
+                (None, None) => {}
+                (None, Some((found, _))) => {
+                    return Err(format!("`{key}` holds {found}, which should not be there"));
+                }
+                (Some(entry), None) => {
+                    if !entry.deadline.is_some_and(|deadline| at.to + SLACK >= deadline.from) {
+                        return Err(format!("`{key}` is gone; it held {}", entry.held));
+                    }
+                    sharp.entries.remove(key);
+                }
+                (Some(entry), Some((found, deadline))) => {
+                    let deadline = compare(key, entry, found, *deadline, at)?;
+                    sharp.entries.insert(key.clone(), Entry { held: entry.held.clone(), deadline });
+                }
+            }
+        }
+        Ok(sharp)
+    }
+}
+
+/// The deadline, as narrowly as both know it.
+fn compare(
+    key: &str,
+    entry: &Entry,
+    found: &Found,
+    deadline: Option<Span>,
+    at: Span,
+) -> Result<Option<Span>, String> {
+    if !same(&entry.held, found) {
+        return Err(format!("`{key}` holds {found} instead of {}", entry.held));
+    }
+    match (entry.deadline, deadline) {
+        (None, None) => Ok(None),
+        (Some(own), Some(seen)) => {
+            let both = Span { from: own.from.max(seen.from), to: own.to.min(seen.to) };
+            if both.from > both.to + 2 * SLACK || own.to + SLACK < at.from {
+                return Err(format!("`{key}` expires at {seen:?} instead of {own:?}, seen at {at:?}"));
+            }
+            Ok(Some(if both.from <= both.to { both } else { own }))
+        }
+        (own, seen) => Err(format!("`{key}` expires at {seen:?} instead of {own:?}")),
+    }
+}
+
+fn same(held: &Held, found: &Found) -> bool {
+    match (held, found) {
+        (Held::Text(own), Found::Text(seen)) => own == seen,
+        (Held::Index(own), Found::Index { dim, metric, rows }) => {
+            let packed = |(element, row): (&String, &std::sync::Arc<[f32]>)| (element.clone(), pack(row));
+            own.dim == *dim && own.metric == metric && own.rows.iter().map(packed).eq(rows.clone())
+        }
+        _ => false,
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{:?}", &text[..text.len().min(60)]),
+            Self::Index(index) => {
+                let elements: Vec<&str> = index.rows.keys().map(String::as_str).collect();
+                write!(f, "an index {}x{} of {}", index.metric, index.dim, elements.join(" "))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{:?}", &text[..text.len().min(60)]),
+            Self::Index { dim, metric, rows } => {
+                let elements: Vec<&str> = rows.keys().map(String::as_str).collect();
+                write!(f, "an index {metric}x{dim} of {}", elements.join(" "))
+            }
+        }
+    }
+}

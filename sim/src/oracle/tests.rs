@@ -1,0 +1,122 @@
+//! The oracle shown failing: wrong answers, lost and woken keys, halves.
+
+use engram::resp::client::Value;
+
+use super::*;
+
+fn set(key: &str, value: &str) -> Op {
+    Op::Set { key: format!("c0:{key}"), value: value.to_owned(), expire: None }
+}
+
+fn get(key: &str) -> Op {
+    Op::Get(format!("c0:{key}"))
+}
+
+fn ok() -> Value {
+    Value::Simple(b"OK".to_vec())
+}
+
+fn bulk(text: &str) -> Value {
+    Value::Bulk(text.as_bytes().to_vec())
+}
+
+fn answer(oracle: &mut Oracle, op: &Op, reply: Value) -> Result<(), String> {
+    oracle.answered(0, (op, &[]), &[reply], (1_000, 2_000))
+}
+
+fn seen(keys: &[(&str, &str)]) -> Seen {
+    let found =
+        |&(key, value): &(&str, &str)| (format!("c0:{key}"), Some((Found::Text(value.to_owned()), None)));
+    Seen { keys: keys.iter().map(found).collect() }
+}
+
+#[test]
+fn an_answer_that_the_model_does_not_give_is_wrong() {
+    let mut oracle = Oracle::new(1);
+    answer(&mut oracle, &set("k0", "a"), ok()).unwrap();
+    answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
+    let what = answer(&mut oracle, &get("k0"), bulk("b")).unwrap_err();
+    assert!(what.contains("\"b\" instead of \"a\""), "{what}");
+}
+
+#[test]
+fn what_was_acknowledged_must_be_found_and_the_rest_as_a_prefix() {
+    let mut oracle = Oracle::new(1);
+    answer(&mut oracle, &set("k0", "a"), ok()).unwrap();
+    let both = Op::Mset(vec![("c0:k1".to_owned(), "b".to_owned()), ("c0:k2".to_owned(), "c".to_owned())]);
+    oracle.unanswered(0, &both, 3_000, 4_000);
+    oracle.unanswered(0, &set("k3", "d"), 3_000, 4_000);
+    let judge = |keys: &[(&str, &str)]| {
+        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
+        copy.inspected(0, &seen(keys), 5_000, 6_000)
+    };
+    judge(&[("k0", "a")]).unwrap();
+    judge(&[("k0", "a"), ("k1", "b"), ("k2", "c")]).unwrap();
+    judge(&[("k0", "a"), ("k1", "b"), ("k2", "c"), ("k3", "d")]).unwrap();
+    assert!(judge(&[]).is_err(), "an acknowledged write is lost");
+    assert!(judge(&[("k0", "a"), ("k1", "b")]).is_err(), "half an MSET");
+    assert!(judge(&[("k0", "a"), ("k3", "d")]).is_err(), "a hole in the prefix");
+    assert!(judge(&[("k0", "a"), ("k4", "e")]).is_err(), "a key from nowhere");
+}
+
+#[test]
+fn a_dead_key_stays_dead() {
+    let mut oracle = Oracle::new(1);
+    let short = Op::Set { key: "c0:k0".to_owned(), value: "a".to_owned(), expire: Some(5) };
+    answer(&mut oracle, &short, ok()).unwrap();
+    let second = 1_000_000_000;
+    let found = Some((
+        Found::Text("a".to_owned()),
+        Some(WallSpan { from: wall_millis(5_000_000), to: wall_millis(6_000_000) }),
+    ));
+    let woken = Seen { keys: [("c0:k0".to_owned(), found)].into() };
+    assert!(oracle.inspected(0, &woken, second, second).is_err());
+}
+
+#[test]
+fn a_key_whose_expiry_is_in_doubt_may_be_either_and_then_stays_so() {
+    let mut oracle = Oracle::new(1);
+    let short = Op::Set { key: "c0:k0".to_owned(), value: "a".to_owned(), expire: Some(5) };
+    oracle.answered(0, (&short, &[]), &[ok()], (0, 10_000_000)).unwrap();
+    oracle.answered(0, (&get("k0"), &[]), &[Value::Null], (11_000_000, 11_000_000)).unwrap();
+    assert!(oracle.answered(0, (&get("k0"), &[]), &[bulk("a")], (11_000_000, 11_000_000)).is_err());
+}
+
+#[test]
+fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2" }, ok()).unwrap();
+    for (element, vector) in [("a", [0.0, 1.0]), ("b", [0.0, 3.0])] {
+        let op = Op::Add { key: key.clone(), element: element.to_owned(), vector: Arc::from(vector) };
+        answer(&mut oracle, &op, Value::Integer(1)).unwrap();
+    }
+    let search =
+        Op::Search { key, query: Arc::from([0.0, 0.0]), k: 2, ef: None, exact: false, vectors: false };
+    let hits = |words: &[&str]| Value::Array(words.iter().map(|word| bulk(word)).collect());
+    answer(&mut oracle, &search, hits(&["a", "1", "b", "3"])).unwrap();
+    for wrong in [
+        &["a", "1"][..],
+        &["b", "3", "a", "1"],
+        &["a", "1", "a", "1"],
+        &["a", "1.0000001", "b", "3"],
+        &["a", "1", "c", "3"],
+    ] {
+        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
+        assert!(answer(&mut copy, &search, hits(wrong)).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
+    use crate::faults::{Call, Fault, Planned};
+    let refusal = Value::Error(b"MISCONF the log has failed".to_vec());
+    let mut oracle = Oracle::new(1);
+    assert!(answer(&mut oracle, &set("k0", "a"), refusal.clone()).is_err());
+    let mut faults = Faults::new(&[Planned { call: Call::Sync, index: 1, fault: Fault::Io }]);
+    faults.next(Call::Sync);
+    oracle.begin(&Arc::new(Shared::new(faults)));
+    answer(&mut oracle, &set("k0", "a"), refusal).unwrap();
+    assert!(oracle.answered(0, (&set("k1", "b"), &[]), &[ok()], (3_000, 4_000)).is_err());
+    oracle.inspected(0, &seen(&[("k0", "a")]), 5_000, 6_000).unwrap();
+}

@@ -1,0 +1,97 @@
+//! A plan: everything that a seed decides before a run begins, as data.
+//!
+//! Operations with their bytes, faults by call index, crashes, settings of scheduler, disk and network. What is drawn
+//! while a run goes on (latencies, where bytes are cut, which thread is next) comes from streams of the same seed, one
+//! a subsystem, so that a family of faults that is switched off changes nothing for the others.
+
+mod generate;
+mod op;
+mod show;
+
+use crate::disk::{Latency, Loss};
+use crate::faults::Planned;
+use crate::net;
+use crate::scheduler;
+
+pub use generate::generate;
+pub use op::{Op, pack};
+
+/// One run of the rig.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed it was made from; also the root of the streams that are drawn from during the run.
+    pub seed: u64,
+    /// How the server is started, in every life.
+    pub server: ServerPlan,
+    /// The lives of the server, one after the other on the same disk. The rig adds a last, calm one that only verifies.
+    pub lives: Vec<Life>,
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerPlan {
+    /// Worker threads.
+    pub workers: usize,
+    /// Rows below which a search scans instead of walking the graph.
+    pub exact_below: usize,
+    /// Bytes at which a log segment is closed.
+    pub segment_bytes: u64,
+}
+
+/// One life of the server.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Threads, virtual time and the crash point.
+    pub threads: scheduler::Settings,
+    /// How the network behaves.
+    pub net: net::Settings,
+    /// How long the disk takes.
+    pub latency: Latency,
+    /// Calls that go wrong.
+    pub faults: Vec<Planned>,
+    /// How it ends once all clients are done, or at the crash point if that comes first.
+    pub ending: Ending,
+    /// Whether the image that a crash leaves is recovered twice, and the two results compared byte by byte.
+    pub twice: bool,
+    /// Who talks to it.
+    pub clients: Vec<ClientPlan>,
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// In order, and then the power goes.
+    Shutdown,
+    /// The process is killed; the page cache survives.
+    Kill,
+    /// The power goes.
+    Power(Loss),
+}
+
+/// What one client does during one life.
+#[derive(Clone, Debug)]
+pub struct ClientPlan {
+    /// Requests that may be on their way at the same time; at least 1.
+    pub depth: usize,
+    /// Mean virtual nanoseconds between two things it does.
+    pub gap: u64,
+    /// Most bytes it sends at once; at least 1.
+    pub send: usize,
+    /// Most bytes it receives at once; at least 1.
+    pub receive: usize,
+    /// What it asks for, in order.
+    pub ops: Vec<Op>,
+    /// Requests, counted from 1, behind which it breaks off.
+    pub breaks: Vec<(usize, Break)>,
+}
+
+/// How a client breaks a connection off. It comes back with a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// It tears the connection down this many virtual nanoseconds later.
+    Reset(u64),
+    /// It sends nothing more and takes what still comes.
+    Finish,
+    /// It sends these bytes, which are no command, and expects to be told so and dropped.
+    Garbage(&'static str),
+}

@@ -1,0 +1,205 @@
+//! Running a plan: life after life of a server on one disk, each judged, each ended as the plan has it.
+//!
+//! Every life begins with an inspection: a client that reads every key and every vector, and an oracle that knows
+//! what must, may and must not be there. Only then the plan's clients go on. After the plan's lives comes a calm one
+//! that is inspected and finishes in order.
+
+mod life;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use engram::base::rng::Rng;
+use engram::env::Machine;
+
+use self::life::{Lived, Stage};
+use crate::disk::{Disk, Latency, Loss, Sabotage};
+use crate::net;
+use crate::oracle::Oracle;
+use crate::plan::{Ending, Life, Plan, ServerPlan};
+use crate::scheduler::{Outcome, Pool, Settings, Strategy};
+use crate::shared::Shared;
+use crate::trace::Trace;
+
+/// What runs on the simulated machine: a server from its start to its end. An error says why it could not start or
+/// go on.
+pub type Body = dyn Fn(Machine, &ServerPlan) -> Result<(), String> + Send + Sync;
+
+/// Everything that runs of many plans have in common.
+pub struct Rig {
+    pool: Arc<Pool>,
+    body: Arc<Body>,
+    sabotage: Sabotage,
+}
+
+impl std::fmt::Debug for Rig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rig")
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    /// The violation, if there was one.
+    pub failure: Option<String>,
+    /// What happened.
+    pub trace: Trace,
+    /// Lives of the server, those that only compare two recoveries included.
+    pub lives: u64,
+    /// Scheduling points.
+    pub steps: u64,
+    /// Calls at the doors.
+    pub calls: u64,
+    /// Answers that the oracle judged.
+    pub judged: u64,
+    /// Virtual nanoseconds.
+    pub nanos: u64,
+}
+
+impl Rig {
+    /// A rig for `body`.
+    #[must_use]
+    pub fn new(body: Arc<Body>) -> Self {
+        Self { pool: Arc::default(), body, sabotage: Sabotage::default() }
+    }
+
+    /// The same rig on a disk that lies.
+    #[must_use]
+    pub fn sabotaged(self, sabotage: Sabotage) -> Self {
+        Self { sabotage, ..self }
+    }
+
+    /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.
+    #[must_use]
+    pub fn run(&self, plan: &Plan, keep: bool) -> Report {
+        let clients = plan.lives.iter().map(|life| life.clients.len()).max().unwrap_or(0);
+        let mut run = Run {
+            rig: self,
+            plan,
+            disk: Disk::default(),
+            oracle: Arc::new(Shared::new(Oracle::new(clients))),
+            now: 0,
+            report: Report {
+                failure: None,
+                trace: Trace::new(keep),
+                lives: 0,
+                steps: 0,
+                calls: 0,
+                judged: 0,
+                nanos: 0,
+            },
+        };
+        run.all();
+        run.report.judged = run.oracle.lock().judged;
+        run.report.nanos = run.now;
+        run.report
+    }
+}
+
+/// A run in progress.
+struct Run<'a> {
+    rig: &'a Rig,
+    plan: &'a Plan,
+    disk: Disk,
+    oracle: Arc<Shared<Oracle>>,
+    now: u64,
+    report: Report,
+}
+
+impl Run<'_> {
+    fn all(&mut self) {
+        for (number, life) in self.plan.lives.iter().enumerate() {
+            if !self.live(&number.to_string(), life) || (life.twice && !self.recover_twice(number)) {
+                return;
+            }
+        }
+        self.live("last", &calm(Ending::Shutdown));
+    }
+
+    /// One life and its end; false after a violation.
+    fn live(&mut self, name: &str, life: &Life) -> bool {
+        let disk = std::mem::take(&mut self.disk);
+        let stage = Stage { name, life, disk, oracle: Some(Arc::clone(&self.oracle)) };
+        let Some(mut disk) = self.enact(stage) else { return false };
+        match life.ending {
+            Ending::Kill => disk.kill(),
+            Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
+            Ending::Power(loss) => {
+                let mut rng = Rng::stream(self.plan.seed, &format!("loss {name}"));
+                disk.power_loss(loss, &mut |n| rng.below(n));
+            }
+        }
+        self.disk = disk;
+        true
+    }
+
+    /// Recovers the image that is there, twice, and compares the two results byte by byte; false after a violation.
+    fn recover_twice(&mut self, number: usize) -> bool {
+        let mut disk = self.disk.clone();
+        let mut before = None;
+        // Time stands still: nothing expires, and the machine stops when the server waits for clients.
+        let mut life = calm(Ending::Kill);
+        life.threads.tick = 0;
+        life.threads.stop_when_idle = true;
+        life.latency = Latency::default();
+        for attempt in ["once", "twice"] {
+            let name = format!("{number} recovered {attempt}");
+            let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
+                return false;
+            };
+            disk = left;
+            disk.kill();
+            let contents = disk.contents();
+            if let Some(before) = before.replace(contents.clone())
+                && before != contents
+            {
+                let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
+                    c.iter()
+                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
+                let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
+                self.report.failure = Some(format!("life {number}: {what}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Plays one life and counts it; the disk as it was at its end, or none after a violation.
+    fn enact(&mut self, stage: Stage<'_>) -> Option<Disk> {
+        let name = stage.name.to_owned();
+        let trace = std::mem::take(&mut self.report.trace);
+        let recovering = stage.oracle.is_none();
+        let Lived { ended, disk } = stage.play(self.plan, self.rig, trace, self.now);
+        let report = &mut self.report;
+        report.trace = ended.trace;
+        report.lives += 1;
+        report.steps += ended.steps;
+        report.calls += ended.calls;
+        if !recovering {
+            self.now = ended.now;
+        }
+        if let Outcome::Failed(what) = ended.outcome {
+            report.failure = Some(format!("life {name}: {what}"));
+            return None;
+        }
+        Some(disk)
+    }
+}
+
+/// A life in which nothing goes wrong and nobody asks for anything.
+fn calm(ending: Ending) -> Life {
+    Life {
+        threads: Settings { strategy: Strategy::Uniform { one_in: 16 }, ..Settings::default() },
+        net: net::Settings::default(),
+        latency: Latency { transfer: 0, sync: 100_000 },
+        faults: Vec::new(),
+        ending,
+        twice: false,
+        clients: Vec::new(),
+    }
+}

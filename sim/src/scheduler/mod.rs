@@ -1,0 +1,402 @@
+//! Real threads that take turns, virtual time, and the crash.
+//!
+//! One thread holds the baton and runs; at every scheduling point it may have to hand it over. When no thread can run,
+//! virtual time jumps to the next entry of the agenda: a timed wait that ends, or a piece of the simulated world
+//! (a client sends, bytes arrive), which runs on whatever thread holds the baton. Nobody ready and nothing on the
+//! agenda is a deadlock. A crash marks the machine stopped and unwinds every thread, one after the other, with
+//! [`Stopped`]. Who may run is decided by one seeded stream, so a seed decides every interleaving.
+//!
+//! It does not model memory weaker than sequential consistency: between two points a thread's accesses happen at once.
+
+mod core;
+mod panics;
+mod pool;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engram::base::rng::Rng;
+use engram::base::sync::{Scheduler as Hook, Stopped, install};
+
+use self::core::{Core, Due, State};
+use self::strategy::Chooser;
+use self::turn::Turn;
+use crate::shared::{Held, Shared};
+use crate::trace::Trace;
+
+pub use pool::Pool;
+pub use strategy::Strategy;
+
+/// Where a plan stops the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashAt {
+    /// At this scheduling point, counted from 1.
+    Step(u64),
+    /// At this call of a door, counted from 1, before it has an effect.
+    Call(u64),
+}
+
+/// How one life is scheduled.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the next thread is chosen.
+    pub strategy: Strategy,
+    /// Virtual nanoseconds that a scheduling point takes.
+    pub tick: u64,
+    /// Most scheduling points; more is a violation.
+    pub step_bound: u64,
+    /// Where the machine stops.
+    pub crash: Option<CrashAt>,
+    /// Whether it stops as soon as no thread can run, instead of letting time pass.
+    pub stop_when_idle: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Uniform { one_in: 4 },
+            tick: 100,
+            step_bound: 5_000_000,
+            crash: None,
+            stop_when_idle: false,
+        }
+    }
+}
+
+/// How a life ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every thread came to its end.
+    Returned,
+    /// The machine was stopped where the plan wanted it.
+    Crashed,
+    /// Something happened that must not: a deadlock, a panic, a violation found by the oracle.
+    Failed(String),
+}
+
+/// What a life leaves behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The trace with the life's events added.
+    pub trace: Trace,
+    /// Virtual time at its end.
+    pub now: u64,
+    /// Scheduling points that were passed.
+    pub steps: u64,
+    /// Calls at the doors.
+    pub calls: u64,
+}
+
+/// The scheduler of one life. Cheap to clone; all clones are the same one.
+#[derive(Clone)]
+pub struct Scheduler {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Shared<Core>,
+    pool: Arc<Pool>,
+    rig: Turn,
+}
+
+impl Scheduler {
+    /// A scheduler whose choices come from `rng`, for a life that begins at virtual time `now`. It belongs to the
+    /// calling thread, which alone may [`Scheduler::run`] it.
+    #[must_use]
+    pub fn new(settings: Settings, rng: Rng, trace: Trace, now: u64, pool: &Arc<Pool>) -> Self {
+        let chooser = Chooser::new(settings.strategy, rng);
+        let core = Shared::new(Core::new(settings, chooser, trace, now));
+        let rig = Turn::new(std::thread::current());
+        Self { inner: Arc::new(Inner { core, pool: Arc::clone(pool), rig }) }
+    }
+
+    /// Runs `body` as the first thread of the life, and everything it starts, until all have ended.
+    pub fn run(&self, body: impl FnOnce() + Send + 'static) -> Ended {
+        panics::watch();
+        self.start("main", Box::new(body));
+        let first = Arc::clone(&self.core().threads[0].turn);
+        first.give();
+        self.inner.rig.take();
+        let mut core = self.core();
+        let agenda = core.take_agenda();
+        let ended = Ended {
+            outcome: core.outcome.take().unwrap_or(Outcome::Returned),
+            trace: std::mem::take(&mut core.trace),
+            now: core.now,
+            steps: core.steps,
+            calls: core.calls,
+        };
+        drop(core);
+        drop(agenda);
+        ended
+    }
+
+    /// Virtual nanoseconds.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.core().now
+    }
+
+    /// Adds an event to the trace.
+    pub fn note(&self, kind: &'static str, name: &str, numbers: [u64; 3]) {
+        self.core().note(kind, name, numbers);
+    }
+
+    /// Runs `act` after `delay` virtual nanoseconds, on whatever thread holds the baton then. It must not reach a
+    /// scheduling point.
+    pub fn later(&self, delay: u64, act: impl FnOnce() + Send + 'static) {
+        let mut core = self.core();
+        let at = core.now.saturating_add(delay);
+        core.push(at, Due::Act(Box::new(act)));
+    }
+
+    /// What every thread is doing, for a report.
+    #[must_use]
+    pub fn report(&self) -> String {
+        self.core().report()
+    }
+
+    /// Stops the machine because of a violation. The calling thread goes on to its next scheduling point.
+    pub fn fail(&self, what: &str) {
+        let mut core = self.core();
+        core.note("violation", what, [0; 3]);
+        core.stop(Outcome::Failed(what.to_owned()));
+    }
+
+    /// Stops the machine as the plan wants it, other than at a counted point.
+    pub fn crash(&self) {
+        let mut core = self.core();
+        core.note("crash", "asked for", [0; 3]);
+        core.stop(Outcome::Crashed);
+    }
+
+    /// True from the crash on, while threads unwind: doors have no effect any more.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.core().outcome.is_some()
+    }
+
+    /// Stops the machine after `delay` virtual nanoseconds; for zero, at this moment, and unwinds the calling thread.
+    pub fn crash_after(&self, delay: u64, site: &'static str) {
+        if delay > 0 {
+            let this = self.clone();
+            self.later(delay, move || this.crash());
+        } else {
+            self.crash();
+            self.point(site);
+        }
+    }
+
+    /// A scheduling point that is also a call at a door. False when the call must do nothing, since its thread is
+    /// unwinding.
+    #[must_use]
+    pub fn door(&self, site: &'static str) -> bool {
+        if std::thread::panicking() {
+            return !self.stopped();
+        }
+        self.core().call(site);
+        self.point(site);
+        true
+    }
+
+    /// Blocks the calling thread for a span of virtual time.
+    pub fn sleep(&self, nanos: u64, site: &'static str) {
+        if !std::thread::panicking() {
+            // No wake-up ever names this object: addresses and thread numbers start above it.
+            self.wait(0, site, Some(nanos));
+        }
+    }
+
+    /// Blocks the calling thread until `object` is woken or the time has passed; false when it has.
+    pub fn wait(&self, object: usize, site: &'static str, limit: Option<u64>) -> bool {
+        if std::thread::panicking() {
+            return true;
+        }
+        let mut core = self.core();
+        core.step(site);
+        core.block_current(object, site, limit);
+        self.hand_over(core);
+        !self.core().timed_out()
+    }
+
+    /// Makes the threads that wait for `object` ready.
+    pub fn wake_all(&self, object: usize) {
+        self.core().wake(object, true);
+    }
+
+    fn core(&self) -> Held<'_, Core> {
+        self.inner.core.lock()
+    }
+
+    /// Runs what is due. The lock is not held meanwhile.
+    fn act(&self) {
+        let next = || self.core().pop_due();
+        while let Some(act) = next() {
+            act();
+        }
+    }
+
+    /// The next thread to run when the calling one cannot go on: time passes until there is one. On a stopped
+    /// machine, the first that has not ended yet.
+    fn pick<'a>(&'a self, mut core: Held<'a, Core>) -> (Held<'a, Core>, usize) {
+        loop {
+            if core.something_due() {
+                drop(core);
+                self.act();
+                core = self.core();
+            }
+            if core.outcome.is_some() {
+                let alive = core.threads.iter().position(|thread| thread.state != State::Ended);
+                return (core, alive.unwrap_or(0));
+            }
+            let ready = core.ready();
+            if !ready.is_empty() {
+                let next = core.chooser.choose(&ready);
+                return (core, next);
+            }
+            if core.settings.stop_when_idle {
+                core.stop(Outcome::Crashed);
+            } else if !core.jump() {
+                let report = core.report();
+                core.stop(Outcome::Failed(format!("deadlock\n{report}")));
+            }
+        }
+    }
+
+    /// Gives the baton to a thread that can run (which may be the calling one) and returns when it is back.
+    fn hand_over(&self, core: Held<'_, Core>) {
+        let me = core.current;
+        let (core, next) = self.pick(core);
+        if core.outcome.is_some() {
+            drop(core);
+            resume_unwind(Box::new(Stopped));
+        }
+        self.switch(core, me, next);
+    }
+
+    fn switch(&self, mut core: Held<'_, Core>, me: usize, next: usize) {
+        if next == me {
+            return;
+        }
+        let name = Arc::clone(&core.threads[next].name);
+        let steps = core.steps;
+        core.note("switch", &name, [steps, next as u64, 0]);
+        core.current = next;
+        let theirs = Arc::clone(&core.threads[next].turn);
+        let mine = Arc::clone(&core.threads[me].turn);
+        drop(core);
+        theirs.give();
+        mine.take();
+        if self.stopped() {
+            resume_unwind(Box::new(Stopped));
+        }
+    }
+
+    fn start(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize {
+        let mut number = 0;
+        self.inner.pool.run(|thread| {
+            let turn = Arc::new(Turn::new(thread.clone()));
+            number = self.core().add_thread(Arc::from(name), Arc::clone(&turn));
+            let this = self.clone();
+            Box::new(move || {
+                turn.take();
+                install(Some(Arc::new(this.clone())));
+                this.live(body);
+                install(None);
+                this.end();
+            })
+        });
+        number
+    }
+
+    /// Runs a thread's body to whatever end it comes to.
+    fn live(&self, body: Box<dyn FnOnce() + Send>) {
+        let stopped = self.stopped();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if stopped {
+                // The machine stopped before this thread had its first turn. Its captures go as in a crash.
+                let _dropped = body;
+                resume_unwind(Box::new(Stopped));
+            }
+            body();
+        }));
+        if let Err(payload) = ended
+            && !payload.is::<Stopped>()
+        {
+            let core = self.core();
+            let name = Arc::clone(&core.threads[core.current].name);
+            drop(core);
+            self.fail(&format!("thread `{name}` panicked: {}", panics::last(&*payload)));
+        }
+    }
+
+    /// The calling thread is done: the baton goes on, or back to the rig when it was the last.
+    fn end(&self) {
+        let mut core = self.core();
+        let me = core.current;
+        core.threads[me].state = State::Ended;
+        core.wake(me + 1, true);
+        if core.all_ended() {
+            drop(core);
+            return self.inner.rig.give();
+        }
+        let (mut core, next) = self.pick(core);
+        core.current = next;
+        let theirs = Arc::clone(&core.threads[next].turn);
+        drop(core);
+        theirs.give();
+    }
+}
+
+impl Hook for Scheduler {
+    fn point(&self, site: &'static str) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut core = self.core();
+        core.step(site);
+        if core.something_due() {
+            drop(core);
+            self.act();
+            core = self.core();
+        }
+        if core.outcome.is_some() {
+            drop(core);
+            resume_unwind(Box::new(Stopped));
+        }
+        let Core { chooser, threads, current, .. } = &mut *core;
+        let ready = || (0..threads.len()).filter(|&i| threads[i].state == State::Ready).collect();
+        if let Some(next) = chooser.preempt(*current, ready) {
+            let me = *current;
+            self.switch(core, me, next);
+        }
+    }
+
+    fn block(&self, object: usize, site: &'static str, limit: Option<Duration>) -> bool {
+        let limit = limit.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
+        self.wait(object, site, limit)
+    }
+
+    fn wake(&self, object: usize, all: bool) {
+        self.core().wake(object, all);
+    }
+
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize {
+        self.note("spawn", name, [0; 3]);
+        let number = self.start(name, body);
+        self.point("spawn");
+        // Object 0 is nobody's, so that sleepers can wait for it.
+        number + 1
+    }
+
+    fn running(&self, thread: usize) -> bool {
+        self.core().threads[thread - 1].state != State::Ended
+    }
+}

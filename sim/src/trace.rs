@@ -1,0 +1,130 @@
+//! What happened, in order, and its hash.
+//!
+//! Every event goes into a running 64-bit hash; the events themselves are kept only when asked for. Two runs are the
+//! same run when their hashes are equal (up to a collision of 64 bits); the first event that differs says where not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use engram::base::rng::mix64;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Virtual nanoseconds since the start of the life.
+    pub at: u64,
+    /// The thread that held the baton.
+    pub thread: Arc<str>,
+    /// What kind of thing.
+    pub kind: &'static str,
+    /// Of what: a file, a client, a thread, a site.
+    pub name: String,
+    /// Its numbers; what they mean depends on the kind.
+    pub numbers: [u64; 3],
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.at / 1_000;
+        write!(f, "{micros:>10}us {:<12} {:<14} {}", &*self.thread, self.kind, self.name)?;
+        let [a, b, c] = self.numbers;
+        if self.numbers != [0; 3] {
+            write!(f, " {a} {b} {c:x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The hash of a run so far and, if asked for, its events.
+#[derive(Debug, Default)]
+pub struct Trace {
+    hash: u64,
+    count: u64,
+    events: Option<Vec<Event>>,
+}
+
+impl Trace {
+    /// An empty trace; `keep` says whether events are kept beside the hash.
+    #[must_use]
+    pub fn new(keep: bool) -> Self {
+        Self { hash: 0, count: 0, events: keep.then(Vec::new) }
+    }
+
+    /// Adds an event.
+    pub fn add(&mut self, at: u64, thread: &Arc<str>, kind: &'static str, name: &str, numbers: [u64; 3]) {
+        self.count += 1;
+        self.absorb(at);
+        self.absorb_bytes(kind.as_bytes());
+        self.absorb_bytes(name.as_bytes());
+        self.absorb_bytes(thread.as_bytes());
+        for number in numbers {
+            self.absorb(number);
+        }
+        if let Some(events) = &mut self.events {
+            events.push(Event { at, thread: Arc::clone(thread), kind, name: name.to_owned(), numbers });
+        }
+    }
+
+    /// The hash of everything so far.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        mix64(self.hash ^ self.count)
+    }
+
+    /// How many events there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The kept events; none when they were not asked for.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        self.events.as_deref().unwrap_or_default()
+    }
+
+    fn absorb(&mut self, word: u64) {
+        self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.hash ^= self.hash >> 29;
+    }
+
+    fn absorb_bytes(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.absorb(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.absorb(u64::from_le_bytes(last) ^ bytes.len() as u64);
+    }
+}
+
+/// Describes the first place where two runs part, or nothing when they never do.
+#[must_use]
+pub fn first_difference(a: &Trace, b: &Trace) -> Option<String> {
+    let (left, right) = (a.events(), b.events());
+    let at = (0..left.len().max(right.len())).find(|&i| left.get(i) != right.get(i))?;
+    let show = |event: Option<&Event>| event.map_or_else(|| "the end".to_owned(), Event::to_string);
+    Some(format!("event {at}:\n  first run:  {}\n  second run: {}", show(left.get(at)), show(right.get(at))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_depends_on_every_part_and_the_difference_is_named() {
+        let thread: Arc<str> = Arc::from("loop");
+        let run = |name: &str, number: u64| {
+            let mut trace = Trace::new(true);
+            trace.add(1, &thread, "write", "log", [1, 2, 3]);
+            trace.add(2, &thread, "sync", name, [number, 0, 0]);
+            trace
+        };
+        assert_eq!(run("log", 4).hash(), run("log", 4).hash());
+        assert_ne!(run("log", 4).hash(), run("log", 5).hash());
+        assert_ne!(run("log", 4).hash(), run("lob", 4).hash());
+        assert_eq!(first_difference(&run("log", 4), &run("log", 4)), None);
+        assert!(first_difference(&run("log", 4), &run("log", 5)).unwrap().starts_with("event 1"));
+    }
+}

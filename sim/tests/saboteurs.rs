@@ -1,0 +1,46 @@
+//! Saboteurs: a machine that lies must be caught, and soon.
+
+use std::io::Write as _;
+
+use engram_sim::campaign::judge;
+use engram_sim::disk::Sabotage;
+use engram_sim::engine;
+use engram_sim::plan::generate;
+
+/// Seeds until the saboteur is caught, counted from 1.
+fn seeds_until_caught(name: &str, sabotage: Sabotage, bound: u64) {
+    let rig = engine::rig().sabotaged(sabotage);
+    let caught = (0..bound).find_map(|seed| Some((seed, judge(&rig, &generate(seed), false).failure?)));
+    let Some((seed, what)) = caught else { panic!("{name}: not caught within {bound} seeds") };
+    let first = what.lines().collect::<Vec<_>>().join(" | ");
+    // Not `println!`: the table is to be seen without asking for it.
+    writeln!(std::io::stderr(), "saboteur {name}: caught after {} seeds: {first}", seed + 1).unwrap();
+}
+
+#[test]
+fn a_disk_that_skips_sync_is_caught() {
+    seeds_until_caught("skips sync", Sabotage { skip_sync: true, ..Sabotage::default() }, 100);
+}
+
+#[test]
+fn a_disk_that_skips_sync_dir_is_caught() {
+    seeds_until_caught("skips sync_dir", Sabotage { skip_sync_dir: true, ..Sabotage::default() }, 100);
+}
+
+#[test]
+fn replies_that_leave_before_their_barrier_are_caught() {
+    seeds_until_caught(
+        "acknowledges before the sync",
+        Sabotage { late_sync: true, ..Sabotage::default() },
+        300,
+    );
+}
+
+#[test]
+fn a_log_whose_torn_tail_is_not_cut_is_caught() {
+    seeds_until_caught(
+        "does not cut the torn tail",
+        Sabotage { ignore_set_len: true, ..Sabotage::default() },
+        1_000,
+    );
+}

@@ -1,0 +1,47 @@
+//! The rows of the vector commands.
+
+use super::super::vectors;
+use super::{Command, Flags, Group, Handler, Keys, ServerCommand, command};
+
+const GROW: Flags = Flags::WRITE.and(Flags::DENY_OOM);
+
+const fn row(name: &'static str, arity: i32, flags: Flags, handler: super::EngineHandler) -> Command {
+    command(Group::Vector, name, arity, flags, Keys::ONE, Handler::Engine(handler))
+}
+
+pub(super) static COMMANDS: [Command; 6] = [
+    row("vadd", 4, GROW, vectors::vadd).docs(
+        "0.1.0",
+        "index:key element:string vector:string",
+        "Puts a vector (packed little-endian f32) into an index.",
+    ),
+    row("vdel", 3, Flags::WRITE, vectors::vdel).docs(
+        "0.1.0",
+        "index:key element:string",
+        "Takes a vector out of an index.",
+    ),
+    row("vinfo", 2, Flags::READ_ONLY.and(Flags::FAST), vectors::vinfo).docs(
+        "0.1.0",
+        "index:key",
+        "Tells how an index was made and what it holds.",
+    ),
+    row("vnew", -3, GROW, vectors::vnew).docs(
+        "0.1.0",
+        "index:key dim:integer [METRIC metric] [M links:integer] [EF_CONSTRUCTION width:integer] [QUANT kind]",
+        "Makes an index for vectors of one length under one metric.",
+    ),
+    command(
+        Group::Server,
+        "vsave",
+        1,
+        Flags::ADMIN.and(Flags::NO_SCRIPT),
+        Keys::NONE,
+        Handler::Server(ServerCommand::Save),
+    )
+    .docs("0.1.0", "", "Writes a snapshot and replies when it is durable."),
+    row("vsearch", -4, Flags::READ_ONLY, vectors::vsearch).docs(
+        "0.1.0",
+        "index:key query:string k:integer [EF width:integer] [WITHVECTORS] [EXACT]",
+        "Finds the vectors of an index that are closest to a query.",
+    ),
+];

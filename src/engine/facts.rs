@@ -1,0 +1,62 @@
+//! What INFO tells of the engine, and what CONFIG changes in it.
+
+use super::Engine;
+use crate::wal::{self, Lsn, Tier};
+
+/// How the log stands.
+#[derive(Clone, Debug)]
+pub struct LogFacts {
+    /// The last record.
+    pub appended: Lsn,
+    /// Replies with barriers up to here may leave.
+    pub durable: Lsn,
+    /// The last record that survives a power loss.
+    pub synced: Lsn,
+    /// Bytes that wait to be written.
+    pub backlog: usize,
+    /// Size on disk, in bytes.
+    pub bytes: u64,
+    /// What the log thread has done.
+    pub stats: wal::Stats,
+}
+
+impl Engine {
+    /// How the log stands; none without a directory.
+    #[must_use]
+    pub fn log_facts(&self) -> Option<LogFacts> {
+        let wal = &self.durability.as_ref()?.wal;
+        Some(LogFacts {
+            appended: wal.appended(),
+            durable: wal.durable(),
+            synced: wal.synced(),
+            backlog: wal.backlog(),
+            bytes: wal.bytes(),
+            stats: wal.stats(),
+        })
+    }
+
+    /// Changes when a write is acknowledged. Nothing to do without a directory.
+    pub fn set_tier(&self, tier: Tier) {
+        if let Some(durability) = &self.durability {
+            durability.wal.set_tier(tier);
+        }
+    }
+
+    /// Keys of all kinds, those included whose time has come but which nobody has asked for since.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.store.keyspace.len()
+    }
+
+    /// Keys that have a time.
+    #[must_use]
+    pub fn expiring(&self) -> usize {
+        self.store.keyspace.expiring()
+    }
+
+    /// Counts hits, misses and expired keys from zero again.
+    pub fn reset_stats(&mut self) {
+        let dirty = self.stats.dirty;
+        self.stats = super::Stats { dirty, ..super::Stats::default() };
+    }
+}

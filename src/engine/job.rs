@@ -1,0 +1,130 @@
+//! Work for the worker threads: what takes longer than the loop may.
+
+use std::sync::Arc;
+
+use super::store::{Garbage, LastWrite};
+use crate::index::{Index, Query, RowId, Scratch};
+use crate::recall::{Nearest, Recall};
+use crate::resp::{Protocol, Reply};
+use crate::wal::Lsn;
+
+/// One piece of work.
+#[derive(Debug)]
+pub struct Job(pub(super) Kind);
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Link a row into its graph; then say what VADD says.
+    Link { index: Arc<Index>, row: RowId, barrier: Lsn, reply: Vec<u8> },
+    /// Search.
+    Search(Box<Search>),
+    /// Drop something.
+    Drop(Vec<Garbage>),
+}
+
+/// A VSEARCH that has been checked.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) index: Arc<Index>,
+    pub(super) last: Arc<LastWrite>,
+    pub(super) query: Query,
+    pub(super) how: How,
+    pub(super) with_vectors: bool,
+    pub(super) protocol: Protocol,
+}
+
+/// Which rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    /// All of them.
+    Exact {
+        /// How many are wanted.
+        k: usize,
+    },
+    /// Those that a retrieval primitive chooses.
+    Recall(Nearest),
+}
+
+/// A job that has been done.
+#[derive(Debug)]
+pub struct Finished {
+    /// The reply, encoded.
+    pub reply: Vec<u8>,
+    barrier: Barrier,
+}
+
+#[derive(Debug)]
+enum Barrier {
+    At(Lsn),
+    LastOf(Arc<LastWrite>),
+}
+
+impl Finished {
+    /// The reply may leave when the log is durable up to here. To be asked on the loop, after the job is done: all
+    /// that a search can have seen was logged before.
+    #[must_use]
+    pub fn barrier(&self) -> Lsn {
+        match &self.barrier {
+            Barrier::At(lsn) => *lsn,
+            Barrier::LastOf(last) => last.lsn(),
+        }
+    }
+
+    /// What a job that panicked comes to.
+    #[must_use]
+    pub fn failed(message: &str) -> Self {
+        let mut reply = Vec::new();
+        Reply::new(&mut reply, Protocol::Resp2).error(format!("ERR internal error: {message}"));
+        Self { reply, barrier: Barrier::At(Lsn(0)) }
+    }
+}
+
+impl Job {
+    /// True for work that nobody waits for.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.0, Kind::Drop(_))
+    }
+
+    /// Does the work, on a worker thread whose scratch this is.
+    pub fn run(self, scratch: &mut Scratch) -> Finished {
+        match self.0 {
+            Kind::Link { index, row, barrier, reply } => {
+                index.link(row, scratch);
+                Finished { reply, barrier: Barrier::At(barrier) }
+            }
+            Kind::Search(search) => search.run(scratch),
+            Kind::Drop(garbage) => {
+                drop(garbage);
+                Finished { reply: Vec::new(), barrier: Barrier::At(Lsn(0)) }
+            }
+        }
+    }
+}
+
+impl Search {
+    fn run(self, scratch: &mut Scratch) -> Finished {
+        let mut hits = Vec::new();
+        match self.how {
+            How::Exact { k } => self.index.exact(&self.query, k, scratch, &mut hits),
+            How::Recall(nearest) => nearest.recall(&self.index, &self.query, scratch, &mut hits),
+        }
+        let words = if self.with_vectors { 3 } else { 2 };
+        let mut bytes = Vec::with_capacity(
+            16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }),
+        );
+        let mut reply = Reply::new(&mut bytes, self.protocol);
+        reply.array(hits.len() * words);
+        let mut packed = Vec::new();
+        for hit in &hits {
+            reply.bulk(self.index.key(hit.row));
+            reply.double(f64::from(hit.distance));
+            if self.with_vectors {
+                packed.clear();
+                packed.extend(self.index.vector(hit.row).iter().flat_map(|x| x.to_le_bytes()));
+                reply.bulk(&packed);
+            }
+        }
+        Finished { reply: bytes, barrier: Barrier::LastOf(self.last) }
+    }
+}

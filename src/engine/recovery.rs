@@ -1,0 +1,283 @@
+//! From a directory to a running engine: the newest snapshot through its map, then the log's records behind it, then
+//! the links that neither carried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::mutation::Op;
+use super::saving::kind;
+use super::store::{IndexOptions, Store, Value, VectorSet};
+use super::unsynced::Unsynced;
+use super::watch::Watched;
+use super::{Durability, Engine, Stats};
+use crate::base::bytes::{DecodeError, Reader};
+use crate::base::rng::Rng;
+use crate::base::sync::{self, AtomicU64};
+use crate::env::{Clock, Console, Level, Storage, Waker};
+use crate::index::{self, Index, RowId, Scratch};
+use crate::snapshot::{self, Snapshot};
+use crate::wal::{self, Lsn, Wal};
+
+/// How an engine is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// When a write is acknowledged.
+    pub tier: wal::Tier,
+    /// Size at which a log segment is closed, in bytes.
+    pub segment_bytes: u64,
+    /// Threads that link rows during recovery.
+    pub workers: usize,
+    /// How indexes are made.
+    pub index: IndexOptions,
+    /// Decides random choices.
+    pub seed: u64,
+}
+
+/// What recovery found and how long it took.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The snapshot's log position; none without one.
+    pub snapshot: Option<Lsn>,
+    /// Log records applied.
+    pub records: u64,
+    /// Bytes of torn tail that were cut.
+    pub cut: u64,
+    /// Keys of all kinds.
+    pub keys: usize,
+    /// Live vectors of all sets.
+    pub vectors: usize,
+    /// Rows that had to be linked.
+    pub linked: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { records, cut, keys, vectors, linked, .. } = self;
+        write!(f, "{keys} keys and {vectors} vectors recovered in {:.3} s", self.took.as_secs_f64())?;
+        match self.snapshot {
+            Some(lsn) => write!(f, " from the snapshot at LSN {} and {records} log records", lsn.0)?,
+            None => write!(f, " from {records} log records")?,
+        }
+        if *linked > 0 {
+            write!(f, ", {linked} vectors linked")?;
+        }
+        if *cut > 0 {
+            write!(f, ", a torn tail of {cut} bytes cut")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a directory could not be opened. The text names the file and what can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError(pub String);
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// The doors that an engine needs.
+pub struct Doors {
+    /// The data directory; none for an engine that keeps nothing.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where to tell of progress.
+    pub console: Arc<dyn Console>,
+    /// Wakes the loop when the log or a snapshot has got somewhere.
+    pub waker: Arc<dyn Waker>,
+}
+
+impl Engine {
+    /// Recovers what the directory holds and starts the log.
+    pub fn open(doors: Doors, options: &Options) -> Result<(Self, Report), OpenError> {
+        let start = doors.clock.now();
+        let mut report = Report::default();
+        let mut store = Store::new(options.index);
+        let durability = match doors.storage {
+            None => None,
+            Some(storage) => Some(recover(
+                storage,
+                &mut store,
+                &doors.clock,
+                doors.waker,
+                options,
+                &*doors.console,
+                &mut report,
+            )?),
+        };
+        report.keys = store.keyspace.len();
+        report.took = doors.clock.now().since(start);
+        let engine = Self {
+            store,
+            durability,
+            now: doors.clock.wall().millis(),
+            clock: doors.clock,
+            rng: Rng::stream(options.seed, "engine"),
+            record: Vec::new(),
+            depth: 0,
+            failed: None,
+            changes: 0,
+            watched: Watched::default(),
+            stats: Stats::default(),
+        };
+        Ok((engine, report))
+    }
+}
+
+fn recover(
+    storage: Arc<dyn Storage>,
+    store: &mut Store,
+    clock: &Arc<dyn Clock>,
+    waker: Arc<dyn Waker>,
+    options: &Options,
+    console: &dyn Console,
+    report: &mut Report,
+) -> Result<Durability, OpenError> {
+    let refuse = |e: &dyn std::fmt::Display| OpenError(e.to_string());
+    let snapshot = snapshot::open_newest(&*storage).map_err(|e| refuse(&e))?;
+    let after = snapshot.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
+    if let Some(snapshot) = &snapshot {
+        load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.file)))?;
+        report.snapshot = Some(after);
+    }
+    let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
+    let recovered = wal::recover(&*storage, after, &mut apply).map_err(|e| refuse(&e))?;
+    report.records = recovered.records;
+    report.cut = recovered.cut.as_ref().map_or(0, |cut| cut.bytes);
+    link_all(store, options.workers, console, report)?;
+    let swept = snapshot::remove_stale(&*storage, after);
+    swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
+    let wal_options =
+        wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
+    let wal =
+        Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
+    let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
+    wal.drop_covered(after);
+    Ok(Durability {
+        storage,
+        wal,
+        waker,
+        unsynced: Unsynced::default(),
+        snapshot_wanted: false,
+        snapshots: 0,
+        last_saved: None,
+        finished: std::collections::VecDeque::new(),
+    })
+}
+
+/// Applies one record: all of its operations, or an error that says which one did not fit.
+pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
+    let mut r = Reader::new(payload);
+    let mut number = 0;
+    while !r.is_empty() {
+        number += 1;
+        let op = Op::decode(&mut r).map_err(|e| format!("operation {number}: {e}"))?;
+        store.apply(&op, lsn).map_err(|e| format!("operation {number}: {e}"))?;
+    }
+    drop(store.take_garbage());
+    Ok(())
+}
+
+/// Fills `store` from a snapshot.
+pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String> {
+    let mut sections = snapshot.sections().peekable();
+    let (mut entries, mut sets) = (0, 0);
+    while let Some(section) = sections.next() {
+        match section.kind {
+            kind::STRINGS => entries += load_strings(&section.bytes, store).map_err(|e| e.to_string())?,
+            kind::SET => {
+                let mut parts = Vec::new();
+                while let Some(part) = sections.next_if(|s| kind::of_index(s.kind).is_some()) {
+                    parts.extend(kind::of_index(part.kind).map(|kind| index::Section {
+                        kind,
+                        meta: part.meta.to_vec(),
+                        payload: part.bytes.clone(),
+                    }));
+                }
+                load_set(&section.meta, &parts, store)?;
+                sets += 1;
+            }
+            kind::END => {
+                let mut r = Reader::new(&section.meta);
+                let whole = r.u64() == Ok(entries) && r.u64() == Ok(sets);
+                return if whole { Ok(()) } else { Err("its counts do not agree with its end".to_owned()) };
+            }
+            other => return Err(format!("unknown section kind {other}")),
+        }
+    }
+    Err("it has no end section".to_owned())
+}
+
+fn load_strings(payload: &[u8], store: &mut Store) -> Result<u64, DecodeError> {
+    let mut r = Reader::new(payload);
+    let mut entries = 0;
+    while !r.is_empty() {
+        let expire_at = r.u64()?;
+        let (key, value) = (r.string()?, r.string()?);
+        store.keyspace.insert(key, Value::String(value.to_vec()), expire_at, 0);
+        entries += 1;
+    }
+    Ok(entries)
+}
+
+fn load_set(meta: &[u8], parts: &[index::Section], store: &mut Store) -> Result<(), String> {
+    let mut r = Reader::new(meta);
+    let mut head = || Ok::<_, DecodeError>((r.u64()?, r.string()?));
+    let (expire_at, key) = head().map_err(|e| e.to_string())?;
+    let opened = index::Writer::open(parts, store.options.kernels).map_err(|e| e.to_string())?;
+    let set = VectorSet { writer: opened.writer, last: Arc::default() };
+    store.keyspace.insert(key, Value::Vectors(Box::new(set)), expire_at, 0);
+    Ok(())
+}
+
+/// Links every row that is not in its graph yet, on `workers` threads.
+fn link_all(
+    store: &Store,
+    workers: usize,
+    console: &dyn Console,
+    report: &mut Report,
+) -> Result<(), OpenError> {
+    let mut rows: Vec<(Arc<Index>, RowId)> = Vec::new();
+    let mut cursor = 0;
+    loop {
+        cursor = store.keyspace.scan(cursor, 1024, &mut |entry| {
+            if let Value::Vectors(set) = &entry.value {
+                report.vectors += set.writer.len();
+                let index = set.writer.index();
+                let unlinked = set.writer.rows(RowId(0)).filter(|row| !index.is_linked(*row));
+                rows.extend(unlinked.map(|row| (Arc::clone(index), row)));
+            }
+        });
+        if cursor == 0 {
+            break;
+        }
+    }
+    report.linked = rows.len();
+    if rows.len() > 10_000 {
+        console.line(Level::Notice, &format!("linking {} vectors that no snapshot carries", rows.len()));
+    }
+    let failed = |e: &dyn std::fmt::Display| OpenError(format!("linking recovered vectors: {e}"));
+    let (rows, next) = (Arc::new(rows), Arc::new(AtomicU64::new(0)));
+    let mut threads = Vec::new();
+    for number in 1..workers.min(rows.len()) {
+        let (rows, next) = (Arc::clone(&rows), Arc::clone(&next));
+        let thread = sync::spawn(&format!("linker {number}"), move || link_some(&rows, &next));
+        threads.push(thread.map_err(|e| failed(&e))?);
+    }
+    link_some(&rows, &next);
+    threads.into_iter().try_for_each(|thread| thread.join()).map_err(|e| failed(&e))
+}
+
+fn link_some(rows: &[(Arc<Index>, RowId)], next: &AtomicU64) {
+    let mut scratch = Scratch::default();
+    while let Some((index, row)) = rows.get(next.fetch_add(1) as usize) {
+        index.link(*row, &mut scratch);
+    }
+}

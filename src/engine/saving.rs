@@ -1,0 +1,390 @@
+//! Writing a snapshot beside the running server.
+//!
+//! The loop's half: a cursor walks the keyspace in slices and hands every entry over; an entry about to change is
+//! handed over before, with its old value, so the snapshot is the state at one LSN. The thread's half: sections into
+//! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
+//! entries that are about to change pass regardless.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::keyspace::{Entry, Keyspace};
+use super::store::Value;
+use crate::base::bytes::Put;
+use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
+use crate::env::{Storage, Waker};
+use crate::index::{Capture, SectionKind, Sink};
+use crate::snapshot::{self, SnapshotWriter};
+use crate::wal::Lsn;
+
+/// Section kinds of the engine (see `FORMAT.md`); an index has its own, from 16 up.
+pub(super) mod kind {
+    use crate::index::SectionKind;
+
+    pub(in crate::engine) const STRINGS: u32 = 1;
+    pub(in crate::engine) const SET: u32 = 2;
+    pub(in crate::engine) const END: u32 = 3;
+    /// An index's kinds stand behind it.
+    const INDEX: u32 = 16;
+
+    /// The kind of a section of an index.
+    pub(in crate::engine) fn for_index(kind: SectionKind) -> u32 {
+        INDEX + kind.code()
+    }
+
+    /// The index's kind that a section's kind stands for.
+    pub(in crate::engine) fn of_index(kind: u32) -> Option<SectionKind> {
+        kind.checked_sub(INDEX).and_then(SectionKind::with_code)
+    }
+}
+
+/// Bytes of entries gathered before they are handed over.
+const CHUNK: usize = 1 << 20;
+/// Bytes handed over but not written, above which the cursor rests.
+const AHEAD: usize = 8 << 20;
+/// Entries that one slice of the cursor looks at.
+const SLICE: usize = 256;
+
+/// What has become of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Which of this run's snapshots, from 1.
+    pub number: u64,
+    /// The log position it stands for.
+    pub lsn: Lsn,
+    /// The file's size in bytes, or why there is none.
+    pub result: Result<u64, String>,
+}
+
+/// The loop's half.
+#[derive(Default)]
+pub(crate) struct Saving {
+    epoch: u32,
+    running: Option<Running>,
+}
+
+struct Running {
+    /// Where the cursor stands; none when it has been everywhere.
+    cursor: Option<u64>,
+    chunk: Vec<u8>,
+    entries: u64,
+    sets: u64,
+    desk: Arc<Desk>,
+    thread: JoinHandle,
+}
+
+/// Where the halves meet.
+struct Desk {
+    tray: Mutex<Tray>,
+    filled: Condvar,
+    waker: Arc<dyn Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Tray {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
+    cancelled: bool,
+    /// The cursor rests until the thread has caught up.
+    resting: bool,
+    saved: Option<Saved>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Strings(Vec<u8>),
+    Set {
+        meta: Vec<u8>,
+        capture: Capture,
+    },
+    /// What FLUSHALL took away before the cursor had seen it: entries older than `epoch` are to be written.
+    Rest {
+        keyspace: Keyspace<Value>,
+        epoch: u32,
+    },
+    End {
+        entries: u64,
+        sets: u64,
+    },
+}
+
+impl Saving {
+    /// New entries carry it: no snapshot that is running needs them.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// True while a snapshot is being written.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// True while entries that change must be handed over first.
+    pub(crate) fn is_scanning(&self) -> bool {
+        self.running.as_ref().is_some_and(|r| r.cursor.is_some())
+    }
+
+    /// Begins a snapshot of the present state, which is that of `lsn`.
+    pub(crate) fn begin(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        waker: Arc<dyn Waker>,
+        lsn: Lsn,
+        number: u64,
+    ) -> std::io::Result<()> {
+        assert!(self.running.is_none(), "one snapshot at a time");
+        let desk = Arc::new(Desk {
+            tray: Mutex::new("snapshot tray", Tray::default()),
+            filled: Condvar::new("snapshot filled"),
+            waker,
+        });
+        let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
+        let thread = sync::spawn("snapshot", move || {
+            let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
+            theirs.tray.lock().saved = Some(Saved { number, lsn, result });
+            theirs.waker.wake();
+        })?;
+        self.epoch += 1;
+        self.running =
+            Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
+        Ok(())
+    }
+
+    /// Hands `entry` over unless the snapshot has it.
+    pub(crate) fn see(&mut self, entry: &mut Entry<Value>) {
+        if let Some(running) = &mut self.running
+            && entry.epoch < self.epoch
+        {
+            entry.epoch = self.epoch;
+            running.hand_over(entry);
+        }
+    }
+
+    /// Takes all entries at once, as FLUSHALL leaves them; gives them back if no snapshot wants them.
+    pub(crate) fn take_over(&mut self, keyspace: Keyspace<Value>) -> Option<Keyspace<Value>> {
+        match &mut self.running {
+            Some(running) if running.cursor.is_some() => {
+                running.put_chunk();
+                running.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
+                running.cursor = None;
+                running.end();
+                None
+            }
+            _ => Some(keyspace),
+        }
+    }
+
+    /// One slice of the walk. True while there is more to do at once.
+    pub(crate) fn step(&mut self, keyspace: &mut Keyspace<Value>) -> bool {
+        let epoch = self.epoch;
+        let Some(running) = &mut self.running else { return false };
+        let Some(cursor) = running.cursor else { return false };
+        let mut tray = running.desk.tray.lock();
+        tray.resting = tray.bytes > AHEAD;
+        if tray.resting {
+            return false;
+        }
+        drop(tray);
+        let next = keyspace.scan_mut(cursor, SLICE, &mut |entry| {
+            if entry.epoch < epoch {
+                entry.epoch = epoch;
+                running.hand_over(entry);
+            }
+        });
+        running.cursor = (next != 0).then_some(next);
+        if next == 0 {
+            running.end();
+        }
+        next != 0
+    }
+
+    /// What has become of the snapshot, once.
+    pub(crate) fn finished(&mut self) -> Option<Saved> {
+        let saved = self.running.as_ref()?.desk.tray.lock().saved.take()?;
+        if let Some(running) = self.running.take() {
+            // The thread has nothing left to do, and whatever it met is in `saved`.
+            drop(running.thread.join());
+        }
+        Some(saved)
+    }
+
+    /// Gives up a running snapshot and waits until its thread has gone.
+    pub(crate) fn cancel(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.desk.tray.lock().cancelled = true;
+            running.desk.filled.notify_all();
+            drop(running.thread.join());
+        }
+    }
+}
+
+impl Running {
+    fn hand_over(&mut self, entry: &Entry<Value>) {
+        match &entry.value {
+            Value::String(bytes) => {
+                self.entries += 1;
+                put_string_entry(&mut self.chunk, entry, bytes);
+                if self.chunk.len() >= CHUNK {
+                    self.put_chunk();
+                }
+            }
+            Value::Vectors(set) => {
+                self.sets += 1;
+                let piece = Piece::Set { meta: set_meta(entry), capture: set.writer.capture() };
+                self.put(piece, 0);
+            }
+        }
+    }
+
+    fn put_chunk(&mut self) {
+        if !self.chunk.is_empty() {
+            let chunk = std::mem::take(&mut self.chunk);
+            let bytes = chunk.len();
+            self.put(Piece::Strings(chunk), bytes);
+        }
+    }
+
+    fn put(&self, piece: Piece, bytes: usize) {
+        let mut tray = self.desk.tray.lock();
+        tray.pieces.push_back(piece);
+        tray.bytes += bytes;
+        drop(tray);
+        self.desk.filled.notify_one();
+    }
+
+    fn end(&mut self) {
+        self.put_chunk();
+        self.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
+    }
+}
+
+fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
+    out.put_u64(entry.expire_at);
+    out.put_string(&entry.key);
+    out.put_string(value);
+}
+
+fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
+    let mut meta = Vec::with_capacity(12 + entry.key.len());
+    meta.put_u64(entry.expire_at);
+    meta.put_string(&entry.key);
+    meta
+}
+
+/// The thread's half: everything from the desk into the file; the size of what was published.
+fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
+    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
+    match fill(&mut writer, desk) {
+        Ok(()) => {
+            let published = writer.publish().map_err(|e| e.to_string())?;
+            // What is left over is only disk space: the next snapshot or start removes it.
+            drop(snapshot::remove_stale(&**storage, lsn));
+            Ok(published.bytes)
+        }
+        Err(why) => {
+            writer.abandon();
+            Err(why)
+        }
+    }
+}
+
+fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
+    let (mut rest_entries, mut rest_sets) = (0, 0);
+    loop {
+        match take(desk)? {
+            Piece::Strings(chunk) => section(writer, kind::STRINGS, &[], &chunk)?,
+            Piece::Set { meta, capture } => set_sections(writer, &meta, &capture)?,
+            Piece::Rest { keyspace, epoch } => {
+                (rest_entries, rest_sets) = write_rest(writer, &keyspace, epoch)?;
+            }
+            Piece::End { entries, sets } => {
+                let mut meta = Vec::new();
+                meta.put_u64(entries + rest_entries);
+                meta.put_u64(sets + rest_sets);
+                return section(writer, kind::END, &meta, &[]);
+            }
+        }
+    }
+}
+
+fn take(desk: &Desk) -> Result<Piece, String> {
+    let mut tray = desk.tray.lock();
+    loop {
+        if tray.cancelled {
+            return Err("the server is finishing".to_owned());
+        }
+        if let Some(piece) = tray.pieces.pop_front() {
+            if let Piece::Strings(chunk) = &piece {
+                tray.bytes -= chunk.len();
+            }
+            if tray.resting && tray.bytes <= AHEAD / 2 {
+                tray.resting = false;
+                desk.waker.wake();
+            }
+            return Ok(piece);
+        }
+        tray = desk.filled.wait(tray, None);
+    }
+}
+
+fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -> Result<(u64, u64), String> {
+    let (mut entries, mut sets, mut chunk) = (0, 0, Vec::new());
+    let mut cursor = 0;
+    loop {
+        let mut failed = Ok(());
+        cursor = rest.scan(cursor, SLICE, &mut |entry| {
+            if entry.epoch >= epoch || failed.is_err() {
+                return;
+            }
+            match &entry.value {
+                Value::String(bytes) => {
+                    entries += 1;
+                    put_string_entry(&mut chunk, entry, bytes);
+                }
+                Value::Vectors(set) => {
+                    sets += 1;
+                    failed = set_sections(writer, &set_meta(entry), &set.writer.capture());
+                }
+            }
+        });
+        failed?;
+        if chunk.len() >= CHUNK || (cursor == 0 && !chunk.is_empty()) {
+            section(writer, kind::STRINGS, &[], &chunk)?;
+            chunk.clear();
+        }
+        if cursor == 0 {
+            return Ok((entries, sets));
+        }
+    }
+}
+
+fn section(writer: &mut SnapshotWriter, kind: u32, meta: &[u8], payload: &[u8]) -> Result<(), String> {
+    let mut whole = || {
+        writer.begin(kind, meta)?;
+        writer.write(payload)?;
+        writer.end()
+    };
+    whole().map_err(|e: std::io::Error| e.to_string())
+}
+
+fn set_sections(writer: &mut SnapshotWriter, meta: &[u8], capture: &Capture) -> Result<(), String> {
+    section(writer, kind::SET, meta, &[])?;
+    capture.write(&mut Sections(writer)).map_err(|e| e.to_string())
+}
+
+/// A snapshot as the index sees it.
+struct Sections<'a>(&'a mut SnapshotWriter);
+
+impl Sink for Sections<'_> {
+    fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> std::io::Result<()> {
+        self.0.begin(kind::for_index(kind), meta)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn end(&mut self) -> std::io::Result<()> {
+        self.0.end()
+    }
+}

@@ -1,0 +1,78 @@
+//! When snapshots begin and what follows when they are done.
+
+use super::{Engine, Saved};
+use crate::wal::Lsn;
+
+impl Engine {
+    /// Asks for a snapshot that holds at least what the keyspace holds now. Returns the number that
+    /// [`Saved::number`] will reach when it is done, or why there can be none.
+    pub fn request_snapshot(&mut self) -> Result<u64, String> {
+        if let Some(why) = self.poisoned() {
+            return Err(why);
+        }
+        let Some(durability) = &mut self.durability else {
+            return Err("ERR there is nowhere to save to: the server was started without --dir".to_owned());
+        };
+        durability.snapshot_wanted = true;
+        Ok(durability.snapshots + 1)
+    }
+
+    /// True while a snapshot is being written.
+    #[must_use]
+    pub fn is_saving(&self) -> bool {
+        self.store.saving.is_running()
+    }
+
+    /// The last snapshot of this run.
+    #[must_use]
+    pub fn last_saved(&self) -> Option<&Saved> {
+        self.durability.as_ref()?.last_saved.as_ref()
+    }
+
+    /// A snapshot that is done, in order, each once.
+    pub fn take_saved(&mut self) -> Option<Saved> {
+        self.durability.as_mut()?.finished.pop_front()
+    }
+
+    /// One turn's part. True while there is more to do at once.
+    pub(super) fn tick_snapshot(&mut self) -> bool {
+        let failed = self.poisoned();
+        let Some(durability) = &mut self.durability else { return false };
+        if let Some(saved) = self.store.saving.finished() {
+            if saved.result.is_ok() {
+                durability.wal.drop_covered(saved.lsn);
+            }
+            durability.last_saved = Some(saved.clone());
+            durability.finished.push_back(saved);
+        }
+        if durability.snapshot_wanted && !self.store.saving.is_running() {
+            durability.snapshot_wanted = false;
+            durability.snapshots += 1;
+            let number = durability.snapshots;
+            let lsn = durability.wal.appended();
+            self.stats.dirty = 0;
+            let begun = match failed {
+                // Memory may hold what the log refused: that is no state to keep.
+                Some(why) => Err(why),
+                None => {
+                    let waker = durability.waker.clone();
+                    let begun = self.store.saving.begin(&durability.storage, waker, lsn, number);
+                    begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
+                }
+            };
+            if let Err(why) = begun {
+                durability.finished.push_back(Saved { number, lsn, result: Err(why) });
+            }
+        }
+        self.store.saving.step(&mut self.store.keyspace)
+    }
+
+    /// Finishes: gives up a running snapshot, writes and syncs what was logged, and lets the threads go.
+    pub fn close(mut self) -> Result<Lsn, String> {
+        self.store.saving.cancel();
+        let Some(durability) = self.durability else { return Ok(Lsn(0)) };
+        let last = durability.wal.appended();
+        durability.wal.shutdown().map_err(|e| e.to_string())?;
+        Ok(last)
+    }
+}

@@ -1,0 +1,300 @@
+//! The data itself: what a log record changes, and how.
+//!
+//! [`Store::apply`] is the only road to a change, for a command as for recovery, so both give the same state. Before
+//! an entry changes, a running snapshot that has not seen it yet gets its old value.
+
+use std::sync::Arc;
+
+use super::keyspace::{Entry, Held, Keyspace};
+use super::mutation::{Op, SetConfig};
+use super::saving::Saving;
+use crate::base::hash::HashKey;
+use crate::base::sync::AtomicU64;
+use crate::index::{self, RowId};
+use crate::kernels::Kernels;
+use crate::wal::Lsn;
+
+/// What a key holds.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// Bytes.
+    String(Vec<u8>),
+    /// A vector index.
+    Vectors(Box<VectorSet>),
+}
+
+/// A vector index under a key.
+#[derive(Debug)]
+pub(crate) struct VectorSet {
+    /// The rows and the graph; only the loop writes.
+    pub(crate) writer: index::Writer,
+    /// The last record that changed it; searches in flight hold it too.
+    pub(crate) last: Arc<LastWrite>,
+}
+
+impl VectorSet {
+    /// Dimensions of its vectors.
+    pub(crate) fn dim(&self) -> usize {
+        self.writer.index().config().dim
+    }
+}
+
+/// The LSN of the last record that changed a vector set. It is set before the change can be seen.
+#[derive(Debug, Default)]
+pub(super) struct LastWrite(AtomicU64);
+
+impl LastWrite {
+    /// The LSN.
+    #[must_use]
+    pub(super) fn lsn(&self) -> Lsn {
+        Lsn(self.0.load())
+    }
+
+    fn set(&self, lsn: Lsn) {
+        self.0.store(lsn.0);
+    }
+}
+
+impl Value {
+    /// What TYPE says.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+            Self::Vectors(_) => "vectorset",
+        }
+    }
+
+    /// True where dropping it takes long enough to be a worker's job.
+    fn is_heavy(&self) -> bool {
+        match self {
+            Self::String(bytes) => bytes.capacity() > 1 << 20,
+            Self::Vectors(set) => set.writer.len() > 64,
+        }
+    }
+}
+
+impl Held for Value {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::String(bytes) => bytes.capacity(),
+            Self::Vectors(set) => size_of::<VectorSet>() + set.writer.bytes(),
+        }
+    }
+}
+
+/// How indexes are made.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexOptions {
+    /// The distance kernels.
+    pub kernels: Kernels,
+    /// Indexes of at most this many rows are searched exactly, whatever EF says.
+    pub exact_below: usize,
+    /// Keys the tables of names.
+    pub hash: HashKey,
+}
+
+/// What applying an operation did, where its command needs to know.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// It is done.
+    Done,
+    /// A vector has become this row, which no graph links yet.
+    Row { row: RowId, replaced: bool },
+}
+
+/// All keys and what they hold.
+pub(crate) struct Store {
+    pub(crate) keyspace: Keyspace<Value>,
+    pub(crate) saving: Saving,
+    pub(crate) options: IndexOptions,
+    /// The vector being read, kept for its memory.
+    floats: Vec<f32>,
+    /// Values that are gone but costly to drop; a worker does it.
+    garbage: Vec<Garbage>,
+}
+
+/// Something to be dropped by a worker.
+#[derive(Debug)]
+pub(crate) enum Garbage {
+    /// One value.
+    Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
+    /// A whole keyspace.
+    Keyspace(#[expect(dead_code, reason = "held only to be dropped")] Keyspace<Value>),
+}
+
+impl Store {
+    pub(crate) fn new(options: IndexOptions) -> Self {
+        Self {
+            keyspace: Keyspace::new(options.hash),
+            saving: Saving::default(),
+            options,
+            floats: Vec::new(),
+            garbage: Vec::new(),
+        }
+    }
+
+    /// Applies `op`, which record `lsn` carries. An operation that does not fit the state (a record from another
+    /// history) is an error, and nothing has changed.
+    pub(crate) fn apply(&mut self, op: &Op<'_>, lsn: Lsn) -> Result<Applied, String> {
+        for key in op.keys().into_iter().flatten() {
+            self.preserve(key);
+        }
+        match *op {
+            Op::Set { key, value, expire_at } => self.put(key, Value::String(value.to_vec()), expire_at),
+            Op::Append { key, tail } => self.edit_string(key, |bytes| bytes.extend_from_slice(tail))?,
+            Op::Overwrite { key, offset, bytes } => {
+                self.edit_string(key, |string| overwrite(string, offset as usize, bytes))?;
+            }
+            Op::Delete { key } => {
+                let gone = self.keyspace.remove(key);
+                self.discard(gone);
+            }
+            Op::Expire { key, at } => {
+                self.keyspace.set_expiry(key, at);
+            }
+            Op::Rename { from, to } => self.rename(from, to, lsn),
+            Op::Clear => self.clear(),
+            Op::NewSet { key, config } => {
+                let set = self.new_set(config)?;
+                set.last.set(lsn);
+                self.put(key, Value::Vectors(Box::new(set)), 0);
+            }
+            Op::PutVector { key, element, vector } => return self.put_vector(key, element, vector, lsn),
+            Op::RemoveVector { key, element } => {
+                self.edit_set(key, |set| {
+                    set.last.set(lsn);
+                    Ok(set.writer.remove(element))
+                })?;
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    fn put(&mut self, key: &[u8], value: Value, expire_at: u64) {
+        let displaced = self.keyspace.insert(key, value, expire_at, self.saving.epoch());
+        self.discard(displaced);
+    }
+
+    fn rename(&mut self, from: &[u8], to: &[u8], lsn: Lsn) {
+        let displaced = self.keyspace.rename(from, to);
+        self.discard(displaced);
+        if let Some(Entry { value: Value::Vectors(set), .. }) = self.keyspace.get(to) {
+            set.last.set(lsn);
+        }
+    }
+
+    fn clear(&mut self) {
+        let all = self.keyspace.take_all();
+        if let Some(all) = self.saving.take_over(all) {
+            self.garbage.push(Garbage::Keyspace(all));
+        }
+    }
+
+    fn edit_string(&mut self, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> Result<(), String> {
+        if self.keyspace.get(key).is_none() {
+            self.put(key, Value::String(Vec::new()), 0);
+        }
+        let done = self.keyspace.edit(key, |value| match value {
+            Value::String(bytes) => {
+                edit(bytes);
+                true
+            }
+            Value::Vectors(_) => false,
+        });
+        if done == Some(true) { Ok(()) } else { Err("a string operation on a vector set".to_owned()) }
+    }
+
+    fn edit_set<T>(
+        &mut self,
+        key: &[u8],
+        edit: impl FnOnce(&mut VectorSet) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let done = self.keyspace.edit(key, |value| match value {
+            Value::Vectors(set) => edit(set),
+            Value::String(_) => Err("a vector operation on a string".to_owned()),
+        });
+        done.unwrap_or_else(|| Err("a vector operation on a key that is not there".to_owned()))
+    }
+
+    fn put_vector(&mut self, key: &[u8], element: &[u8], vector: &[u8], lsn: Lsn) -> Result<Applied, String> {
+        let mut floats = std::mem::take(&mut self.floats);
+        let inserted = self.edit_set(key, |set| {
+            index::read_vector(vector, set.dim(), &mut floats).map_err(|e| e.to_string())?;
+            set.last.set(lsn);
+            set.writer.insert(element, &floats).map_err(|e| e.to_string())
+        });
+        self.floats = floats;
+        let inserted = inserted?;
+        Ok(Applied::Row { row: inserted.row, replaced: inserted.replaced })
+    }
+
+    fn new_set(&self, config: SetConfig) -> Result<VectorSet, String> {
+        let writer = index::Writer::new(self.index_config(config)?);
+        Ok(VectorSet { writer, last: Arc::default() })
+    }
+
+    /// The index configuration that a stored one stands for.
+    pub(crate) fn index_config(&self, config: SetConfig) -> Result<index::Config, String> {
+        let metric = index::metric_with_code(config.metric)
+            .ok_or_else(|| format!("metric code {} is not known to this binary", config.metric))?;
+        Ok(index::Config {
+            dim: config.dim as usize,
+            metric,
+            m: config.m as usize,
+            ef_construction: config.ef_construction as usize,
+            seed: config.seed,
+            kernels: self.options.kernels,
+        })
+    }
+
+    /// Hands the entry's present value to a running snapshot that has not seen it.
+    fn preserve(&mut self, key: &[u8]) {
+        if self.saving.is_scanning()
+            && let Some(entry) = self.keyspace.get_mut(key)
+        {
+            self.saving.see(entry);
+        }
+    }
+
+    fn discard(&mut self, entry: Option<Entry<Value>>) {
+        if let Some(entry) = entry
+            && entry.value.is_heavy()
+        {
+            self.garbage.push(Garbage::Value(entry.value));
+        }
+    }
+
+    /// Checks the keyspace's tables and every index.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.keyspace.validate()?;
+        let (mut cursor, mut result) = (0, Ok(()));
+        loop {
+            cursor = self.keyspace.scan(cursor, 1024, &mut |entry| {
+                if let (Value::Vectors(set), Ok(())) = (&entry.value, &result) {
+                    result = set
+                        .writer
+                        .validate()
+                        .map_err(|e| format!("index '{}': {e}", entry.key.escape_ascii()));
+                }
+            });
+            if cursor == 0 || result.is_err() {
+                return result;
+            }
+        }
+    }
+
+    /// What has gathered to be dropped elsewhere.
+    pub(crate) fn take_garbage(&mut self) -> Vec<Garbage> {
+        std::mem::take(&mut self.garbage)
+    }
+}
+
+fn overwrite(string: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    if string.len() < end {
+        string.resize(end, 0);
+    }
+    if let Some(place) = string.get_mut(offset..end) {
+        place.copy_from_slice(bytes);
+    }
+}

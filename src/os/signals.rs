@@ -1,0 +1,61 @@
+//! SIGTERM and SIGINT, turned into bytes on the self-pipe.
+//!
+//! A handler may interrupt any thread anywhere, a lock or the allocator included, so it does the three things that
+//! are safe there: count, write, and leave `errno` as it was. Everything else happens in the loop.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+// Not base::sync's: those are scheduling points, and reach for thread-locals that a handler must not touch.
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+use super::sys::{cvt, errno_location};
+
+/// Signals that were caught and not taken yet.
+static CAUGHT: AtomicU32 = AtomicU32::new(0);
+/// Where the handler writes; -1 before the first installation.
+static BELL: AtomicI32 = AtomicI32::new(-1);
+
+/// Catches SIGTERM and SIGINT from now on: each is counted and rings `bell`. Ignores SIGPIPE, since a peer that is
+/// gone is an error of the write that meets it.
+///
+/// The handler gets a copy of the descriptor that is never closed: it may run at any time until the process ends,
+/// and must not find some other file behind the number.
+pub(super) fn install(bell: &OwnedFd) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    let copy: RawFd = cvt(unsafe { libc::fcntl(bell.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) })?;
+    BELL.store(copy, Ordering::Release);
+    let handler: extern "C" fn(libc::c_int) = on_signal;
+    set(libc::SIGPIPE, libc::SIG_IGN)?;
+    set(libc::SIGTERM, handler as *const () as libc::sighandler_t)?;
+    set(libc::SIGINT, handler as *const () as libc::sighandler_t)
+}
+
+/// How many signals were caught since the last call.
+pub(super) fn take() -> u32 {
+    CAUGHT.swap(0, Ordering::AcqRel)
+}
+
+extern "C" fn on_signal(_signal: libc::c_int) {
+    let errno = errno_location();
+    // SAFETY: this thread's own errno.
+    let before = unsafe { errno.read() };
+    CAUGHT.fetch_add(1, Ordering::AcqRel);
+    let byte = 0_u8;
+    // SAFETY: one readable byte. A full pipe is as good: it is read soon, and the count is looked at then.
+    unsafe { libc::write(BELL.load(Ordering::Acquire), (&raw const byte).cast(), 1) };
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+}
+
+/// Calls that a signal interrupts go on by themselves (SA_RESTART), but for the poller's wait, which never does.
+fn set(signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: all zeros is a valid sigaction: the default handler, no flags, an empty mask on these systems.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the mask is writable.
+    cvt(unsafe { libc::sigemptyset(&raw mut action.sa_mask) })?;
+    // SAFETY: the action is readable; the handler does only what is safe in one.
+    cvt(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) })?;
+    Ok(())
+}

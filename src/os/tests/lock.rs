@@ -1,0 +1,78 @@
+//! One server a directory, and readers beside none.
+
+use std::io::ErrorKind;
+
+use tempfile::tempdir;
+
+use super::super::Directory;
+use crate::env::Storage;
+
+#[test]
+fn a_second_server_is_told_who_has_the_directory() {
+    let home = tempdir().unwrap();
+    let first = Directory::open(home.path()).unwrap();
+    let error = Directory::open(home.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    let (path, pid) = (home.path().display(), std::process::id());
+    assert_eq!(error.to_string(), format!("the directory {path} is in use by another engram (pid {pid})"));
+    drop(first);
+    Directory::open(home.path()).unwrap();
+}
+
+#[test]
+fn a_lock_file_that_a_killed_server_left_behind_locks_nothing() {
+    let home = tempdir().unwrap();
+    std::fs::write(home.path().join("LOCK"), "4294967295 and then some\n").unwrap();
+    let directory = Directory::open(home.path()).unwrap();
+    assert_eq!(directory.list().unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_reader_is_kept_out_by_a_server_and_keeps_one_out() {
+    let home = tempdir().unwrap();
+    let server = Directory::open(home.path()).unwrap();
+    let error = Directory::open_read_only(home.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    assert!(error.to_string().contains(&format!("(pid {})", std::process::id())), "{error}");
+    drop(server);
+    let one = Directory::open_read_only(home.path()).unwrap();
+    let two = Directory::open_read_only(home.path()).unwrap();
+    drop(one);
+    let error = Directory::open(home.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    assert!(error.to_string().contains("is being read by another engram"), "{error}");
+    drop(two);
+    Directory::open(home.path()).unwrap();
+}
+
+#[test]
+fn a_read_only_directory_reads_and_maps_and_refuses_every_change() {
+    let home = tempdir().unwrap();
+    std::fs::write(home.path().join("a"), b"abc").unwrap();
+    let directory = Directory::open_read_only(home.path()).unwrap();
+    let file = directory.open("a").unwrap();
+    let mut buf = [0; 3];
+    assert_eq!(file.read_at(&mut buf, 0).unwrap(), 3);
+    assert_eq!(&buf, b"abc");
+    assert_eq!(directory.map("a").unwrap().bytes(), b"abc");
+    let refusals = [
+        file.write_at(b"x", 0).map(drop),
+        file.set_len(0),
+        directory.create_new("b").map(drop),
+        directory.rename("a", "b"),
+        directory.remove("a"),
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+    }
+    assert_eq!(directory.list().unwrap(), ["a"]);
+    assert!(!home.path().join("LOCK").exists(), "looking leaves no trace");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_not_made_for_looking() {
+    let home = tempdir().unwrap();
+    let path = home.path().join("data");
+    assert_eq!(Directory::open_read_only(&path).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!path.exists());
+}

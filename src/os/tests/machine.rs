@@ -1,0 +1,123 @@
+//! The whole machine, signals included, each test in a process of its own.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tempfile::tempdir;
+
+use super::super::{Options, machine, process};
+use super::in_own_process;
+use crate::env::{Event, Level, Machine};
+
+fn options(home: &std::path::Path) -> Options {
+    let (dir, logfile) = (Some(home.join("data")), Some(home.join("log")));
+    Options { dir, logfile, port: 0, ..Options::default() }
+}
+
+fn raise(signal: libc::c_int) {
+    // SAFETY: no memory is passed; the machine has installed a handler.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
+}
+
+/// Waits at most ten seconds for something.
+fn wait(machine: &mut Machine) -> Vec<Event> {
+    let end = machine.clock.now().after(Duration::from_secs(10));
+    let mut events = Vec::new();
+    while events.is_empty() && machine.clock.now() < end {
+        machine.net.wait(Some(end), &mut events).unwrap();
+    }
+    events
+}
+
+#[test]
+fn every_signal_is_one_shutdown() {
+    in_own_process("os::tests::machine::every_signal_is_one_shutdown", || {
+        let home = tempdir().unwrap();
+        let mut machine = machine(&options(home.path())).unwrap();
+        raise(libc::SIGPIPE);
+        raise(libc::SIGTERM);
+        assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
+        raise(libc::SIGINT);
+        raise(libc::SIGINT);
+        assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown, Event::Shutdown]);
+        machine.net.waker().wake();
+        assert_eq!(wait(&mut machine), [Event::Woken]);
+    });
+}
+
+#[test]
+fn a_signal_is_not_lost_in_a_full_pipe() {
+    in_own_process("os::tests::machine::a_signal_is_not_lost_in_a_full_pipe", || {
+        let home = tempdir().unwrap();
+        let mut machine = machine(&options(home.path())).unwrap();
+        let waker = machine.net.waker();
+        for _ in 0..200_000 {
+            waker.wake();
+        }
+        raise(libc::SIGTERM);
+        assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
+    });
+}
+
+#[test]
+fn a_signal_to_another_thread_ends_the_wait() {
+    in_own_process("os::tests::machine::a_signal_to_another_thread_ends_the_wait", || {
+        let home = tempdir().unwrap();
+        let mut machine = machine(&options(home.path())).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| raise(libc::SIGTERM));
+            assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
+        });
+    });
+}
+
+#[test]
+fn the_machine_stands_whole() {
+    in_own_process("os::tests::machine::the_machine_stands_whole", || {
+        let home = tempdir().unwrap();
+        let options = options(home.path());
+        let first = machine(&options).unwrap();
+        first.storage.unwrap().create_new("a").map(drop).unwrap();
+        first.console.line(Level::Warning, "here");
+        assert!(std::fs::read_to_string(home.path().join("log")).unwrap().ends_with(" # here\n"));
+        assert!(first.net.local().starts_with("127.0.0.1:"));
+        assert_ne!(first.seed, entropy_of_another(&Options { dir: None, ..options }));
+    });
+}
+
+fn entropy_of_another(options: &Options) -> u64 {
+    let machine = machine(options).unwrap();
+    assert!(machine.storage.is_none());
+    machine.seed
+}
+
+#[test]
+fn a_machine_that_cannot_be_had_says_why() {
+    in_own_process("os::tests::machine::a_machine_that_cannot_be_had_says_why", || {
+        let home = tempdir().unwrap();
+        let good = options(home.path());
+        let first = machine(&good).unwrap();
+        let refused = |options: &Options| machine(options).map(drop).unwrap_err();
+        let error = refused(&good);
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+        assert!(error.to_string().contains("data is in use by another engram"), "{error}");
+        drop(first);
+        let error = refused(&Options { logfile: Some(home.path().join("no/log")), ..good.clone() });
+        assert!(error.to_string().contains("no/log"), "{error}");
+        let error = refused(&Options { bind: vec!["192.0.2.1".to_owned()], ..good });
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+    });
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_as_far_as_it_goes() {
+    in_own_process("os::tests::machine::the_descriptor_limit_is_raised_as_far_as_it_goes", || {
+        let limit = libc::rlimit { rlim_cur: 100, rlim_max: 200 };
+        // SAFETY: the limit is readable; this process is this test's own.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+        assert_eq!(process::raise_descriptor_limit(90).unwrap(), 100);
+        assert_eq!(process::raise_descriptor_limit(150).unwrap(), 150);
+        // Root gets what it asks for, others what the hard limit allows.
+        assert!([200, 300].contains(&process::raise_descriptor_limit(300).unwrap()));
+    });
+}

@@ -1,0 +1,96 @@
+//! New clients, and clients that go.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::Server;
+use super::connection::Connection;
+use crate::base::limits;
+use crate::env::{Accepted, Interest, Level};
+
+/// How long accepting rests when descriptors have run out.
+const REST: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Takes clients from the backlog, a bounded number a turn.
+    pub(super) fn accept_some(&mut self) {
+        for _ in 0..limits::ACCEPTS_PER_TURN {
+            match self.net.accept() {
+                Ok(accepted) => self.admit(accepted),
+                Err(e) => match e.kind() {
+                    ErrorKind::WouldBlock => return,
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => return self.rest_accepting(&e),
+                },
+            }
+        }
+    }
+
+    fn admit(&mut self, accepted: Accepted) {
+        let Accepted { conn, peer } = accepted;
+        self.ledger.accepted += 1;
+        if self.connections.len() >= self.options.maxclients {
+            self.ledger.rejected += 1;
+            // Best effort: the client is being closed, and its socket's buffer is empty.
+            drop(self.net.write(conn, b"-ERR max number of clients reached\r\n"));
+            self.net.close(conn);
+            return;
+        }
+        let authenticated = self.options.requirepass.is_empty();
+        let mut connection = Connection::new(conn, peer, self.clock.wall(), self.now, authenticated);
+        connection.interest = Interest { read: true, write: false };
+        if self.net.interest(conn, connection.interest).is_err() {
+            self.net.close(conn);
+            return;
+        }
+        self.connection_memory += connection.memory();
+        connection.accounted = connection.memory();
+        self.connections.insert(conn, Box::new(connection));
+    }
+
+    /// Descriptors have run out: clients stay in the backlog for a while, instead of waking the loop for nothing.
+    fn rest_accepting(&mut self, error: &std::io::Error) {
+        self.log(Level::Warning, &format!("accepting a client: {error}; trying again soon"));
+        if self.net.accepting(false).is_ok() {
+            self.accept_again = Some(self.now.after(REST));
+        }
+    }
+
+    pub(super) fn resume_accepting(&mut self) {
+        self.accept_again = None;
+        if self.finishing.is_none()
+            && let Err(e) = self.net.accepting(true)
+        {
+            self.log(Level::Warning, &format!("listening again: {e}"));
+            self.accept_again = Some(self.now.after(REST));
+        }
+    }
+
+    /// Closes a connection and forgets it; answers of its jobs will find nobody.
+    pub(super) fn forget(&mut self, mut connection: Box<Connection>) {
+        self.abandon_transaction(&mut connection);
+        self.net.close(connection.id);
+        self.connection_memory -= connection.accounted;
+    }
+
+    /// Closes clients that have been silent for longer than `timeout`, and takes back memory from idle ones.
+    pub(super) fn close_idle(&mut self) {
+        let timeout = Duration::from_secs(self.options.timeout);
+        let mut idle: Vec<_> = Vec::new();
+        for (id, connection) in &mut self.connections {
+            let silent = self.now.since(connection.last_active);
+            if silent > Duration::from_secs(2) {
+                connection.input.slim();
+            }
+            if !timeout.is_zero() && silent > timeout && connection.replies.is_empty() && connection.jobs == 0
+            {
+                idle.push(*id);
+            }
+        }
+        for id in idle {
+            if let Some(connection) = self.connections.remove(&id) {
+                self.forget(connection);
+            }
+        }
+    }
+}

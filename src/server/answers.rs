@@ -1,0 +1,68 @@
+//! What other threads have done: jobs' answers and snapshots.
+
+use super::Server;
+use super::pool::Ticket;
+use crate::engine::Saved;
+use crate::env::Level;
+use crate::resp::{Protocol, Reply};
+use crate::wal::Lsn;
+
+impl Server {
+    /// Lays the workers' answers where they belong.
+    pub(super) fn take_answers(&mut self) {
+        let mut answers = std::mem::take(&mut self.answers);
+        self.pool.take(&mut answers);
+        for (ticket, finished) in answers.drain(..) {
+            let barrier = finished.barrier();
+            self.answer(ticket, finished.reply, barrier);
+        }
+        self.answers = answers;
+    }
+
+    /// Completes one part of one reply. The client may have gone.
+    fn answer(&mut self, ticket: Ticket, bytes: Vec<u8>, barrier: Lsn) {
+        let Some(mut connection) = self.connections.remove(&ticket.conn) else { return };
+        connection.jobs -= 1;
+        self.note_finished(&connection, ticket.started);
+        connection.replies.fill(ticket.place, bytes, barrier);
+        self.list(&mut connection);
+        self.connections.insert(ticket.conn, connection);
+    }
+
+    /// Answers those who waited for a snapshot that is done.
+    pub(super) fn take_saved(&mut self) {
+        while let Some(saved) = self.engine.take_saved() {
+            self.tell_saved(&saved);
+            if saved.result.is_ok() {
+                self.ledger.saved(self.clock.wall());
+            }
+            let mut bytes = Vec::new();
+            let mut reply = Reply::new(&mut bytes, Protocol::Resp2);
+            match &saved.result {
+                Ok(_) => reply.ok(),
+                Err(why) => reply.error(format!("ERR the snapshot failed: {why}")),
+            }
+            let (done, waiting): (Vec<_>, Vec<_>) =
+                self.savers.drain(..).partition(|(number, _)| *number <= saved.number);
+            self.savers = waiting;
+            for (_, ticket) in done {
+                self.answer(ticket, bytes.clone(), Lsn(0));
+            }
+            if self.finish_after.take_if(|number| *number <= saved.number).is_some() && saved.result.is_ok() {
+                self.begin_finish("SHUTDOWN SAVE");
+            }
+        }
+    }
+
+    fn tell_saved(&self, saved: &Saved) {
+        match &saved.result {
+            Ok(bytes) => {
+                self.log(
+                    Level::Notice,
+                    &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0),
+                );
+            }
+            Err(why) => self.log(Level::Warning, &format!("snapshot at LSN {} failed: {why}", saved.lsn.0)),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One client: its bytes in, its replies out, and what it has told the server about itself.
+
+use super::input::Input;
+use super::replies::Replies;
+use crate::base::limits;
+use crate::base::time::{Mono, Wall};
+use crate::engine::Watch;
+use crate::engine::command::Command;
+use crate::env::{ConnId, Interest};
+use crate::resp::{OwnedArgs, Protocol};
+
+/// What MULTI has begun.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) commands: Vec<(&'static Command, OwnedArgs)>,
+    /// A command was refused while queueing: EXEC will refuse all.
+    pub(super) aborted: bool,
+    pub(super) bytes: usize,
+}
+
+/// Which replies the client wants (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ReplyMode {
+    /// All of them.
+    #[default]
+    On,
+    /// None, until switched on again.
+    Off,
+    /// Not the next one.
+    SkipNext,
+}
+
+/// Who the client is.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) protocol: Protocol,
+    pub(super) authenticated: bool,
+    pub(super) name: Vec<u8>,
+    pub(super) lib_name: Vec<u8>,
+    pub(super) lib_version: Vec<u8>,
+    pub(super) reply_mode: ReplyMode,
+    pub(super) no_evict: bool,
+    pub(super) no_touch: bool,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) watches: Vec<Watch>,
+    /// The last command's name, for CLIENT LIST.
+    pub(super) last_command: &'static str,
+    /// And its subcommand's; empty for none.
+    pub(super) last_subcommand: &'static str,
+    /// The commands that run are a transaction's: each must answer once.
+    pub(super) in_exec: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnId,
+    pub(super) peer: String,
+    pub(super) since: Wall,
+    pub(super) last_active: Mono,
+    pub(super) session: Session,
+    pub(super) input: Input,
+    pub(super) replies: Replies,
+    /// Jobs of this client that are not done.
+    pub(super) jobs: usize,
+    /// What the net was last told.
+    pub(super) interest: Interest,
+    /// A complete command lies parsed and waits for room (jobs, log).
+    pub(super) parked: bool,
+    /// It sends nothing more; its replies still go out.
+    pub(super) input_ended: bool,
+    /// It gets what is in its output and is closed; nothing more is read.
+    pub(super) closing: bool,
+    /// Its memory as the server has counted it.
+    pub(super) accounted: usize,
+    /// It stands in the server's list of connections to serve.
+    pub(super) listed: bool,
+    /// It stands in the server's list of connections that wait for the log.
+    pub(super) waits_for_log: bool,
+}
+
+impl Session {
+    pub(super) fn new(authenticated: bool) -> Self {
+        Self {
+            protocol: Protocol::Resp2,
+            authenticated,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_version: Vec::new(),
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            transaction: None,
+            watches: Vec::new(),
+            last_command: "NULL",
+            last_subcommand: "",
+            in_exec: false,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnId, peer: String, since: Wall, now: Mono, authenticated: bool) -> Self {
+        Self {
+            id,
+            peer,
+            since,
+            last_active: now,
+            session: Session::new(authenticated),
+            input: Input::default(),
+            replies: Replies::default(),
+            jobs: 0,
+            interest: Interest::default(),
+            parked: false,
+            input_ended: false,
+            closing: false,
+            accounted: 0,
+            listed: false,
+            waits_for_log: false,
+        }
+    }
+
+    /// Nothing more is read or executed; what waits to be sent is, and then the connection is closed.
+    pub(super) fn end_input(&mut self) {
+        self.closing = true;
+        self.parked = false;
+        self.input = Input::default();
+    }
+
+    /// True if this reply is wanted (CLIENT REPLY); uses up a skip.
+    pub(super) fn wants_reply(&mut self) -> bool {
+        match self.session.reply_mode {
+            ReplyMode::On => true,
+            ReplyMode::Off => false,
+            ReplyMode::SkipNext => {
+                self.session.reply_mode = ReplyMode::On;
+                false
+            }
+        }
+    }
+
+    /// True while its commands have to wait: for its own replies to be taken, or its own jobs to be done.
+    pub(super) fn is_full(&self) -> bool {
+        self.replies.bytes() > limits::OUTPUT_PAUSE
+            || self.jobs >= limits::JOBS_PER_CLIENT
+            || self.replies.waiting() >= limits::WAITING_REPLIES
+    }
+
+    /// What the net should wake it for.
+    pub(super) fn wanted_interest(&self) -> Interest {
+        let read = !(self.closing || self.input_ended || self.parked || self.is_full());
+        Interest { read, write: !self.replies.unsent().is_empty() }
+    }
+
+    /// True when there is nothing left to do for it but to close it.
+    pub(super) fn is_finished(&self) -> bool {
+        if self.closing {
+            return self.replies.unsent().is_empty() && self.replies.is_clear();
+        }
+        self.input_ended && self.replies.is_empty() && self.jobs == 0 && !self.parked
+    }
+
+    /// Bytes of memory that this connection occupies.
+    pub(super) fn memory(&self) -> usize {
+        let queued = self.session.transaction.as_ref().map_or(0, |t| t.bytes);
+        size_of::<Self>() + self.input.memory() + self.replies.memory() + queued
+    }
+}

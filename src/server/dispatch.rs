@@ -1,0 +1,212 @@
+//! From a command's words to its reply's place in the queue.
+
+use super::Server;
+use super::admin::Started;
+use super::connection::{Connection, ReplyMode};
+use super::pool::Ticket;
+use super::replies::{Place, Waiting};
+use crate::base::time::Mono;
+use crate::engine::command::{self, Command, Flags, Group, Handler};
+use crate::engine::{Call, Outcome};
+use crate::resp::{Args, Reply};
+use crate::wal::Lsn;
+
+/// What has become of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dispatched {
+    /// Its reply has its place.
+    Done,
+    /// There is no room for it yet: it stays where it is.
+    Parked,
+    /// It waits for the end of CLIENT PAUSE.
+    Paused,
+}
+
+/// A command that has run: its reply so far, and what is still to come.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) outcome: Outcome,
+    pub(super) barrier: Lsn,
+}
+
+impl Ran {
+    pub(super) const DONE: Self = Self { outcome: Outcome::Done, barrier: Lsn(0) };
+}
+
+/// Deals with the command that lies parsed in `connection`.
+pub(super) fn dispatch(server: &mut Server, connection: &mut Connection) -> Dispatched {
+    // The words borrow the connection's input, and its session and replies change meanwhile: taking the input out for
+    // the length of the command keeps the two apart without a copy.
+    let input = std::mem::take(&mut connection.input);
+    let dispatched = run_words(server, connection, input.args());
+    if !connection.closing {
+        connection.input = input;
+    }
+    dispatched
+}
+
+fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -> Dispatched {
+    let command = match admit(server, connection, args) {
+        Ok(command) => command,
+        Err(text) => {
+            if let Some(transaction) = &mut connection.session.transaction {
+                transaction.aborted = true;
+            }
+            refuse(connection, &text);
+            return Dispatched::Done;
+        }
+    };
+    if server.pause.holds(connection, command) {
+        return Dispatched::Paused;
+    }
+    if must_wait(server, connection, command) {
+        return Dispatched::Parked;
+    }
+    connection.session.last_command = command.name;
+    connection.session.last_subcommand = "";
+    server.ledger.commands += 1;
+    if connection.session.transaction.is_some() && !command.flags.contains(Flags::UNQUEUED) {
+        super::transaction::queue(server, connection, command, args);
+        return Dispatched::Done;
+    }
+    let start = server.ledger.stopwatch(&*server.clock);
+    if let Handler::Server(command::ServerCommand::Exec) = command.handler {
+        super::transaction::exec(server, connection);
+        server.note(connection, command, args, start);
+    } else {
+        run_single(server, connection, command, args, start);
+    }
+    Dispatched::Done
+}
+
+/// Runs one command outside a transaction and queues its reply. Where nothing waits before it and it has nothing to
+/// wait for, the reply has been written straight into the output.
+fn run_single(
+    server: &mut Server,
+    connection: &mut Connection,
+    command: &'static Command,
+    args: Args<'_>,
+    began: Mono,
+) {
+    let mut bytes = std::mem::take(connection.replies.output());
+    let start = bytes.len();
+    let ran = run(server, connection, command, args, &mut bytes);
+    if matches!(ran.outcome, Outcome::Done) {
+        server.note(connection, command, args, began);
+    }
+    let direct = connection.replies.is_clear() && ran.barrier <= server.engine.durable();
+    if direct && matches!(ran.outcome, Outcome::Done) && connection.session.reply_mode == ReplyMode::On {
+        *connection.replies.output() = bytes;
+        return;
+    }
+    let own = bytes.split_off(start);
+    *connection.replies.output() = bytes;
+    match ran.outcome {
+        Outcome::Done => {
+            if !own.is_empty() && connection.wants_reply() {
+                connection.replies.push(Waiting::complete(own, ran.barrier));
+            }
+        }
+        outcome => {
+            let place = Place { reply: connection.replies.next(), part: 0 };
+            let wanted = connection.wants_reply();
+            connection.replies.push(Waiting::parts(vec![own], 1, ran.barrier, wanted));
+            let started = Started::new(command, args, began, &server.options);
+            start_outcome(server, connection, Ticket { conn: connection.id, place, started }, outcome);
+        }
+    }
+}
+
+/// Gives an unfinished command to whoever finishes it.
+pub(super) fn start_outcome(
+    server: &mut Server,
+    connection: &mut Connection,
+    ticket: Ticket,
+    outcome: Outcome,
+) {
+    connection.jobs += 1;
+    match outcome {
+        Outcome::Done => unreachable!("a finished command has nothing to start"),
+        Outcome::Job(job) => server.pool.put(ticket, job),
+        Outcome::Snapshot(number) => server.savers.push((number, ticket)),
+    }
+}
+
+/// Runs one command, of a transaction or not; its reply goes to `out`.
+pub(super) fn run(
+    server: &mut Server,
+    connection: &mut Connection,
+    command: &'static Command,
+    args: Args<'_>,
+    out: &mut Vec<u8>,
+) -> Ran {
+    match command.handler {
+        Handler::Engine(handler) => {
+            let mut call = Call::new(args, connection.session.protocol, out);
+            let outcome = server.engine.execute(handler, &mut call);
+            Ran { outcome, barrier: call.barrier }
+        }
+        Handler::Server(which) => super::admin::run(server, connection, which, args, out),
+    }
+}
+
+/// Whether the command may run at all: it exists, has enough words, and its client may use it.
+fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'static Command, String> {
+    let command = command::lookup(&args[0]).ok_or_else(|| unknown(args))?;
+    let words = i32::try_from(args.len()).unwrap_or(i32::MAX);
+    if (command.arity >= 0 && words != command.arity) || words < -command.arity {
+        return Err(format!("ERR wrong number of arguments for '{}' command", command.name));
+    }
+    if !connection.session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        return Err("NOAUTH Authentication required.".to_owned());
+    }
+    if command.flags.contains(Flags::WRITE) {
+        if let Some(why) = server.engine.poisoned() {
+            return Err(why);
+        }
+        if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {
+            return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
+        }
+    }
+    Ok(command)
+}
+
+fn unknown(args: Args<'_>) -> String {
+    let shown = |word: &[u8], n: usize| String::from_utf8_lossy(&word[..word.len().min(n)]).into_owned();
+    let mut text = format!("ERR unknown command '{}', with args beginning with: ", shown(&args[0], 128));
+    for word in args.iter().skip(1) {
+        if text.len() > 256 {
+            break;
+        }
+        text.push_str(&format!("'{}' ", shown(word, 128)));
+    }
+    text
+}
+
+/// True if the command needs room that is not there: among the jobs for what walks a graph, in the log for a write.
+fn must_wait(server: &Server, connection: &Connection, command: &Command) -> bool {
+    let exec = matches!(command.handler, Handler::Server(command::ServerCommand::Exec));
+    let queued = connection.session.transaction.as_ref().filter(|_| exec);
+    let vector = command.group == Group::Vector || queued.is_some();
+    let write = command.flags.contains(Flags::WRITE) || queued.is_some();
+    (vector && server.pool.in_flight() >= crate::base::limits::JOBS) || (write && server.engine.is_behind())
+}
+
+/// Queues an error.
+fn refuse(connection: &mut Connection, text: &str) {
+    let mut bytes = Vec::new();
+    Reply::new(&mut bytes, connection.session.protocol).error(text);
+    queue_reply(connection, bytes);
+}
+
+/// Queues a reply that waits for nothing but those before it.
+pub(super) fn queue_reply(connection: &mut Connection, bytes: Vec<u8>) {
+    if !connection.wants_reply() {
+        return;
+    }
+    if connection.replies.is_clear() {
+        connection.replies.output().extend_from_slice(&bytes);
+    } else {
+        connection.replies.push(Waiting::complete(bytes, Lsn(0)));
+    }
+}

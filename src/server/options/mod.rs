@@ -1,0 +1,146 @@
+//! What an operator can decide.
+//!
+//! Guarantees: every setting stands in one table ([`table`]), and flags, the config file, CONFIG and `--help` all read
+//! that table; a value that was taken is within its bounds. Pure: nothing here looks at the machine, so the number of
+//! cores and the config file's text are given by the caller.
+
+mod help;
+mod sources;
+mod table;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use super::ServeError;
+use crate::base::hash::HashKey;
+use crate::base::limits;
+use crate::engine::{self, IndexOptions};
+use crate::env::Level;
+use crate::kernels::Kernels;
+use crate::wal::Tier;
+
+pub use sources::{OptionError, Parsed};
+pub(super) use table::{Changes, SETTINGS, named};
+pub(super) use values::show_tier;
+
+/// The version of this program.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Every setting's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Hosts to listen on.
+    pub bind: Vec<String>,
+    /// The port; 0 for a free one.
+    pub port: u16,
+    /// Seconds after which a silent client is probed; 0 for never.
+    pub tcp_keepalive: u32,
+    /// The data directory, or none for a server that keeps nothing.
+    pub dir: Option<String>,
+    /// When a write is acknowledged.
+    pub fsync: Tier,
+    /// Size at which a log segment is closed, in bytes.
+    pub segment_bytes: u64,
+    /// Threads that search and link.
+    pub workers: usize,
+    /// The distance kernels' name, or `auto` for the fastest.
+    pub kernel: String,
+    /// Indexes of at most this many rows are searched exactly.
+    pub exact_below: usize,
+    /// Most clients.
+    pub maxclients: usize,
+    /// The password; empty for none.
+    pub requirepass: Vec<u8>,
+    /// Seconds after which a silent client is closed; 0 for never.
+    pub timeout: u64,
+    /// Bytes of memory above which writes that need more are refused; 0 for no bound.
+    pub maxmemory: usize,
+    /// Most bytes of unparsed input held for one client.
+    pub client_query_buffer_limit: usize,
+    /// Most bytes of replies held for one client.
+    pub client_output_buffer_limit: usize,
+    /// Longest word of a command, in bytes.
+    pub proto_max_bulk_len: usize,
+    /// The log file, or none for standard error.
+    pub logfile: Option<String>,
+    /// Lines below it are dropped.
+    pub loglevel: Level,
+    /// Microseconds above which a command enters SLOWLOG; negative for never.
+    pub slowlog_log_slower_than: i64,
+    /// Most entries of SLOWLOG.
+    pub slowlog_max_len: usize,
+    /// Milliseconds from which LATENCY remembers an event; 0 for never.
+    pub latency_monitor_threshold: u64,
+    /// The config file that was read, if any. Not a setting.
+    pub config_file: Option<String>,
+}
+
+impl Options {
+    /// The defaults on a machine with this many cores.
+    #[must_use]
+    pub fn for_cores(cores: usize) -> Self {
+        Self {
+            bind: vec!["127.0.0.1".to_owned()],
+            port: 6380,
+            tcp_keepalive: 300,
+            dir: None,
+            fsync: Tier::Always,
+            segment_bytes: limits::SEGMENT_BYTES,
+            workers: cores.clamp(1, limits::MAX_WORKERS),
+            kernel: "auto".to_owned(),
+            exact_below: limits::EXACT_BELOW,
+            maxclients: limits::MAX_CLIENTS,
+            requirepass: Vec::new(),
+            timeout: 0,
+            maxmemory: 0,
+            client_query_buffer_limit: limits::QUERY_BUFFER,
+            client_output_buffer_limit: limits::OUTPUT_BUFFER,
+            proto_max_bulk_len: limits::MAX_BULK,
+            logfile: None,
+            loglevel: Level::Notice,
+            slowlog_log_slower_than: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold: 0,
+            config_file: None,
+        }
+    }
+
+    /// The engine's part.
+    ///
+    /// # Errors
+    /// When this machine cannot run the kernels that were asked for.
+    pub fn engine(&self, seed: u64) -> Result<engine::Options, ServeError> {
+        Ok(engine::Options {
+            tier: self.fsync,
+            segment_bytes: self.segment_bytes,
+            workers: self.workers,
+            index: IndexOptions {
+                kernels: self.kernels()?,
+                exact_below: self.exact_below,
+                hash: HashKey::from_seed(seed),
+            },
+            seed,
+        })
+    }
+
+    /// The kernels that were asked for.
+    pub(super) fn kernels(&self) -> Result<Kernels, ServeError> {
+        match self.kernel.as_str() {
+            "auto" => Ok(Kernels::best()),
+            name => Kernels::named(name).map_err(|why| ServeError(format!("--kernel: {why}"))),
+        }
+    }
+
+    /// The data directory as the log names it.
+    #[must_use]
+    pub fn dir_shown(&self) -> String {
+        self.dir.as_ref().map_or_else(|| "no directory".to_owned(), |dir| format!("directory {dir}"))
+    }
+}
+
+impl Default for Options {
+    /// The defaults on a machine with one core: what does not depend on a machine.
+    fn default() -> Self {
+        Self::for_cores(1)
+    }
+}

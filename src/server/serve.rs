@@ -1,0 +1,210 @@
+//! Bytes in, commands, bytes out: a connection's share of a turn.
+
+use std::io::ErrorKind;
+
+use super::connection::Connection;
+use super::dispatch::Dispatched;
+use super::{Server, dispatch};
+use crate::base::limits;
+use crate::env::Level;
+use crate::resp::{ParseLimits, Progress, Reply};
+
+/// How serving a connection's input stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// It has no whole command left, or must wait.
+    Rest,
+    /// It has had its share of this turn.
+    Share,
+}
+
+impl Server {
+    /// Reads what there is, a bounded amount. False when the connection is to be dropped.
+    pub(super) fn read(&mut self, connection: &mut Connection) -> bool {
+        let mut taken = 0;
+        while taken < limits::READ_PER_TURN && connection.wanted_interest().read {
+            match self.net.read(connection.id, &mut self.scratch) {
+                Ok(0) => connection.input_ended = true,
+                Ok(n) => {
+                    taken += n;
+                    connection.input.receive(&self.scratch[..n]);
+                    if n < self.scratch.len() {
+                        break;
+                    }
+                }
+                Err(e) => match e.kind() {
+                    ErrorKind::WouldBlock => break,
+                    ErrorKind::Interrupted => {}
+                    _ => return false,
+                },
+            }
+        }
+        self.ledger.bytes_in += taken as u64;
+        if taken > 0 {
+            connection.last_active = self.now;
+        }
+        true
+    }
+
+    /// Sends what may be sent, as far as the client takes it. False when the connection is to be dropped.
+    pub(super) fn write(&mut self, connection: &mut Connection) -> bool {
+        while !connection.replies.unsent().is_empty() {
+            match self.net.write(connection.id, connection.replies.unsent()) {
+                Ok(n) => {
+                    connection.replies.sent(n);
+                    connection.last_active = self.now;
+                    self.ledger.bytes_out += n as u64;
+                }
+                Err(e) => match e.kind() {
+                    ErrorKind::WouldBlock => break,
+                    ErrorKind::Interrupted => {}
+                    _ => return false,
+                },
+            }
+        }
+        true
+    }
+
+    /// Gives every listed connection its share, once.
+    pub(super) fn serve_listed(&mut self) {
+        if self.has_room() {
+            for id in std::mem::take(&mut self.parked) {
+                self.list_by_id(id);
+            }
+        }
+        for _ in 0..self.listed.len() {
+            let Some(id) = self.listed.pop_front() else { break };
+            let Some(mut connection) = self.connections.remove(&id) else { continue };
+            connection.listed = false;
+            let stop = self.execute_some(&mut connection);
+            self.settle(connection, stop == Stop::Share);
+        }
+    }
+
+    /// True while there is room for more jobs and more log.
+    pub(super) fn has_room(&self) -> bool {
+        self.pool.in_flight() < limits::JOBS && !self.engine.is_behind()
+    }
+
+    /// Parses and executes commands of one connection.
+    fn execute_some(&mut self, connection: &mut Connection) -> Stop {
+        let limits = ParseLimits {
+            max_bulk: self.options.proto_max_bulk_len,
+            authenticated: connection.session.authenticated,
+        };
+        self.ledger.begin_share();
+        for _ in 0..limits::COMMANDS_PER_TURN {
+            if connection.closing || connection.is_full() || self.finishing.is_some() {
+                return Stop::Rest;
+            }
+            if !connection.parked {
+                let limits = ParseLimits { authenticated: connection.session.authenticated, ..limits };
+                match connection.input.parse(&limits) {
+                    Ok(Progress::NeedMore) => return self.want_more(connection),
+                    Ok(Progress::Skip) => {
+                        connection.input.consume();
+                        continue;
+                    }
+                    Ok(Progress::Command) => {}
+                    Err(e) => {
+                        self.refuse_protocol(connection, &e.to_string());
+                        return Stop::Rest;
+                    }
+                }
+            }
+            connection.parked = false;
+            match dispatch::dispatch(self, connection) {
+                Dispatched::Done => {}
+                Dispatched::Parked => {
+                    connection.parked = true;
+                    self.parked.push(connection.id);
+                    return Stop::Rest;
+                }
+                Dispatched::Paused => {
+                    connection.parked = true;
+                    return Stop::Rest;
+                }
+            }
+            connection.input.consume();
+        }
+        Stop::Share
+    }
+
+    /// The rest of a command has not come yet: fine, within the query buffer's limit.
+    fn want_more(&mut self, connection: &mut Connection) -> Stop {
+        if connection.input.backlog() > self.options.client_query_buffer_limit {
+            let text = format!(
+                "closing {}: its unfinished command passed client-query-buffer-limit",
+                connection.peer
+            );
+            self.log(Level::Warning, &text);
+            connection.end_input();
+        }
+        Stop::Rest
+    }
+
+    fn refuse_protocol(&mut self, connection: &mut Connection, text: &str) {
+        self.log(Level::Debug, &format!("closing {}: {text}", connection.peer));
+        let mut bytes = Vec::new();
+        Reply::new(&mut bytes, connection.session.protocol).error(format!("ERR {text}"));
+        dispatch::queue_reply(connection, bytes);
+        connection.end_input();
+    }
+
+    /// Ends a connection's share: releases and sends replies, tells the net what it waits for, and puts it back where
+    /// it belongs, be it the list for its next share or nowhere.
+    pub(super) fn settle(&mut self, mut connection: Box<Connection>, more: bool) {
+        if self.finishing.is_some() && !connection.closing {
+            connection.end_input();
+        }
+        let error = self.engine.poisoned();
+        connection.replies.release(self.engine.durable(), error.as_deref());
+        if !self.write(&mut connection) || connection.is_finished() {
+            return self.forget(connection);
+        }
+        if connection.replies.bytes() > self.options.client_output_buffer_limit {
+            let text =
+                format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
+            self.log(Level::Warning, &text);
+            return self.forget(connection);
+        }
+        let wanted = connection.wanted_interest();
+        if wanted != connection.interest {
+            connection.interest = wanted;
+            if self.net.interest(connection.id, wanted).is_err() {
+                return self.forget(connection);
+            }
+        }
+        if !connection.replies.is_clear() && !connection.waits_for_log {
+            connection.waits_for_log = true;
+            self.behind_log.push(connection.id);
+        }
+        if more {
+            self.list(&mut connection);
+        }
+        let memory = connection.memory();
+        self.connection_memory = self.connection_memory + memory - connection.accounted;
+        connection.accounted = memory;
+        self.connections.insert(connection.id, connection);
+    }
+
+    /// The log has come further (or has failed): looks at every connection whose replies wait for it.
+    pub(super) fn release_logged(&mut self) {
+        let durable = self.engine.durable();
+        let poisoned = self.engine.poisoned().is_some();
+        if (durable == self.released && !poisoned) || self.behind_log.is_empty() {
+            return;
+        }
+        self.released = durable;
+        for id in std::mem::take(&mut self.behind_log) {
+            if let Some(mut connection) = self.connections.remove(&id) {
+                connection.waits_for_log = false;
+                let was_full = connection.is_full();
+                let error = self.engine.poisoned();
+                connection.replies.release(durable, error.as_deref());
+                let more = was_full && !connection.is_full();
+                self.settle(connection, more);
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The loop's end of the log: appending, and asking how far it is. Nothing here waits for the disk but
+//! [`Wal::shutdown`].
+//!
+//! Two buffers take turns: one gathers while the log thread writes the other, so that a steady state allocates nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::format::{RECORD_HEADER, push_record};
+use super::guard::{Guard, Latch};
+use super::recover::Recovered;
+use super::thread::LogThread;
+use super::{Lsn, Options, Poisoned, Tier};
+use crate::base::sync::{AtomicU32, AtomicU64, Condvar, JoinHandle, Mutex, spawn};
+use crate::env::{Clock, Storage, Waker};
+
+/// A buffer that grew past this is given back once it has been written.
+const KEPT_BUFFER: usize = 16 << 20;
+/// Gathered bytes that end the log thread's wait for more.
+pub(super) const LINGER_BYTES: usize = 256 << 10;
+
+/// The log, as its only writer sees it. Dropping it without [`Wal::shutdown`] leaves the log thread behind, which
+/// writes what had been appended.
+#[derive(Debug)]
+pub struct Wal {
+    shared: Arc<Shared>,
+    thread: JoinHandle,
+}
+
+/// What the log thread has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches written.
+    pub batches: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Syncs of a segment with records in it.
+    pub syncs: u64,
+    /// How long the last of these took.
+    pub last_sync: Duration,
+    /// How long the longest took.
+    pub longest_sync: Duration,
+    /// Segments begun.
+    pub segments_begun: u64,
+    /// Covered segments removed.
+    pub segments_removed: u64,
+    /// Why the last removal failed, if it did. The next [`Wal::drop_covered`] tries again.
+    pub removal_error: Option<String>,
+}
+
+/// What the loop and the log thread share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) gather: Mutex<Gather>,
+    pub(super) work: Condvar,
+    pub(super) latch: Arc<Latch>,
+    pub(super) appended: AtomicU64,
+    pub(super) synced: AtomicU64,
+    /// Bytes appended and not written yet.
+    pub(super) backlog: AtomicU64,
+    /// Bytes of all segments.
+    pub(super) bytes: AtomicU64,
+    pub(super) stats: Mutex<Stats>,
+    tier: AtomicU32,
+}
+
+/// What waits for the log thread.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    pub(super) buffer: Vec<u8>,
+    /// Remove segments up to here.
+    pub(super) covered: Option<Lsn>,
+    /// The tier has changed.
+    pub(super) changed: bool,
+    pub(super) stop: bool,
+    /// What the log thread waits for.
+    pub(super) waiting: Waiting,
+}
+
+/// What the log thread waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Nothing: it is at work and will look again by itself.
+    #[default]
+    No,
+    /// Anything to do.
+    ForWork,
+    /// More of the batch that has begun to gather.
+    ForMore,
+}
+
+impl Shared {
+    pub(super) fn tier(&self) -> Tier {
+        match self.tier.load() {
+            0 => Tier::Always,
+            1 => Tier::EverySecond,
+            _ => Tier::No,
+        }
+    }
+
+    fn set_tier(&self, tier: Tier) {
+        self.tier.store(match tier {
+            Tier::Always => 0,
+            Tier::EverySecond => 1,
+            Tier::No => 2,
+        });
+    }
+
+    /// Gives a written buffer back for the next turn.
+    pub(super) fn recycle(buffer: &mut Vec<u8>) {
+        buffer.clear();
+        if buffer.capacity() > KEPT_BUFFER {
+            *buffer = Vec::new();
+        }
+    }
+}
+
+impl Wal {
+    /// Starts the log thread, which goes on where `recovered` ends.
+    ///
+    /// # Errors
+    /// If the segment to go on with cannot be opened or the thread cannot be started.
+    pub fn start(
+        storage: Arc<dyn Storage>,
+        recovered: &Recovered,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        waker: Arc<dyn Waker>,
+    ) -> io::Result<Self> {
+        let latch = Arc::new(Latch::new());
+        let closed: u64 = recovered.closed.iter().map(|segment| segment.bytes).sum();
+        let tail = recovered.tail.as_ref().map_or(0, |tail| tail.bytes);
+        let shared = Arc::new(Shared {
+            gather: Mutex::new("log buffer", Gather::default()),
+            work: Condvar::new("log work"),
+            latch: Arc::clone(&latch),
+            appended: AtomicU64::new(recovered.last.0),
+            synced: AtomicU64::new(recovered.last.0),
+            backlog: AtomicU64::new(0),
+            bytes: AtomicU64::new(closed + tail),
+            stats: Mutex::new("log stats", Stats::default()),
+            tier: AtomicU32::new(0),
+        });
+        shared.set_tier(options.tier);
+        let guard = Guard::new(storage, latch);
+        let log = LogThread::new(Arc::clone(&shared), guard, clock, waker, options, recovered)?;
+        Ok(Self { shared, thread: spawn("log", move || log.run())? })
+    }
+
+    /// Gives a record its LSN and puts it into the buffer. Memory only. Called by one thread.
+    ///
+    /// # Errors
+    /// If the log has failed; the record does not exist then.
+    ///
+    /// # Panics
+    /// If the payload is longer than `limits::MAX_RECORD`.
+    pub fn append(&self, payload: &[u8]) -> Result<Lsn, Poisoned> {
+        self.shared.latch.check()?;
+        let mut gather = self.shared.gather.lock();
+        let lsn = self.appended().next();
+        push_record(&mut gather.buffer, lsn, payload);
+        self.shared.appended.store(lsn.0);
+        self.shared.backlog.fetch_add((RECORD_HEADER + payload.len()) as u64);
+        let wake = match gather.waiting {
+            Waiting::No => false,
+            Waiting::ForWork => true,
+            Waiting::ForMore => gather.buffer.len() >= LINGER_BYTES,
+        };
+        if wake {
+            gather.waiting = Waiting::No;
+            self.shared.work.notify_one();
+        }
+        Ok(lsn)
+    }
+
+    /// The last record that was appended, or the last one recovered.
+    #[must_use]
+    pub fn appended(&self) -> Lsn {
+        Lsn(self.shared.appended.load())
+    }
+
+    /// How far replies may be released: [`Wal::synced`] under [`Tier::Always`], [`Wal::appended`] otherwise. It goes
+    /// back when the tier is changed to [`Tier::Always`], until the next sync.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        match self.shared.tier() {
+            Tier::Always => self.synced(),
+            Tier::EverySecond | Tier::No => self.appended(),
+        }
+    }
+
+    /// The last record that survives a power loss.
+    #[must_use]
+    pub fn synced(&self) -> Lsn {
+        Lsn(self.shared.synced.load())
+    }
+
+    /// Bytes that were appended and have not been written. Zero once the log has failed. The loop is woken when a
+    /// batch has been written that had `limits::LOG_BACKLOG / 2` bytes or more waiting.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        if self.shared.latch.get().is_some() { 0 } else { self.shared.backlog.load() as usize }
+    }
+
+    /// The first error, after which nothing is acknowledged.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<Poisoned> {
+        self.shared.latch.get()
+    }
+
+    /// Asks the log thread to remove the segments whose records are all `lsn` or below. The caller has published, and
+    /// made durable, a snapshot that covers them. A failure is told by [`Wal::stats`] and harms nothing.
+    pub fn drop_covered(&self, lsn: Lsn) {
+        self.tell(|gather| gather.covered = gather.covered.max(Some(lsn)));
+    }
+
+    /// Changes when a record counts as durable. What has been appended is synced soon if it is to be now.
+    pub fn set_tier(&self, tier: Tier) {
+        self.shared.set_tier(tier);
+        self.tell(|gather| gather.changed = true);
+    }
+
+    /// Size of the log on disk, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.shared.bytes.load()
+    }
+
+    /// What the log thread has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats.lock().clone()
+    }
+
+    /// Writes and syncs all that was appended, whatever the tier, and ends the log thread. Waits for the disk.
+    ///
+    /// # Errors
+    /// If the log has failed, now or before.
+    pub fn shutdown(self) -> Result<(), Poisoned> {
+        self.tell(|gather| gather.stop = true);
+        let joined = self.thread.join();
+        self.shared.latch.check()?;
+        joined.map_err(super::guard::panicked)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Gather)) {
+        let mut gather = self.shared.gather.lock();
+        change(&mut gather);
+        gather.waiting = Waiting::No;
+        self.shared.work.notify_one();
+    }
+}

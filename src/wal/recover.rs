@@ -1,0 +1,308 @@
+//! Recovery: what the directory's segments hold, as a named case table, and the repair of what a crash left.
+//!
+//! | what is found | case or error | what is done |
+//! |---|---|---|
+//! | no segment | [`Case::Empty`] | the log begins behind the snapshot |
+//! | valid to the last byte (a last segment may hold its header only) | [`Case::Clean`] | appended to |
+//! | last segment: invalid record, nothing behind it claims that it had been synced | [`Case::TornTail`] | cut there |
+//! | last segment: at most 32 bytes, no valid header | [`Case::TornSwitch`] | removed |
+//! | valid, but every record is covered by the snapshot, which is ahead | [`Case::Behind`] | a new segment behind the snapshot |
+//! | segments whose records the snapshot covers, at the front | any of these | not read; [`super::Wal::drop_covered`] removes them |
+//! | invalid record or header, anywhere else | [`RecoveryError::Corrupt`] | refused |
+//! | valid header of another segment than the name says | [`RecoveryError::Misnamed`] | refused |
+//! | records missing in front of the log, or between segments | [`RecoveryError::Missing`] | refused |
+//! | two segments with the same LSN | [`RecoveryError::Overlap`] | refused |
+//! | a version that this binary does not know | [`RecoveryError::Version`] | refused |
+//! | a payload that the engine refuses | [`RecoveryError::Refused`] | refused |
+//!
+//! Nothing is changed before every record has been applied. The repair is idempotent: a crash inside it, or a second
+//! recovery, leads to the same bytes. What was kept is synced, file and directory, before anything can be appended
+//! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take.
+//!
+//! Memory: one segment at a time, whole: `segment_bytes` plus the last batch that went into it.
+
+use std::io;
+
+use super::Lsn;
+use super::error::{RecoveryError, io_error};
+use super::format::{HeaderFault, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
+use super::scan::{Fault, Walk};
+use crate::env::{File, Storage};
+
+/// Which row of the case table applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// There is no log.
+    Empty,
+    /// Valid to the last byte.
+    Clean,
+    /// The last segment ends in a record that was never acknowledged as durable.
+    TornTail,
+    /// The last segment had been created, but its header had not been synced.
+    TornSwitch,
+    /// The log ends before the snapshot does: its last records were not durable yet when the snapshot was.
+    Behind,
+}
+
+/// What was cut off, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment.
+    pub file: String,
+    /// Its length from now on; a segment cut to nothing is removed.
+    pub offset: u64,
+    /// How many bytes it loses.
+    pub bytes: u64,
+}
+
+/// A segment that takes no more records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub(super) name: String,
+    pub(super) last: Lsn,
+    pub(super) bytes: u64,
+}
+
+/// The segment that takes the next record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) name: String,
+    pub(super) header: SegmentHeader,
+    pub(super) bytes: u64,
+    /// Its last record; one below the header's first if there is none.
+    pub(super) last: Lsn,
+}
+
+/// What recovery found, and where the log goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The last LSN of log and snapshot together.
+    pub last: Lsn,
+    /// Records applied.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Segments present.
+    pub segments: usize,
+    /// Which row of the case table applied.
+    pub case: Case,
+    /// What was cut off.
+    pub cut: Option<Cut>,
+    pub(super) closed: Vec<Closed>,
+    pub(super) tail: Option<Tail>,
+}
+
+/// What takes the records; an error ends recovery.
+pub(super) type Apply<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), String> + 'a;
+
+/// Reads the log, gives every record behind `after` (the snapshot's LSN) to `apply`, in order, and repairs what a crash
+/// left at the end. On success everything that was applied is durable.
+pub fn recover(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
+    let found = survey(storage, after, apply)?;
+    repair(storage, &found)?;
+    Ok(found)
+}
+
+/// The segments of the directory, in the order of their LSNs.
+pub(super) fn segments(storage: &dyn Storage) -> Result<Vec<(Lsn, String)>, RecoveryError> {
+    let names = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
+    let mut found: Vec<(Lsn, String)> =
+        names.into_iter().filter_map(|name| parse_segment_name(&name).map(|first| (first, name))).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Reads everything that matters and decides the case; changes nothing. Its answer is what the log looks like after
+/// [`repair`].
+pub(super) fn survey(
+    storage: &dyn Storage,
+    after: Lsn,
+    apply: &mut Apply<'_>,
+) -> Result<Recovered, RecoveryError> {
+    let segments = segments(storage)?;
+    let mut log = Recovered {
+        last: after,
+        records: 0,
+        bytes: 0,
+        segments: segments.len(),
+        case: if segments.is_empty() { Case::Empty } else { Case::Clean },
+        cut: None,
+        closed: Vec::new(),
+        tail: None,
+    };
+    let mut bytes = Vec::new();
+    let mut expected = None;
+    for (i, (first, name)) in segments.iter().enumerate() {
+        let successor = segments.get(i + 1).map(|(lsn, _)| *lsn);
+        if let Some(behind) = successor.filter(|lsn| *lsn <= after.next()) {
+            let size = open(storage, name)?.size().map_err(|e| io_error(name, "measure", &e))?;
+            log.closed.push(Closed { name: name.clone(), last: Lsn(behind.0 - 1), bytes: size });
+            continue;
+        }
+        follows(name, *first, expected, after)?;
+        read(storage, name, &mut bytes)?;
+        log.bytes += bytes.len() as u64;
+        let segment = Segment { name, first: *first, bytes: &bytes, successor };
+        expected = Some(segment.visit(after, &mut log, apply)?);
+    }
+    if let Some(tail) = log.tail.take_if(|tail| tail.last < after) {
+        if log.case == Case::Clean {
+            log.case = Case::Behind;
+        }
+        log.closed.push(Closed { name: tail.name, last: tail.last, bytes: tail.bytes });
+    }
+    Ok(log)
+}
+
+/// Checks that a segment begins where the one before it, or the snapshot, ends.
+fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<(), RecoveryError> {
+    let file = name.to_owned();
+    match expected {
+        None if first > after.next() => {
+            Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file })
+        }
+        Some(expected) if first > expected => {
+            Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file })
+        }
+        Some(expected) if first < expected => Err(RecoveryError::Overlap { file, first, expected }),
+        _ => Ok(()),
+    }
+}
+
+/// One segment under survey.
+struct Segment<'a> {
+    name: &'a str,
+    first: Lsn,
+    bytes: &'a [u8],
+    /// First LSN of the segment behind it.
+    successor: Option<Lsn>,
+}
+
+impl Segment<'_> {
+    /// Applies its records and enters it into `log`; returns the LSN that follows.
+    fn visit(&self, after: Lsn, log: &mut Recovered, apply: &mut Apply<'_>) -> Result<Lsn, RecoveryError> {
+        let Some(header) = self.header()? else {
+            log.case = Case::TornSwitch;
+            log.cut = Some(self.cut(0));
+            return Ok(self.first);
+        };
+        let mut walk = Walk::new(self.bytes, header.seal(), self.first);
+        for record in walk.by_ref().filter(|record| record.lsn > after) {
+            apply(record.lsn, record.payload).map_err(|why| RecoveryError::Refused {
+                file: self.name.to_owned(),
+                offset: record.offset as u64,
+                lsn: record.lsn,
+                why,
+            })?;
+            log.records += 1;
+        }
+        if let Some(fault) = walk.fault() {
+            self.excuse(fault, &walk)?;
+            log.case = Case::TornTail;
+            log.cut = Some(self.cut(walk.end()));
+        }
+        let last = Lsn(walk.next_lsn().0 - 1);
+        log.last = log.last.max(last);
+        let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
+        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last }) {
+            log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
+        }
+        Ok(walk.next_lsn())
+    }
+
+    /// The header; none where a crash in a segment switch explains that there is none.
+    fn header(&self) -> Result<Option<SegmentHeader>, RecoveryError> {
+        match SegmentHeader::decode(self.bytes) {
+            Ok(header) if header.first != self.first => {
+                Err(RecoveryError::Misnamed { file: self.name.to_owned(), says: header.first })
+            }
+            Ok(header) => Ok(Some(header)),
+            Err(HeaderFault::Version(version)) => {
+                Err(RecoveryError::Version { file: self.name.to_owned(), version })
+            }
+            Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => {
+                Ok(None)
+            }
+            Err(HeaderFault::Damaged) => {
+                let known = "records are written only behind a header that has been synced";
+                Err(self.corrupt(0, self.first, format!("the segment's header is damaged; {known}")))
+            }
+        }
+    }
+
+    /// Fails unless a crash explains the fault at which the walk ended.
+    fn excuse(&self, fault: Fault, walk: &Walk<'_>) -> Result<(), RecoveryError> {
+        let lsn = walk.next_lsn();
+        let known = if let Some(successor) = self.successor {
+            format!(
+                "the segment that begins with record {successor} was begun only after this one had been synced"
+            )
+        } else if let Some(claim) = walk.claim() {
+            format!(
+                "record {} at offset {} was written only after it had been synced",
+                claim.lsn, claim.offset
+            )
+        } else if let Fault::Order(_) = fault {
+            "no crash puts one record in another's place".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(self.corrupt(walk.end(), lsn, format!("{fault}; {known}")))
+    }
+
+    fn corrupt(&self, offset: usize, lsn: Lsn, what: String) -> RecoveryError {
+        RecoveryError::Corrupt { file: self.name.to_owned(), offset: offset as u64, lsn, what }
+    }
+
+    fn cut(&self, offset: usize) -> Cut {
+        Cut { file: self.name.to_owned(), offset: offset as u64, bytes: (self.bytes.len() - offset) as u64 }
+    }
+}
+
+/// Brings the directory into the state that `found` describes, and makes it durable.
+fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
+    if found.case == Case::Empty {
+        return Ok(());
+    }
+    match &found.cut {
+        Some(cut) if found.case == Case::TornSwitch => {
+            storage.remove(&cut.file).map_err(|e| io_error(&cut.file, "remove", &e))?;
+        }
+        Some(cut) => {
+            let file = open(storage, &cut.file)?;
+            file.set_len(cut.offset).map_err(|e| io_error(&cut.file, "cut", &e))?;
+        }
+        None => {}
+    }
+    let last = found.tail.as_ref().map(|tail| &tail.name).or(found.closed.last().map(|closed| &closed.name));
+    if let Some(name) = last {
+        open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
+    }
+    storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))
+}
+
+fn open(storage: &dyn Storage, name: &str) -> Result<Box<dyn File>, RecoveryError> {
+    storage.open(name).map_err(|e| io_error(name, "open", &e))
+}
+
+/// Reads a whole file into `bytes`, over short and interrupted reads.
+pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Result<(), RecoveryError> {
+    let file = open(storage, name)?;
+    let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    bytes.clear();
+    bytes
+        .try_reserve(size)
+        .map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
+    bytes.resize(size, 0);
+    let mut at = 0;
+    while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at as u64) {
+            Ok(0) => return Err(io_error(name, "read", &io::ErrorKind::UnexpectedEof.into())),
+            Ok(n) => at += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(io_error(name, "read", &e)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! The log thread: the only one that writes, syncs, creates and removes segments.
+//!
+//! Its order is the promise. A batch is written, then synced, then told as durable. A segment is synced before the next
+//! one is created; the next one's header and name are synced before a record goes into it. After the first error it does
+//! nothing more but take back what may not survive (`retreat`), and ends.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::format::{RecordHeader, SEGMENT_HEADER, SegmentHeader, seal_batch, segment_name};
+use super::guard::{Guard, Guarded, SYNC, panicked};
+use super::log::{LINGER_BYTES, Shared, Waiting};
+use super::recover::{Closed, Recovered};
+use super::{Lsn, Options, Poisoned, Tier};
+use crate::base::limits::LOG_BACKLOG;
+use crate::base::rng::mix64;
+use crate::base::sync::{MutexGuard, catch};
+use crate::base::time::Mono;
+use crate::env::{Clock, Waker};
+
+/// How long written bytes wait for their sync under [`Tier::EverySecond`], and how long the log is idle before a mark.
+const SECOND: Duration = Duration::from_secs(1);
+/// How long a batch may gather when nobody waits for its sync.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// The segment that takes the next batch.
+struct Tail {
+    file: Guarded,
+    header: SegmentHeader,
+    /// Its last record.
+    last: Lsn,
+    /// Its length as far as it was written, and as far as that was synced.
+    written: u64,
+    synced: u64,
+}
+
+/// The state of the log thread.
+pub(super) struct LogThread {
+    shared: Arc<Shared>,
+    guard: Guard,
+    clock: Arc<dyn Clock>,
+    waker: Arc<dyn Waker>,
+    options: Options,
+    tail: Option<Tail>,
+    /// A segment that is being created: its name exists, perhaps, but nothing about it is certain.
+    beginning: Option<String>,
+    closed: Vec<Closed>,
+    /// The last record written.
+    written: Lsn,
+    batch: Vec<u8>,
+    /// When written bytes must be synced ([`Tier::EverySecond`]).
+    sync_at: Option<Mono>,
+    /// When a mark is due, unless more records come first.
+    mark_at: Option<Mono>,
+}
+
+/// What there is to do, besides writing the batch.
+struct Errand {
+    stop: bool,
+    covered: Option<Lsn>,
+    /// How much waited for the log when the batch was taken.
+    backlog: usize,
+}
+
+impl LogThread {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        guard: Guard,
+        clock: Arc<dyn Clock>,
+        waker: Arc<dyn Waker>,
+        options: Options,
+        recovered: &Recovered,
+    ) -> io::Result<Self> {
+        let tail = recovered.tail.as_ref().map(|tail| {
+            let file = guard.adopt(&tail.name, guard.bare().open(&tail.name)?);
+            let (header, last, bytes) = (tail.header, tail.last, tail.bytes);
+            io::Result::Ok(Tail { file, header, last, written: bytes, synced: bytes })
+        });
+        Ok(Self {
+            shared,
+            guard,
+            clock,
+            waker,
+            options,
+            tail: tail.transpose()?,
+            beginning: None,
+            closed: recovered.closed.clone(),
+            written: recovered.last,
+            batch: Vec::new(),
+            sync_at: None,
+            mark_at: None,
+        })
+    }
+
+    /// The thread's whole life.
+    pub(super) fn run(mut self) {
+        let first = match catch(|| self.work()) {
+            Ok(Ok(())) => return,
+            Ok(Err(first)) => first,
+            Err(message) => self.shared.latch.set(panicked(message)),
+        };
+        self.retreat(&first);
+        self.shared.gather.lock().buffer = Vec::new();
+        self.waker.wake();
+    }
+
+    fn work(&mut self) -> Result<(), Poisoned> {
+        loop {
+            let errand = self.wait();
+            if !self.batch.is_empty() {
+                self.write_batch()?;
+                if errand.backlog >= LOG_BACKLOG / 2 {
+                    self.waker.wake();
+                }
+            }
+            if self.sync_is_due() || errand.stop {
+                self.sync()?;
+            }
+            if errand.stop || self.mark_at.is_some_and(|due| due <= self.clock.now()) {
+                self.mark()?;
+            }
+            if let Some(lsn) = errand.covered {
+                self.drop_covered(lsn)?;
+            }
+            if errand.stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until there is something to do and takes all that has gathered.
+    fn wait(&mut self) -> Errand {
+        assert!(self.batch.is_empty(), "a batch is written before the next is taken");
+        let due = [self.sync_at, self.mark_at].into_iter().flatten().min();
+        let tier = self.shared.tier();
+        let mut gather = self.shared.gather.lock();
+        let mut lingered = tier == Tier::Always;
+        loop {
+            let urgent = gather.stop || gather.covered.is_some() || gather.changed;
+            let enough = gather.buffer.len() >= LINGER_BYTES || (lingered && !gather.buffer.is_empty());
+            let left = due.map(|due| due.since(self.clock.now()));
+            if urgent || enough || left == Some(Duration::ZERO) {
+                break;
+            }
+            let (waiting, limit) = if gather.buffer.is_empty() {
+                (Waiting::ForWork, left)
+            } else {
+                lingered = true;
+                (Waiting::ForMore, Some(left.map_or(LINGER, |left| left.min(LINGER))))
+            };
+            gather = self.pause(gather, waiting, limit);
+        }
+        gather.changed = false;
+        std::mem::swap(&mut gather.buffer, &mut self.batch);
+        let backlog = self.batch.len();
+        Errand { stop: gather.stop, covered: gather.covered.take(), backlog }
+    }
+
+    fn pause<'a>(
+        &self,
+        mut gather: MutexGuard<'a, super::log::Gather>,
+        waiting: Waiting,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, super::log::Gather> {
+        gather.waiting = waiting;
+        let mut gather = self.shared.work.wait(gather, limit);
+        gather.waiting = Waiting::No;
+        gather
+    }
+
+    fn sync_is_due(&mut self) -> bool {
+        let unsynced = self.tail.as_ref().is_some_and(|tail| tail.synced < tail.written);
+        match self.shared.tier() {
+            Tier::EverySecond if unsynced => {
+                let now = self.clock.now();
+                *self.sync_at.get_or_insert(now.after(SECOND)) <= now
+            }
+            tier => {
+                self.sync_at = None;
+                tier == Tier::Always
+            }
+        }
+    }
+
+    /// Writes the batch at the end of the log.
+    fn write_batch(&mut self) -> Result<(), Poisoned> {
+        let mut tail = self.take_tail()?;
+        let durable = Lsn(self.shared.synced.load());
+        let records = seal_batch(&mut self.batch, tail.header.seal(), durable);
+        let written = tail.file.write_all(&self.batch, tail.written);
+        if written.is_ok() {
+            tail.written += self.batch.len() as u64;
+            tail.last = Lsn(tail.last.0 + records);
+            self.written = tail.last;
+        }
+        self.tail = Some(tail);
+        written?;
+        let bytes = self.batch.len() as u64;
+        self.shared.backlog.fetch_sub(bytes);
+        self.shared.bytes.fetch_add(bytes);
+        Shared::recycle(&mut self.batch);
+        self.mark_at = None;
+        let mut stats = self.shared.stats.lock();
+        stats.batches += 1;
+        stats.records += records;
+        stats.bytes += bytes;
+        Ok(())
+    }
+
+    /// The segment for the next batch: the one at hand unless it is full.
+    fn take_tail(&mut self) -> Result<Tail, Poisoned> {
+        if self.tail.as_ref().is_some_and(|tail| tail.written >= self.options.segment_bytes) {
+            self.close_tail()?;
+        }
+        match self.tail.take() {
+            Some(tail) => Ok(tail),
+            None => self.begin_segment(),
+        }
+    }
+
+    /// Syncs the segment at hand, whatever the tier, so that the next may be begun.
+    fn close_tail(&mut self) -> Result<(), Poisoned> {
+        self.sync()?;
+        if let Some(Tail { file, last, written, .. }) = self.tail.take() {
+            self.closed.push(Closed { name: file.name().to_owned(), last, bytes: written });
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self) -> Result<Tail, Poisoned> {
+        let first = self.written.next();
+        let header = SegmentHeader { first, salt: mix64(self.options.seed ^ mix64(first.0)) };
+        let name = segment_name(first);
+        self.beginning = Some(name.clone());
+        let file = self.guard.create_new(&name)?;
+        file.write_all(&header.encode(), 0)?;
+        file.sync()?;
+        self.guard.sync_dir()?;
+        self.beginning = None;
+        self.shared.bytes.fetch_add(SEGMENT_HEADER as u64);
+        self.shared.stats.lock().segments_begun += 1;
+        let bytes = SEGMENT_HEADER as u64;
+        Ok(Tail { file, header, last: self.written, written: bytes, synced: bytes })
+    }
+
+    /// Makes what was written survive, and tells so.
+    fn sync(&mut self) -> Result<(), Poisoned> {
+        self.sync_at = None;
+        let Some(tail) = self.tail.as_mut().filter(|tail| tail.synced < tail.written) else {
+            return Ok(());
+        };
+        let before = self.clock.now();
+        tail.file.sync()?;
+        tail.synced = tail.written;
+        let now = self.clock.now();
+        self.mark_at = Some(now.after(SECOND));
+        {
+            let mut stats = self.shared.stats.lock();
+            stats.syncs += 1;
+            stats.last_sync = now.since(before);
+            stats.longest_sync = stats.longest_sync.max(stats.last_sync);
+        }
+        self.shared.synced.store(self.written.0);
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Writes and syncs a mark behind records that have been synced, unless one stands there.
+    fn mark(&mut self) -> Result<(), Poisoned> {
+        let due = self.mark_at.take().is_some();
+        let Some(tail) = self.tail.as_mut().filter(|_| due) else {
+            return Ok(());
+        };
+        assert!(tail.synced == tail.written, "a mark says that everything before it has been synced");
+        let mark = RecordHeader::mark(tail.last).encode(tail.header.seal());
+        tail.file.write_all(&mark, tail.written)?;
+        tail.written += mark.len() as u64;
+        tail.file.sync()?;
+        tail.synced = tail.written;
+        self.shared.bytes.fetch_add(mark.len() as u64);
+        Ok(())
+    }
+
+    /// Removes the segments that a snapshot covers: the one at hand, too, if the snapshot covers all of it. Only
+    /// closing that one can fail; what cannot be removed is harmless and stays for the next time.
+    fn drop_covered(&mut self, lsn: Lsn) -> Result<(), Poisoned> {
+        if self.tail.as_ref().is_some_and(|tail| tail.last <= lsn && tail.written > SEGMENT_HEADER as u64) {
+            self.close_tail()?;
+            self.mark_at = None;
+        }
+        let storage = self.guard.bare();
+        let mut error = None;
+        let (mut removed, mut freed) = (0, 0);
+        self.closed.retain(|segment| {
+            if segment.last > lsn {
+                return true;
+            }
+            match storage.remove(&segment.name) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    error = Some(format!("cannot remove {}: {e}", segment.name));
+                    return true;
+                }
+                _ => {}
+            }
+            removed += 1;
+            freed += segment.bytes;
+            false
+        });
+        if removed > 0
+            && let Err(e) = storage.sync_dir()
+        {
+            error = Some(format!("cannot sync the directory: {e}"));
+        }
+        self.shared.bytes.fetch_sub(freed);
+        let mut stats = self.shared.stats.lock();
+        stats.segments_removed += removed;
+        stats.removal_error = error;
+        Ok(())
+    }
+
+    /// After the first error: takes back what nobody was promised and what may not be what it seems. A system whose
+    /// sync failed may go on showing bytes that it will never write; were the process restarted, recovery would take
+    /// them for good and build on them. Whatever fails here leaves things as they were.
+    fn retreat(&mut self, first: &Poisoned) {
+        if let Some(name) = &self.beginning {
+            let _ = self.guard.bare().remove(name);
+        }
+        if let Some(tail) = &self.tail {
+            let certain = if first.operation == SYNC { tail.synced } else { tail.written };
+            let _ = tail.file.bare().set_len(certain);
+        }
+    }
+}
