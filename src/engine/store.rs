@@ -41,12 +41,12 @@ impl VectorSet {
 
 /// The LSN of the last record that changed a vector set. It is set before the change can be seen.
 #[derive(Debug, Default)]
-pub(crate) struct LastWrite(AtomicU64);
+pub(super) struct LastWrite(AtomicU64);
 
 impl LastWrite {
     /// The LSN.
     #[must_use]
-    pub(crate) fn lsn(&self) -> Lsn {
+    pub(super) fn lsn(&self) -> Lsn {
         Lsn(self.0.load())
     }
 

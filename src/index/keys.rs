@@ -9,11 +9,14 @@ use crate::env::MappedBytes;
 /// Bytes of one entry of the offset table.
 const OFFSET: usize = size_of::<u64>();
 
+/// A key that is set once.
+type Slot = OnceLock<Box<[u8]>>;
+
 /// Keys by row.
 #[derive(Debug)]
 pub(super) struct Keys {
     mapped: Option<MappedKeys>,
-    blocks: Blocks<Box<[OnceLock<Box<[u8]>>]>>,
+    blocks: Blocks<Box<[Slot]>>,
 }
 
 /// `count + 1` offsets, then the bytes they point into.

@@ -14,6 +14,10 @@ use super::{RowId, select};
 use crate::base::rng::mix64;
 use crate::base::sync::point;
 
+/// Width of the walk down to the row's highest layer. Wide, since a new row that misses the group it belongs to
+/// splits that group for good; it costs a twentieth of the distances.
+const BEAM: usize = 64;
+
 impl Index {
     /// Links a row, so that searches reach it through the graph instead of comparing it one by one. To be called
     /// once for every row; a second call does nothing. A row that is dead by now is left out of the graph.
@@ -42,7 +46,7 @@ impl Index {
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
         let top = self.entry().map_or(0, |(_, top)| top);
-        self.descend(view, target, level, super::search::lbeam(), scratch);
+        self.descend(view, target, level, self.config.ef_construction.min(BEAM), scratch);
         for layer in (0..=level.min(top)).rev() {
             if layer == 0 {
                 self.seed_root(view, target, scratch);

@@ -164,7 +164,7 @@ impl Connection {
         if self.closing {
             return self.replies.unsent().is_empty() && self.replies.is_clear();
         }
-        let served = !(self.parked || self.unserved);
+        let served = !(self.parked || self.unserved || self.listed);
         self.input_ended && served && self.replies.is_empty() && self.jobs == 0
     }
 

@@ -5,7 +5,9 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "these tests are clients, and clients have sockets, threads and clocks"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "these tests are clients, and clients have sockets, threads and clocks; what they do not expect fails the test"
 )]
 
 mod bounds;
