@@ -19,7 +19,7 @@ use engram::server::{Options, Server};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server.
-pub struct Running {
+pub(crate) struct Running {
     address: String,
     stop: Arc<AtomicBool>,
     waker: Arc<dyn Waker>,
@@ -27,17 +27,17 @@ pub struct Running {
 }
 
 /// Options for tests: a free port, two workers, graphs even where few rows would do without.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options { port: 0, workers: 2, exact_below: 0, ..Options::default() }
 }
 
 /// Starts a server that keeps its data in `dir`, if there is one.
-pub fn start(dir: Option<&Path>, options: Options) -> Running {
+pub(crate) fn start(dir: Option<&Path>, options: Options) -> Running {
     start_on(dir, options, |storage| storage)
 }
 
 /// As [`start`], on what `wrap` makes of the directory.
-pub fn start_on(
+pub(crate) fn start_on(
     dir: Option<&Path>,
     options: Options,
     wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
@@ -60,23 +60,23 @@ pub fn start_on(
 
 impl Running {
     /// A new client.
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::to(&self.address)
     }
 
     /// Asks the server to finish, as a signal does.
-    pub fn ask_to_finish(&self) {
+    pub(crate) fn ask_to_finish(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.waker.wake();
     }
 
     /// Waits until the server has finished.
-    pub fn wait(&mut self) -> Result<(), String> {
+    pub(crate) fn wait(&mut self) -> Result<(), String> {
         self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
     }
 
     /// Finishes the server in order.
-    pub fn finish(mut self) -> Result<(), String> {
+    pub(crate) fn finish(mut self) -> Result<(), String> {
         self.ask_to_finish();
         self.wait()
     }
@@ -148,7 +148,7 @@ impl Net for Stoppable {
 }
 
 /// A client.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     input: Vec<u8>,
 }
@@ -163,24 +163,24 @@ impl Client {
     }
 
     /// Sends bytes as they are.
-    pub fn send_raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// [`Client::send_raw`] to a server that may close; false when it has.
-    pub fn try_send_raw(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
     /// Sends one command.
-    pub fn send(&mut self, words: &[&[u8]]) {
+    pub(crate) fn send(&mut self, words: &[&[u8]]) {
         let mut bytes = Vec::new();
         write_command(&mut bytes, words);
         self.send_raw(&bytes);
     }
 
     /// The next reply; none when the server has closed the connection.
-    pub fn try_receive(&mut self) -> Option<Value> {
+    pub(crate) fn try_receive(&mut self) -> Option<Value> {
         let mut piece = vec![0; 64 << 10];
         loop {
             if let Some((value, used)) = parse_reply(&self.input).unwrap() {
@@ -197,12 +197,12 @@ impl Client {
     }
 
     /// The next reply.
-    pub fn receive(&mut self) -> Value {
+    pub(crate) fn receive(&mut self) -> Value {
         self.try_receive().expect("the server has closed the connection")
     }
 
     /// True when there is no reply yet.
-    pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
+    pub(crate) fn hears_nothing_for(&mut self, time: Duration) -> bool {
         assert!(self.input.is_empty());
         self.stream.set_read_timeout(Some(time)).unwrap();
         let heard = self.stream.peek(&mut [0]);
@@ -211,39 +211,39 @@ impl Client {
     }
 
     /// Sends a command and returns its reply.
-    pub fn ask(&mut self, words: &[&[u8]]) -> Value {
+    pub(crate) fn ask(&mut self, words: &[&[u8]]) -> Value {
         self.send(words);
         self.receive()
     }
 
     /// [`Client::ask`] with words that are parted by spaces.
-    pub fn say(&mut self, line: &str) -> Value {
+    pub(crate) fn say(&mut self, line: &str) -> Value {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         self.ask(&words)
     }
 
     /// Nothing more is sent.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 }
 
 /// `OK`.
-pub fn ok() -> Value {
+pub(crate) fn ok() -> Value {
     Value::Simple(b"OK".to_vec())
 }
 
 /// A byte string.
-pub fn bulk(text: &str) -> Value {
+pub(crate) fn bulk(text: &str) -> Value {
     Value::Bulk(text.as_bytes().to_vec())
 }
 
 /// True for an error that begins so.
-pub fn is_error(value: &Value, head: &str) -> bool {
+pub(crate) fn is_error(value: &Value, head: &str) -> bool {
     matches!(value, Value::Error(text) if text.starts_with(head.as_bytes()))
 }
 
 /// A vector as it travels.
-pub fn packed(vector: &[f32]) -> Vec<u8> {
+pub(crate) fn packed(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|x| x.to_le_bytes()).collect()
 }

@@ -7,7 +7,7 @@ use engram::env::{File, Map, Storage};
 
 /// What the log's files do when they are synced.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub(crate) enum Sync {
     /// It works.
     Well,
     /// It waits.
@@ -17,25 +17,25 @@ pub enum Sync {
 }
 
 /// The test's hand on the disk.
-pub struct Dial {
+pub(crate) struct Dial {
     sync: Mutex<Sync>,
     turned: Condvar,
 }
 
 impl Dial {
     /// A disk that works, and its dial.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { sync: Mutex::new(Sync::Well), turned: Condvar::new() })
     }
 
     /// From now on syncs of the log do this.
-    pub fn turn(&self, to: Sync) {
+    pub(crate) fn turn(&self, to: Sync) {
         *self.sync.lock().unwrap() = to;
         self.turned.notify_all();
     }
 
     /// `storage` under this dial.
-    pub fn wrap(self: &Arc<Self>, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    pub(crate) fn wrap(self: &Arc<Self>, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
         Arc::new(Faulty { storage, dial: Arc::clone(self) })
     }
 
