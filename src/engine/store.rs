@@ -67,7 +67,7 @@ impl Value {
     /// True where dropping it takes long enough to be a worker's job.
     fn is_heavy(&self) -> bool {
         match self {
-            Self::String(bytes) => bytes.capacity() > 1 << 20,
+            Self::String(bytes) => is_large(bytes),
             Self::Vectors(set) => set.writer.len() > 64,
         }
     }
@@ -140,7 +140,7 @@ impl Store {
             self.preserve(key);
         }
         match *op {
-            Op::Set { key, value, expire_at } => self.put(key, Value::String(value.to_vec()), expire_at),
+            Op::Set { key, value, expire_at } => self.set(key, value, expire_at),
             Op::Append { key, tail } => self.edit_string(key, |bytes| bytes.extend_from_slice(tail))?,
             Op::Overwrite { key, offset, bytes } => {
                 self.edit_string(key, |string| overwrite(string, offset as usize, bytes))?;
@@ -168,6 +168,20 @@ impl Store {
             }
         }
         Ok(Applied::Done)
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], expire_at: u64) {
+        let hash = self.keyspace.hash(key);
+        let in_place = self.keyspace.overwrite(hash, key, expire_at, |held| match held {
+            Value::String(bytes) if !is_large(bytes) => {
+                rewrite(bytes, value);
+                true
+            }
+            _ => false,
+        });
+        if !in_place {
+            self.put(key, Value::String(value.to_vec()), expire_at);
+        }
     }
 
     fn put(&mut self, key: &[u8], value: Value, expire_at: u64) {
@@ -286,6 +300,20 @@ impl Store {
     /// What has gathered to be dropped elsewhere.
     pub(crate) fn take_garbage(&mut self) -> Vec<Garbage> {
         std::mem::take(&mut self.garbage)
+    }
+}
+
+fn is_large(string: &Vec<u8>) -> bool {
+    string.capacity() > 1 << 20
+}
+
+/// The string has these bytes now, in the same memory unless most of that would lie idle.
+fn rewrite(string: &mut Vec<u8>, bytes: &[u8]) {
+    if (bytes.len()..=2 * bytes.len() + 32).contains(&string.capacity()) {
+        string.clear();
+        string.extend_from_slice(bytes);
+    } else {
+        *string = bytes.to_vec();
     }
 }
 
