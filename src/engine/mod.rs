@@ -79,6 +79,8 @@ struct Durability {
     snapshots: u64,
     last_saved: Option<Saved>,
     finished: VecDeque<Saved>,
+    /// Records were appended that the log thread has not been told of.
+    appended: bool,
     /// Memory holds a change that the log has refused.
     lost: bool,
     /// What [`Engine::poisoned`] says.
@@ -122,6 +124,7 @@ impl Engine {
         if self.depth == 0 && !self.record.is_empty() {
             let lsn = self.next_lsn();
             if let Some(durability) = &mut self.durability {
+                durability.appended = true;
                 // A log that has failed gives no number: the promised one never becomes durable, and the reply that
                 // waits for it is answered with the error.
                 match durability.wal.append(&self.record) {
@@ -313,6 +316,11 @@ impl Engine {
             durability.unsynced.advance(durability.wal.durable());
         }
         let busy = self.expire_some();
+        if let Some(durability) = &mut self.durability
+            && std::mem::take(&mut durability.appended)
+        {
+            durability.wal.kick();
+        }
         let saving = self.tick_snapshot();
         busy || saving
     }

@@ -169,6 +169,7 @@ fn recover(
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),
+        appended: false,
         lost: false,
         failure: std::sync::OnceLock::new(),
     })
