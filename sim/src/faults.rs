@@ -102,6 +102,8 @@ pub enum Fault {
     /// The machine stops, this many virtual nanoseconds after the call has begun; at once, before it has an effect,
     /// for zero.
     Crash(u64),
+    /// The machine stops in the middle of a write, of which this many thousandths have been moved.
+    CrashShort(u16),
 }
 
 impl fmt::Display for Fault {
@@ -121,6 +123,7 @@ impl fmt::Display for Fault {
             Self::NoDescriptors => write!(f, "no-descriptors"),
             Self::Spurious => write!(f, "spurious"),
             Self::Crash(nanos) => write!(f, "crash {nanos}"),
+            Self::CrashShort(permille) => write!(f, "crash-short {permille}"),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Connection {
         if self.closing {
             return self.replies.unsent().is_empty() && self.replies.is_clear();
         }
-        self.input_ended && self.replies.is_empty() && self.jobs == 0 && !self.parked
+        self.input_ended && self.replies.is_empty() && self.jobs == 0 && !self.parked && !self.listed
     }
 
     /// Bytes of memory that this connection occupies.

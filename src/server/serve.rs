@@ -157,9 +157,13 @@ impl Server {
         if self.finishing.is_some() && !connection.closing {
             connection.end_input();
         }
+        let was_full = connection.is_full();
         let error = self.engine.poisoned();
         connection.replies.release(self.engine.durable(), error.as_deref());
-        if !self.write(&mut connection) || connection.is_finished() {
+        let alive = self.write(&mut connection);
+        // Commands that lie in its input behind the full output: no event will come for them.
+        let more = more || (was_full && !connection.is_full());
+        if !alive || (!more && connection.is_finished()) {
             return self.forget(connection);
         }
         if connection.replies.bytes() > self.options.client_output_buffer_limit {

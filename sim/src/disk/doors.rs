@@ -32,6 +32,8 @@ struct State {
     rng: Rng,
     /// Calls that still find the disk full.
     full: u32,
+    /// Late syncs: the file, and the changes that each covers.
+    late: Vec<(u64, usize)>,
 }
 
 struct SimFile {
@@ -62,14 +64,19 @@ impl SimStorage {
         sabotage: Sabotage,
         rng: Rng,
     ) -> Self {
-        let state = Shared::new(State { image, rng, full: 0 });
+        let state = Shared::new(State { image, rng, full: 0, late: Vec::new() });
         Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
     }
 
-    /// Takes the disk back when the life has ended; what is left here is an empty directory.
+    /// Takes the disk back when the life has ended, `orderly` or in a crash; what is left here is an empty directory.
     #[must_use]
-    pub fn take(&self) -> Disk {
-        Disk { image: std::mem::take(&mut self.inner.state.lock().image) }
+    pub fn take(&self, orderly: bool) -> Disk {
+        let mut state = self.inner.state.lock();
+        let late = std::mem::take(&mut state.late);
+        for (file, mark) in late.into_iter().filter(|_| orderly) {
+            state.image.files.entry(file).or_default().settle(mark);
+        }
+        Disk { image: std::mem::take(&mut state.image) }
     }
 }
 
@@ -139,7 +146,9 @@ fn needs_room(call: Call) -> bool {
 /// How many of `len` bytes are moved.
 fn cut(len: usize, fault: Option<Fault>) -> usize {
     match fault {
-        Some(Fault::Short(permille)) => (len * usize::from(permille) / 1_000).clamp(1.min(len), len),
+        Some(Fault::Short(permille) | Fault::CrashShort(permille)) => {
+            (len * usize::from(permille) / 1_000).clamp(1.min(len), len)
+        }
         _ => len,
     }
 }
@@ -224,6 +233,9 @@ impl File for SimFile {
         }
         let len = cut(buf.len(), fault);
         self.inner.with_content(self.file, |content| content.write(offset, &buf[..len]));
+        if matches!(fault, Some(Fault::CrashShort(_))) {
+            self.inner.scheduler.crash_after(0, Call::WriteAt.name());
+        }
         Ok(len)
     }
 
@@ -240,6 +252,7 @@ impl File for SimFile {
         let mark = self.inner.with_content(self.file, |content| content.mark());
         if self.inner.sabotage.late_sync {
             let (inner, file) = (Arc::clone(&self.inner), self.file);
+            inner.state.lock().late.push((file, mark));
             let settle = move || inner.with_content(file, |content| content.settle(mark));
             self.inner.scheduler.later(2 * self.inner.latency.sync, settle);
             return Ok(());

@@ -104,7 +104,7 @@ fn keep_some(durable: &mut Vec<u8>, change: &Change, loss: Loss, decide: Decide)
         }
         return;
     };
-    match decide(if loss == Loss::Subset { 3 } else { 6 }) {
+    match decide(if loss == Loss::Subset { 3 } else { 7 }) {
         0 => {}
         1 => put(durable, *offset, bytes),
         // Only the length reached the medium: the room reads as zeros.
@@ -112,8 +112,13 @@ fn keep_some(durable: &mut Vec<u8>, change: &Change, loss: Loss, decide: Decide)
             let end = (*offset as usize + bytes.len()).max(durable.len());
             durable.resize(end, 0);
         }
+        // The file ended up shorter than the write would have made it.
+        3 => {
+            let len = decide(bytes.len() as u64) as usize;
+            put(durable, *offset, &bytes[..len]);
+        }
         // Head, tail, or sectors at random.
-        how => tear(durable, *offset, bytes, how - 3, loss, decide),
+        how => tear(durable, *offset, bytes, how - 4, loss, decide),
     }
 }
 

@@ -17,7 +17,7 @@ fn life(disk: Disk, planned: &[Planned], sabotage: Sabotage, body: fn(&SimStorag
     let theirs = Arc::clone(&storage);
     let ended = scheduler.run(move || body(&theirs));
     assert_eq!(ended.outcome, Outcome::Returned);
-    storage.take()
+    storage.take(false)
 }
 
 fn honest(body: fn(&SimStorage)) -> Disk {
@@ -162,7 +162,7 @@ fn each_lie_loses_what_it_lied_about() {
     let no_names = lie(Sabotage { skip_sync_dir: true, ..Sabotage::default() });
     assert!(after_loss(&no_names, Loss::All, 1).is_empty());
     let late = lie(Sabotage { late_sync: true, ..Sabotage::default() });
-    assert_eq!(after_loss(&late, Loss::All, 1)["log"], [], "the life ended before the sync came");
+    assert_eq!(after_loss(&late, Loss::All, 1)["log"], [], "the life ended in a crash before the sync came");
     let uncut =
         life(Disk::default(), &[], Sabotage { ignore_set_len: true, ..Sabotage::default() }, |storage| {
             let file = storage.create_new("log").unwrap();

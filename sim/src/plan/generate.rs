@@ -23,6 +23,7 @@ struct Swarm {
     saves: bool,
     shared: bool,
     clearing: bool,
+    large: bool,
     breaks: bool,
     harmless_faults: bool,
     harmful_faults: bool,
@@ -42,6 +43,7 @@ pub fn generate(seed: u64) -> Plan {
         saves: rng.below(2) == 0,
         shared: clients > 1 && rng.below(2) == 0,
         clearing: clients == 1 && rng.below(2) == 0,
+        large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
         harmful_faults: rng.below(4) == 0,
@@ -79,25 +81,40 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         transfer: pick(&mut disk, &[0, 0, 20_000]),
         sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
     };
-    let mut faults = faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm);
-    let at = match (ending, crash.below(10)) {
-        (Ending::Shutdown, _) | (_, 0) => None,
-        (_, 1 | 2) => Some(CrashAt::Call(1 + spread(&mut crash, 3_000))),
-        (_, 3 | 4) => Some(CrashAt::Step(1 + spread(&mut crash, 30_000))),
-        _ => {
-            faults.push(crash_fault(&mut crash, latency));
-            None
-        }
-    };
     let mut ops = stream("ops");
-    Life {
-        threads: scheduler::Settings { crash: at, ..threads(&mut stream("threads")) },
+    let mut life = Life {
+        threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
         latency,
-        faults,
+        faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
+    };
+    if ending != Ending::Shutdown {
+        plan_crash(&mut crash, &mut life);
+    }
+    life
+}
+
+/// Where the machine stops, if it does not do so when all clients are through.
+fn plan_crash(rng: &mut Rng, life: &mut Life) {
+    match rng.below(12) {
+        0 => {}
+        1 => life.threads.crash = Some(CrashAt::Call(1 + spread(rng, 3_000))),
+        2 => life.threads.crash = Some(CrashAt::Step(1 + spread(rng, 30_000))),
+        3..=5 => {
+            let fault = crash_fault(rng, life.latency);
+            life.faults.push(fault);
+        }
+        _ => {
+            let client = rng.index(life.clients.len());
+            let client = &mut life.clients[client];
+            let writes: Vec<usize> = (0..client.ops.len()).filter(|&i| client.ops[i].is_write()).collect();
+            let behind = writes.get(rng.index(writes.len())).map_or(1, |write| write + 1);
+            let around = 2 * (life.latency.sync + life.net.latency);
+            client.breaks.push((behind, Break::Crash(rng.below(around))));
+        }
     }
 }
 
@@ -117,7 +134,9 @@ fn crash_fault(rng: &mut Rng, latency: Latency) -> Planned {
         ],
     );
     let delay = if rng.below(2) == 0 { 0 } else { rng.below(2 * latency.sync) };
-    Planned { call, index: 1 + spread(rng, horizon), fault: Fault::Crash(delay) }
+    let short = call == Call::WriteAt && rng.below(2) == 0;
+    let fault = if short { Fault::CrashShort(rng.below(1_000) as u16) } else { Fault::Crash(delay) };
+    Planned { call, index: 1 + spread(rng, horizon), fault }
 }
 
 fn threads(rng: &mut Rng) -> scheduler::Settings {
@@ -213,8 +232,9 @@ fn harmful_fault(rng: &mut Rng) -> Planned {
 fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -> ClientPlan {
     let mut source = Source::new(id, swarm);
     let count = rng.below(2 * mean_ops) as usize;
-    let ops = (0..count).map(|_| source.op(rng)).collect();
-    let breaks = if swarm.breaks && count > 0 { breaks(rng, count) } else { Vec::new() };
+    let first = source.first(rng);
+    let ops: Vec<Op> = first.into_iter().chain((0..count).map(|_| source.op(rng))).collect();
+    let breaks = if swarm.breaks && !ops.is_empty() { breaks(rng, ops.len()) } else { Vec::new() };
     ClientPlan {
         depth: pick(rng, &[1, 2, 8, 64]),
         gap: 1_000 << rng.below(10),
@@ -265,6 +285,12 @@ impl Source {
             coarse: rng.below(3) == 0,
             made: 0,
         }
+    }
+
+    /// What a client of vectors does before all else, mostly.
+    fn first(&self, rng: &mut Rng) -> Option<Op> {
+        let wanted = self.swarm.vectors && rng.below(4) > 0;
+        wanted.then(|| Op::NewIndex { key: self.index_key(rng), dim: self.dim, metric: self.metric })
     }
 
     fn op(&mut self, rng: &mut Rng) -> Op {
@@ -358,8 +384,10 @@ impl Source {
     fn value(&mut self, rng: &mut Rng) -> String {
         self.made += 1;
         let filler = match rng.below(20) {
+            _ if self.swarm.large => rng.index(1_500),
             0 => 2_000,
-            1..=3 => rng.index(300),
+            1 => 300 + rng.index(1_000),
+            2..=4 => rng.index(300),
             _ => 0,
         };
         format!("{}.{}.{}{}", self.client, self.life, self.made, "x".repeat(filler))

@@ -94,4 +94,6 @@ pub enum Break {
     Finish,
     /// It sends these bytes, which are no command, and expects to be told so and dropped.
     Garbage(&'static str),
+    /// Not the client, the machine: it stops this many virtual nanoseconds later.
+    Crash(u64),
 }

@@ -78,6 +78,7 @@ impl Display for Break {
         match self {
             Self::Reset(after) => write!(f, "reset {after}"),
             Self::Finish => f.write_str("finish"),
+            Self::Crash(after) => write!(f, "crash {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }
     }

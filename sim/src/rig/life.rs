@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life, Plan};
-use crate::scheduler::{Ended, Scheduler};
+use crate::scheduler::{Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -91,7 +91,8 @@ impl Stage<'_> {
             clients.iter().for_each(|client| client.abandon(ended.now));
         }
         wire.clear();
-        Lived { ended, disk: storage.take() }
+        let disk = storage.take(ended.outcome == Outcome::Returned);
+        Lived { ended, disk }
     }
 }
 
@@ -115,13 +116,14 @@ fn cast(
     for (number, client) in life.clients.iter().enumerate() {
         let script = Script::new(Who::Client(number), oracle, client.ops.clone());
         let theirs = Arc::clone(&cast);
-        let done = move || one_less(&theirs);
+        let done = move |_| one_less(&theirs);
         let rng = stream(&format!("client {number}"));
         let client = Client::new(ties, client.clone(), script, rng, done);
         cast.lock().clients.push(client);
     }
     let theirs = Arc::clone(&cast);
-    let inspected = move || begin(&theirs);
+    // What nobody could look at, nobody can judge: then the life ends here.
+    let inspected = move |satisfied| if satisfied { begin(&theirs) } else { end(&theirs) };
     let script = Script::new(Who::Inspector, oracle, Vec::new());
     let calm = ClientPlan {
         depth: 16,

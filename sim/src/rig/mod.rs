@@ -123,6 +123,9 @@ impl Run<'_> {
         let disk = std::mem::take(&mut self.disk);
         let stage = Stage { name, life, disk, oracle: Some(Arc::clone(&self.oracle)) };
         let Some(mut disk) = self.enact(stage) else { return false };
+        let pending = disk.pending() as u64;
+        let ending = life.ending.to_string();
+        self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
