@@ -9,8 +9,8 @@ use super::{Hit, RowId};
 use crate::base::sync::point;
 use crate::kernels::Kernels;
 
-/// Floats of a row that are asked for ahead of its distance, a page: all of most rows. Measured on 30,000 x 384, asking
-/// for a whole row makes searches half as fast again as leaving all but its first lines to the hardware.
+/// Floats of a row that are asked for ahead of its distance: a page, all of most rows. On 30,000 x 384, asking for
+/// whole rows makes searches half as fast again as leaving all but their first lines to the hardware.
 const AHEAD: usize = 1024;
 
 impl Index {

@@ -70,8 +70,8 @@ struct Inner {
     scheduler: Scheduler,
     wire: Wire,
     plan: ClientPlan,
-    /// Called once, when there is nothing left to do.
-    done: Box<dyn Fn() + Send + Sync>,
+    /// Called once, when there is nothing left to do, with whether everything could be looked at.
+    done: Box<dyn Fn(bool) + Send + Sync>,
     state: Shared<State>,
 }
 
@@ -82,7 +82,7 @@ impl Client {
         plan: ClientPlan,
         script: Script,
         rng: Rng,
-        done: impl Fn() + Send + Sync + 'static,
+        done: impl Fn(bool) + Send + Sync + 'static,
     ) -> Self {
         let state = State {
             script,
@@ -180,9 +180,10 @@ impl Client {
         let more = !state.out.is_empty();
         let over = !more && state.sent.is_empty() && state.leaving == Leaving::No && state.script.is_over();
         state.done |= over;
+        let satisfied = !state.script.was_refused();
         drop(state);
         if over {
-            (self.inner.done)();
+            (self.inner.done)(satisfied);
         } else if more {
             self.act_later(self.inner.plan.gap);
         }

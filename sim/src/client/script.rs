@@ -91,6 +91,11 @@ impl Script {
         self.refused || (self.inspection.is_none() && (self.next == self.ops.len()))
     }
 
+    /// True when the server would not show what it may lose.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused
+    }
+
     /// A request was answered. An error is a violation.
     pub(crate) fn answered(
         &mut self,

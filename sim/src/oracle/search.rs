@@ -155,7 +155,7 @@ impl<'a> Changed<'a> {
                 self.added.entry(element).or_default().push(vector);
             }
             Op::Remove { key, element } if names.contains(&key.as_str()) => {
-                drop(self.touched.insert(element))
+                self.touched.insert(element);
             }
             Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
             Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),

@@ -68,6 +68,19 @@ impl Desk {
         self.read(client)
     }
 
+    /// [`Desk::ask`] for what a worker has a part in: waits until the reply ends so.
+    pub(super) fn ask_until(&mut self, client: u64, lines: &str, ending: &str) -> String {
+        let mut reply = self.ask(client, lines);
+        for _ in 0..100_000_000 {
+            if reply.ends_with(ending) {
+                return reply;
+            }
+            self.turn();
+            reply += &self.read(client);
+        }
+        panic!("{lines}: {reply:?} and no more");
+    }
+
     /// What has come back since.
     pub(super) fn read(&mut self, client: u64) -> String {
         self.with(client, |wire| String::from_utf8(std::mem::take(&mut wire.to_client)).unwrap())

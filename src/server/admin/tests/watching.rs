@@ -99,6 +99,28 @@ fn slow_commands_are_remembered_newest_first() {
 }
 
 #[test]
+fn what_workers_do_is_counted_and_remembered_too() {
+    let mut desk = Desk::new(Options { slowlog_log_slower_than: 0, ..Options::default() });
+    let client = desk.connect();
+    let two = "\"\\x00\\x00\\x00\\x40\"";
+    assert_eq!(desk.ask(client, "VNEW i 1 METRIC l2"), "+OK\r\n");
+    desk.ask_until(client, &format!("VADD i a {two}"), ":1\r\n");
+    desk.ask(client, "SLOWLOG RESET");
+    desk.ask_until(client, &format!("VSEARCH i {two} 1"), "*2\r\n$1\r\na\r\n$1\r\n0\r\n");
+    let reply = desk.ask(client, "SLOWLOG GET 1");
+    assert!(reply.contains("*4\r\n$7\r\nVSEARCH\r\n$1\r\ni\r\n$4\r\n"), "{reply:?}");
+    let lines = format!("MULTI\r\nVADD i b {two}\r\nGET x\r\nEXEC");
+    desk.ask_until(client, &lines, "*2\r\n:1\r\n$-1\r\n");
+    let stats = &info(&mut desk, client, "commandstats")["Commandstats"];
+    for (name, calls) in [("vnew", 1), ("vadd", 2), ("vsearch", 1), ("get", 1), ("exec", 1)] {
+        assert!(
+            stats[&format!("cmdstat_{name}")].starts_with(&format!("calls={calls},")),
+            "{name}: {stats:?}"
+        );
+    }
+}
+
+#[test]
 fn latency_is_watched_when_asked_to() {
     let (mut desk, client) = desk();
     assert!(unbulk(&desk.ask(client, "LATENCY DOCTOR")).contains("latency-monitor-threshold"));
