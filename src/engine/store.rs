@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::keyspace::{Entry, Keyspace};
 use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
-use super::value::{Value, VectorSet};
+use super::value::{Value, VectorSet, is_large};
 use crate::base::hash::HashKey;
 use crate::index::{self, RowId};
 use crate::kernels::Kernels;
@@ -72,7 +72,7 @@ impl Store {
             self.preserve(key);
         }
         match *op {
-            Op::Set { key, value, expire_at } => self.put(key, Value::String(value.to_vec()), expire_at),
+            Op::Set { key, value, expire_at } => self.set(key, value, expire_at),
             Op::Append { key, tail } => self.edit_string(key, |bytes| bytes.extend_from_slice(tail))?,
             Op::Overwrite { key, offset, bytes } => {
                 self.edit_string(key, |string| overwrite(string, offset as usize, bytes))?;
@@ -100,6 +100,20 @@ impl Store {
             }
         }
         Ok(Applied::Done)
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], expire_at: u64) {
+        let hash = self.keyspace.hash(key);
+        let in_place = self.keyspace.overwrite(hash, key, expire_at, |held| match held {
+            Value::String(bytes) if !is_large(bytes) => {
+                rewrite(bytes, value);
+                true
+            }
+            _ => false,
+        });
+        if !in_place {
+            self.put(key, Value::String(value.to_vec()), expire_at);
+        }
     }
 
     fn put(&mut self, key: &[u8], value: Value, expire_at: u64) {
@@ -218,6 +232,16 @@ impl Store {
     /// What has gathered to be dropped elsewhere.
     pub(crate) fn take_garbage(&mut self) -> Vec<Garbage> {
         std::mem::take(&mut self.garbage)
+    }
+}
+
+/// The string has these bytes now, in the same memory unless most of that would lie idle.
+fn rewrite(string: &mut Vec<u8>, bytes: &[u8]) {
+    if (bytes.len()..=2 * bytes.len() + 32).contains(&string.capacity()) {
+        string.clear();
+        string.extend_from_slice(bytes);
+    } else {
+        *string = bytes.to_vec();
     }
 }
 

@@ -60,7 +60,7 @@ impl Value {
     /// True where dropping it takes long enough to be a worker's job.
     pub(super) fn is_heavy(&self) -> bool {
         match self {
-            Self::String(bytes) => bytes.capacity() > 1 << 20,
+            Self::String(bytes) => is_large(bytes),
             Self::Vectors(set) => set.writer.len() > 64,
         }
     }
@@ -73,4 +73,9 @@ impl Held for Value {
             Self::Vectors(set) => size_of::<VectorSet>() + set.writer.bytes(),
         }
     }
+}
+
+/// True for a string whose memory is costly to give back.
+pub(super) fn is_large(string: &Vec<u8>) -> bool {
+    string.capacity() > 1 << 20
 }

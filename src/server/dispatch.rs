@@ -99,7 +99,7 @@ fn run_single(
         outcome => {
             let place = Place { reply: connection.replies.next(), part: 0 };
             let wanted = connection.wants_reply();
-            connection.replies.push(Waiting::parts(vec![own], 1, ran.barrier, wanted));
+            connection.replies.push(Waiting::parts(own, Vec::new(), 1, ran.barrier, wanted));
             let started = admin::started(command, args, began, &server.options);
             start_outcome(server, connection, Ticket { conn: connection.id, place, started }, outcome);
         }

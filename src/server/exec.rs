@@ -54,7 +54,8 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     server.engine.end();
     let reply = connection.replies.next();
     let wanted = connection.wants_reply();
-    connection.replies.push(Waiting::parts(parts, unfinished.len(), barrier, wanted));
+    let head = parts.remove(0);
+    connection.replies.push(Waiting::parts(head, parts, unfinished.len(), barrier, wanted));
     for (part, outcome, started) in unfinished {
         let ticket = Ticket { conn: connection.id, place: Place { reply, part }, started };
         start_outcome(server, connection, ticket, outcome);
