@@ -3,17 +3,49 @@
 //! `cargo bench --bench search -- BASE QUERIES NEIGHBOURS DIM` reads packed little-endian `f32` rows, `f32` queries and,
 //! for each query, the numbers of its nearest rows as `u32`, nearest first. Without arguments it makes clustered vectors of
 //! its own and finds the neighbours by the exact scan. Prints rows linked per second on one and two threads, and for
-//! each `ef` recall@10 and queries per second on one thread.
+//! each `ef` recall@10, queries per second on one thread, and distances per query.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use engram::base::rng::Rng;
-use engram::index::{Config, Cosine, Hit, Index, Query, RowId, Scratch, Writer};
+use engram::index::{Config, Cosine, Hit, Index, Metric, Query, RowId, Scratch, Writer};
 use engram::kernels::Kernels;
 
 const K: usize = 10;
+
+thread_local! {
+    static COMPARED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Cosine that counts: unlike the clock, the number of distances does not depend on what else the machine does.
+struct Counting;
+
+impl Metric for Counting {
+    fn name(&self) -> &'static str {
+        Cosine.name()
+    }
+
+    fn code(&self) -> u32 {
+        Cosine.code()
+    }
+
+    fn term(&self, kernels: &Kernels, vector: &[f32]) -> f32 {
+        Cosine.term(kernels, vector)
+    }
+
+    #[inline]
+    fn distance(&self, kernels: &Kernels, query: &[f32], query_term: f32, row: &[f32], row_term: f32) -> f32 {
+        COMPARED.set(COMPARED.get() + 1);
+        Cosine.distance(kernels, query, query_term, row, row_term)
+    }
+
+    fn report(&self, distance: f32) -> f32 {
+        Cosine.report(distance)
+    }
+}
 
 struct Set {
     dim: usize,
@@ -43,7 +75,7 @@ fn main() {
 
 fn insert(set: &Set) -> Writer {
     let kernels = Kernels::best();
-    let config = Config { dim: set.dim, metric: &Cosine, m: 16, ef_construction: 200, seed: 1, kernels };
+    let config = Config { dim: set.dim, metric: &Counting, m: 16, ef_construction: 200, seed: 1, kernels };
     let mut writer = Writer::new(config);
     for (n, row) in set.base.chunks(set.dim).enumerate() {
         assert!(writer.insert(&(n as u32).to_le_bytes(), row).is_ok(), "room for every row");
@@ -86,20 +118,22 @@ fn measure(index: &Index, set: &Set) {
     }
     for ef in [20, 40, 80, 160] {
         let mut found = 0;
+        COMPARED.set(0);
         for (query, truth) in queries.iter().zip(&truth) {
             index.search(query, K, ef, &mut scratch, &mut hits);
             let truth: BTreeSet<u32> = truth.iter().copied().collect();
             found += ids(&hits).iter().filter(|row| truth.contains(row)).count();
         }
-        let rounds = 10;
-        let spent = seconds(|| {
-            for query in (0..rounds).flat_map(|_| &queries) {
-                index.search(query, K, ef, &mut scratch, &mut hits);
-            }
-        });
+        let compared = COMPARED.get() as usize / queries.len();
+        // Each query counts with the fastest of some rounds: what else the machine does only ever slows it down.
+        let mut fastest = vec![f64::INFINITY; queries.len()];
+        for (query, at) in (0..10).flat_map(|_| queries.iter().zip(0_usize..)) {
+            let spent = seconds(|| index.search(query, K, ef, &mut scratch, &mut hits));
+            fastest[at] = fastest[at].min(spent);
+        }
         let recall = found as f64 / (queries.len() * K) as f64;
-        let rate = (rounds * queries.len()) as f64 / spent;
-        println!("ef={ef} recall@{K}={recall:.4} queries_per_second={rate:.0}");
+        let rate = queries.len() as f64 / fastest.iter().sum::<f64>();
+        println!("ef={ef} recall@{K}={recall:.4} queries_per_second={rate:.0} distances={compared}");
     }
 }
 

@@ -51,7 +51,11 @@ class Supervisor:
         self.server.start()
 
     def server_args(self):
-        return [] if self.redis else ["--fsync", "always", "--workers", str(self.rng.randint(1, 3))]
+        if self.redis:
+            return []
+        workers, exact_below = self.rng.randint(1, 3), self.rng.choice(["0", "1000"])
+        segment = self.rng.choice(["64kb", "1mb", "64mb"])
+        return f"--fsync always --workers {workers} --exact-below {exact_below} --segment-bytes {segment}".split()
 
     def prepare(self):
         """The first life: the indexes all writers share, and the names whose value is the same from the start."""
@@ -115,20 +119,23 @@ class Supervisor:
             half.kill()
 
     def newest_log(self):
-        pattern = "appendonlydir/*.incr.aof" if self.redis else "*.log"
-        return max(glob.glob(os.path.join(self.directory, pattern)))
+        """The last segment's path, or None: right after a snapshot there may be no log."""
+        pattern = "appendonlydir/*.incr.aof" if self.redis else "wal-*.log"
+        return max(glob.glob(os.path.join(self.directory, pattern)), default=None)
 
     def tear_tail(self, rng):
         """Bytes of a record that never got whole: what a power loss in the middle of a write leaves."""
+        path, junk = self.newest_log(), rng.randbytes(rng.randint(1, 700))
+        if not path:
+            return
         self.facts["torn tails"] += 1
-        junk = rng.randbytes(rng.randint(1, 700))
-        with open(self.newest_log(), "ab") as log:
+        with open(path, "ab") as log:
             log.write(rng.choice([junk, bytes(len(junk)), bytes(len(junk)) + junk]))
 
     def cut_log(self, rng):
         """The saboteur: takes acknowledged bytes away. The verification must notice."""
-        path = self.newest_log()
-        os.truncate(path, max(0, os.path.getsize(path) - rng.randint(1, 3000)))
+        if path := self.newest_log():
+            os.truncate(path, max(0, os.path.getsize(path) - rng.randint(1, 3000)))
 
     def put_back_older(self):
         """Another saboteur: the directory as it was before the last life, whole and valid but out of date."""

@@ -20,7 +20,8 @@ import hostiledisk
 import hostilevectors
 from engramlib import Client, ReplyError, Scratch, Server, die_cleanly, encode
 
-LONGEST_PING = 1.0
+LONGEST_PING = 3.0
+"""Seconds; generous, because a busy machine is not the server's fault. The table shows the real ones."""
 MIB = 1 << 20
 
 
@@ -141,13 +142,13 @@ def million_words(rig):
         ("UNLINK", encode("UNLINK", *words), 499_999),
     ):
         with rig.client(timeout=60) as client:
-            begun = time.monotonic()
+            begun, used = time.monotonic(), cpu_seconds(rig.server.process.pid)
             client.send(data)
             reply = client.read()
-            seconds = time.monotonic() - begun
+            seconds, used = time.monotonic() - begun, cpu_seconds(rig.server.process.pid) - used
         assert reply == expected, f"{name}: {reply!r}"
-        assert seconds < 1.0, f"{name} took {seconds:.2f} s"
-        notes.append(f"{name} {seconds:.2f} s")
+        assert used < 1.0, f"{name} took {used:.2f} s of processor time"
+        notes.append(f"{name} {seconds:.2f} s ({used:.2f} of processor)")
     return ", ".join(notes)
 
 
@@ -198,16 +199,23 @@ def idle_connections(rig):
     finally:
         for connection in held:
             connection.close()
-    for _ in range(100):
-        with rig.client() as client:
+    served_again(rig.server)
+    return f"{wanted} held" if wanted == 10_000 else f"{wanted} held: this machine allows no more files"
+
+
+def served_again(server):
+    """New clients get in within seconds of the others' leaving."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with server.client(timeout=10) as client:
             client.send(encode("PING"))
             try:
                 if client.read() == "PONG":
-                    return f"{wanted} held" if wanted == 10_000 else f"{wanted} held: this machine allows no more files"
+                    return
             except OSError:
                 pass
-        time.sleep(0.1)
-    raise AssertionError("no new client is served after they left")
+        time.sleep(0.05)
+    raise AssertionError("no new client is served after the others left")
 
 
 def too_many_clients(rig):
@@ -224,9 +232,7 @@ def too_many_clients(rig):
         assert all(client.call("PING") == "PONG" for client in clients)
         for client in clients:
             client.close()
-        time.sleep(0.3)
-        with server.client() as client:
-            assert client.call("PING") == "PONG"
+        served_again(server)
     finally:
         server.kill()
 
@@ -246,9 +252,7 @@ def descriptors_run_out(rig):
             used = cpu_seconds(server.process.pid) - used
             for connection in held:
                 connection.close()
-            time.sleep(0.5)
-        with server.client(timeout=10) as client:
-            assert client.call("PING") == "PONG"
+        served_again(server)
         assert used < 0.5, f"{used:.2f} s of processor time in a second of waiting"
         return f"{used:.2f} s of processor in 1 s"
     finally:
@@ -279,6 +283,31 @@ def sleeping_readers(rig):
         sleeper.close()
     with rig.client() as client:
         client.call("DEL", "large")
+
+
+def hung_up(rig):
+    """Clients that send a pipeline and shut their side: every command is executed, every reply comes."""
+    with rig.client() as client:
+        client.call("SET", "large", bytes(4 * 10**6))
+    for data, count in ((encode("PING") * 100_000, 100_000), (encode("GET", "large") * 5, 5), (b"ECHO x\r\n" * 999, 999)):
+        with rig.client() as client:
+            client.send(data)
+            client.sock.shutdown(socket.SHUT_WR)
+            for at in range(count):
+                assert not isinstance(client.read(), ReplyError), f"reply {at} of {count}"
+            try:
+                client.read()
+            except ConnectionError:
+                continue
+            raise AssertionError("the connection stays open")
+
+
+def eager_reader(rig):
+    """A pipeline of 4 MB replies, read as fast as they come: the server may not forget it between two of them."""
+    with rig.client(timeout=10) as client:
+        client.send(encode("GET", "large") * 30 + encode("DEL", "large"))
+        assert all(len(client.read()) == 4 * 10**6 for _ in range(30))
+        assert client.read() == 1
 
 
 def deep_pipeline(rig):
@@ -362,6 +391,8 @@ CASES = [
     ("more clients than maxclients", too_many_clients, 16),
     ("descriptors run out and come back", descriptors_run_out, 16),
     ("readers of 16 MB replies that sleep", sleeping_readers, 300),
+    ("clients that hang up behind a pipeline", hung_up, 64),
+    ("a pipeline of 4 MB replies, read eagerly", eager_reader, 64),
     ("300,000 pipelined commands", deep_pipeline, 100),
     ("wrong vectors, dimensions, k and EF", hostilevectors.vectors, 64),
     ("huge vectors and indexes that are not there", hostilevectors.extremes, 256),

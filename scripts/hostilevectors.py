@@ -137,6 +137,8 @@ def everything(rig):
 
 def leavers(rig):
     """Clients that ask for costly searches and leave; the next one is served soon."""
+    with rig.client() as client:
+        _fill(client, "he", 10_000)
     for _ in range(100):
         with rig.client() as client:
             client.send(encode("VSEARCH", "he", pack([0.1] * 8), 5000, "EF", 10_000) * 20)

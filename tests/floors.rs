@@ -1,5 +1,7 @@
 //! The house holds: imports run downward, siblings do not see each other, files and functions stay in bounds.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its sources has failed")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,11 +80,13 @@ fn named_folders(text: &str) -> Vec<String> {
 fn climbing_edges(folder: &str, text: &str) -> Vec<String> {
     let floors: BTreeMap<_, _> = FLOORS.iter().copied().collect();
     let Some(own) = floors.get(folder) else { return vec![format!("the folder {folder} has no floor")] };
+    let code: String =
+        text.lines().filter(|l| !l.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect();
     let is_bad = |name: &String| {
         let Some(other) = floors.get(name.as_str()) else { return false };
         name != folder && (other >= own || name == ANNEX || (folder == ANNEX && *other > 1))
     };
-    named_folders(text).into_iter().filter(is_bad).collect()
+    named_folders(&code).into_iter().filter(is_bad).collect()
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Check {
     }
 
     fn contents(&mut self, store: &Store) {
-        let (mut strings, mut sets, mut vectors, mut faults) = (0, 0, 0, Vec::new());
+        let (mut strings, mut sets, mut vectors) = (0, 0, 0);
         let mut cursor = 0;
         loop {
             cursor = store.keyspace.scan(cursor, 1024, &mut |entry| match &entry.value {
@@ -122,9 +122,6 @@ impl Check {
                 Value::Vectors(set) => {
                     sets += 1;
                     vectors += set.writer.len();
-                    if let Err(e) = set.writer.validate() {
-                        faults.push(format!("index '{}': {e}", entry.key.escape_ascii()));
-                    }
                 }
             });
             if cursor == 0 {
@@ -132,6 +129,8 @@ impl Check {
             }
         }
         self.say(format!("contents: {strings} strings, {sets} vector sets with {vectors} vectors"));
-        faults.into_iter().for_each(|fault| self.fault(fault));
+        if let Err(fault) = store.validate() {
+            self.fault(fault);
+        }
     }
 }

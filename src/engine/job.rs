@@ -19,7 +19,7 @@ pub(super) enum Kind {
     /// Search.
     Search(Box<Search>),
     /// Drop something.
-    Drop(#[expect(dead_code, reason = "held only to be dropped")] Vec<Garbage>),
+    Drop(Vec<Garbage>),
 }
 
 /// A VSEARCH that has been checked.
@@ -74,7 +74,7 @@ impl Finished {
     #[must_use]
     pub fn failed(message: &str) -> Self {
         let mut reply = Vec::new();
-        Reply::new(&mut reply, Protocol::Resp2).error(&format!("ERR internal error: {message}"));
+        Reply::new(&mut reply, Protocol::Resp2).error(format!("ERR internal error: {message}"));
         Self { reply, barrier: Barrier::At(Lsn(0)) }
     }
 }
@@ -110,7 +110,9 @@ impl Search {
             How::Recall(nearest) => nearest.recall(&self.index, &self.query, scratch, &mut hits),
         }
         let words = if self.with_vectors { 3 } else { 2 };
-        let mut bytes = Vec::with_capacity(16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }));
+        let mut bytes = Vec::with_capacity(
+            16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }),
+        );
         let mut reply = Reply::new(&mut bytes, self.protocol);
         reply.array(hits.len() * words);
         let mut packed = Vec::new();

@@ -16,22 +16,23 @@ mod recovery;
 mod saving;
 mod snapshots;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 mod watch;
 
-pub use check::{Check, check};
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use check::{Check, check};
 pub use facts::LogFacts;
-pub use watch::Watch;
+pub use watch::Watches;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
-use crate::resp::Args;
-use crate::wal::{Lsn, Poisoned, Wal};
+use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
 use store::{Applied, Store, Value};
@@ -57,6 +58,9 @@ pub struct Engine {
     record: Vec<u8>,
     /// How deep [`Engine::begin`] is nested: a transaction's commands share its record.
     depth: u32,
+    /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
+    /// of a transaction must not halve it.
+    failed: Option<String>,
     /// Changes so far, each a new number; WATCH compares them.
     changes: u64,
     watched: watch::Watched,
@@ -75,6 +79,10 @@ struct Durability {
     snapshots: u64,
     last_saved: Option<Saved>,
     finished: VecDeque<Saved>,
+    /// Memory holds a change that the log has refused.
+    lost: bool,
+    /// What [`Engine::poisoned`] says.
+    failure: OnceLock<String>,
 }
 
 /// Counters that INFO shows.
@@ -92,12 +100,17 @@ pub struct Stats {
 
 /// Keys that the clock takes in one turn at most.
 const EXPIRIES_PER_TURN: usize = 64;
+/// Bytes kept allocated for the next record.
+const KEPT_RECORD: usize = 1 << 20;
 
 impl Engine {
     /// Begins a command: whatever changes until [`Engine::end`] is one record. Nests.
     pub fn begin(&mut self) {
         if self.depth == 0 {
             self.now = self.clock.wall().millis();
+            if self.failed.is_none() {
+                self.failed = self.poisoned().map(str::to_owned);
+            }
             assert!(self.record.is_empty(), "the last command's record was not ended");
         }
         self.depth += 1;
@@ -111,11 +124,13 @@ impl Engine {
             if let Some(durability) = &mut self.durability {
                 // A log that has failed gives no number: the promised one never becomes durable, and the reply that
                 // waits for it is answered with the error.
-                if let Ok(given) = durability.wal.append(&self.record) {
-                    assert_eq!(given, lsn, "the log gives the number that was promised");
+                match durability.wal.append(&self.record) {
+                    Ok(given) => assert_eq!(given, lsn, "the log gives the number that was promised"),
+                    Err(_) => durability.lost = true,
                 }
             }
             self.record.clear();
+            self.record.shrink_to(KEPT_RECORD);
         }
     }
 
@@ -136,21 +151,21 @@ impl Engine {
     }
 
     /// Unix milliseconds, the same throughout a command.
-    pub(crate) fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         self.now
     }
 
-    pub(crate) fn keyspace(&self) -> &Keyspace<Value> {
+    fn keyspace(&self) -> &Keyspace<Value> {
         &self.store.keyspace
     }
 
-    pub(crate) fn rng(&mut self) -> &mut Rng {
+    fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
 
     /// The entry of `key`, if it is there and its time has not come; a key whose time has come goes now. The reply
     /// waits for the last record that touched the name, be it there or gone.
-    pub(crate) fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
+    fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
         self.expire_if_due(key);
         if let Some(durability) = &self.durability {
             call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
@@ -160,7 +175,7 @@ impl Engine {
     }
 
     /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
-    pub(crate) fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
         let found = self.read(call, key).is_some();
         if found {
             self.stats.hits += 1;
@@ -175,27 +190,35 @@ impl Engine {
     }
 
     /// The reply tells of all names: it waits for all that was logged.
-    pub(crate) fn observe_everything(&mut self, call: &mut Call<'_>) {
-        if let Some(durability) = &self.durability
-            && durability.wal.durable() < durability.wal.appended()
-        {
+    fn observe_everything(&mut self, call: &mut Call<'_>) {
+        let Some(durability) = &self.durability else { return };
+        if durability.lost {
+            call.observe(NEVER);
+        } else if durability.wal.durable() < durability.wal.appended() {
             call.observe(durability.wal.appended());
         }
     }
 
     /// Logs one operation and applies it.
-    pub(crate) fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
+    fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
         self.change(call, op).map(|_| ())
     }
 
-    /// [`Engine::mutate`] for who needs to know what it did.
-    pub(crate) fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
-        if let Some(poisoned) = self.poisoned() {
-            return Err(Refusal(poisoned.into()));
-        }
-        if self.record.len() + op.encoded_len() > limits::MAX_RECORD {
+    /// Refuses if operations of so many bytes ([`Op::encoded_len`]) do not fit the record any more: for a command that
+    /// makes several and must not stop half way.
+    fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
+        if self.record.len().saturating_add(bytes) > limits::MAX_RECORD {
             return Err(Refusal::err("the command's changes are longer than a log record may be"));
         }
+        Ok(())
+    }
+
+    /// [`Engine::mutate`] for who needs to know what it did.
+    fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
+        if let Some(why) = &self.failed {
+            return Err(Refusal(why.clone().into()));
+        }
+        self.check_room(op.encoded_len())?;
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn).map_err(Refusal::err)?;
         self.log(&op, lsn);
@@ -231,7 +254,7 @@ impl Engine {
     /// log has failed such a key is only hidden.
     fn expire_if_due(&mut self, key: &[u8]) {
         let due = |e: &Entry<Value>| e.expire_at != 0 && e.expire_at <= self.now;
-        if self.store.keyspace.get(key).is_some_and(due) && self.poisoned().is_none() {
+        if self.store.keyspace.get(key).is_some_and(due) && self.failed.is_none() {
             self.expire(key);
         }
     }
@@ -245,11 +268,18 @@ impl Engine {
         self.stats.expired += 1;
     }
 
-    /// The error reply for writes once the log has failed.
+    /// The error reply for writes once the log has failed: one line. Cheap, as it is asked all the time.
     #[must_use]
-    pub fn poisoned(&self) -> Option<String> {
-        let why: Poisoned = self.durability.as_ref()?.wal.poisoned()?;
-        Some(format!("MISCONF the log has failed and takes no more writes until restart: {why}"))
+    pub fn poisoned(&self) -> Option<&str> {
+        let durability = self.durability.as_ref()?;
+        if !durability.wal.has_failed() {
+            return None;
+        }
+        let text = durability.failure.get_or_init(|| {
+            let why = durability.wal.poisoned().map_or_else(String::new, |why| why.to_string());
+            format!("MISCONF the log has failed: {why}").replace(['\r', '\n'], " ")
+        });
+        Some(text)
     }
 
     /// Replies with barriers up to here may leave.
@@ -282,12 +312,12 @@ impl Engine {
     }
 
     fn expire_some(&mut self) -> bool {
-        if self.store.keyspace.expiring() == 0 || self.poisoned().is_some() {
+        if self.store.keyspace.expiring() == 0 {
             return false;
         }
         self.begin();
         let mut taken = 0;
-        while taken < EXPIRIES_PER_TURN {
+        while taken < EXPIRIES_PER_TURN && self.failed.is_none() {
             let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
             let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
             self.expire(&key);
@@ -297,9 +327,12 @@ impl Engine {
         taken == EXPIRIES_PER_TURN
     }
 
-    /// Milliseconds until the next key's time comes.
+    /// Milliseconds until the next key's time comes; none once the log has failed, since nothing is done then.
     #[must_use]
     pub fn next_expiry(&self) -> Option<u64> {
+        if self.failed.is_some() {
+            return None;
+        }
         let (at, _) = self.store.keyspace.next_due()?;
         Some(at.saturating_sub(self.clock.wall().millis()))
     }
@@ -308,6 +341,17 @@ impl Engine {
     pub fn take_garbage(&mut self) -> Option<Job> {
         let garbage = self.store.take_garbage();
         if garbage.is_empty() { None } else { Some(Job(job::Kind::Drop(garbage))) }
+    }
+
+    /// Checks what holds between turns: the keyspace's tables, every index, and that nothing is left of a command.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.depth != 0 || !self.record.is_empty() {
+            return Err("a command was begun and not ended".to_owned());
+        }
+        self.store.validate()
     }
 
     /// The counters.

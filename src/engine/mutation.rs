@@ -11,22 +11,22 @@ struct Format;
 
 /// The parameters of a vector set, as VNEW fixed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetConfig {
+pub(super) struct SetConfig {
     /// Floats in a vector.
-    pub dim: u32,
+    pub(super) dim: u32,
     /// The metric's code ([`crate::index::Metric::code`]).
-    pub metric: u32,
+    pub(super) metric: u32,
     /// Links a row keeps above the ground layer; twice as many on it.
-    pub m: u32,
+    pub(super) m: u32,
     /// Width of the candidate list of an insert.
-    pub ef_construction: u32,
+    pub(super) ef_construction: u32,
     /// Decides the levels of rows.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 /// One effect on the keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op<'a> {
+pub(super) enum Op<'a> {
     /// The key holds this string, whatever it held; `expire_at` is in Unix milliseconds, zero for never.
     Set { key: &'a [u8], value: &'a [u8], expire_at: u64 },
     /// The string of this key, empty if there is none, has these bytes behind it now.
@@ -65,7 +65,7 @@ mod tag {
 
 impl SetConfig {
     /// Appends the 24 bytes of a configuration.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32(self.dim);
         out.put_u32(self.metric);
         out.put_u32(self.m);
@@ -74,14 +74,14 @@ impl SetConfig {
     }
 
     /// Reads what [`SetConfig::encode`] wrote.
-    pub fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dim: r.u32()?, metric: r.u32()?, m: r.u32()?, ef_construction: r.u32()?, seed: r.u64()? })
     }
 }
 
 impl<'a> Op<'a> {
     /// Appends this operation to a record.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Op::Set { key, value, expire_at } => {
                 out.put_u8(tag::SET);
@@ -109,13 +109,15 @@ impl<'a> Op<'a> {
                 config.encode(out);
                 out.put_string(key);
             }
-            Op::PutVector { key, element, vector } => put_strings(out, tag::PUT_VECTOR, &[key, element, vector]),
+            Op::PutVector { key, element, vector } => {
+                put_strings(out, tag::PUT_VECTOR, &[key, element, vector])
+            }
             Op::RemoveVector { key, element } => put_strings(out, tag::REMOVE_VECTOR, &[key, element]),
         }
     }
 
     /// Reads one operation.
-    pub fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match r.u8()? {
             tag::SET => {
                 let expire_at = r.u64()?;
@@ -145,7 +147,7 @@ impl<'a> Op<'a> {
 
     /// At least the bytes that [`Op::encode`] appends.
     #[must_use]
-    pub fn encoded_len(&self) -> usize {
+    pub(super) fn encoded_len(&self) -> usize {
         let strings = match *self {
             Op::Set { key, value: other, .. }
             | Op::Append { key, tail: other }
@@ -161,7 +163,7 @@ impl<'a> Op<'a> {
 
     /// The names that this operation changes; none for [`Op::Clear`], which changes all.
     #[must_use]
-    pub fn keys(&self) -> [Option<&'a [u8]>; 2] {
+    pub(super) fn keys(&self) -> [Option<&'a [u8]>; 2] {
         match *self {
             Op::Clear => [None, None],
             Op::Rename { from, to } => [Some(from), Some(to)],

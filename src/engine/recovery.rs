@@ -4,16 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::{Job, Kind};
-use super::keyspace::Held;
 use super::mutation::Op;
 use super::saving::kind;
-use super::store::{Applied, IndexOptions, Store, Value, VectorSet};
+use super::store::{IndexOptions, Store, Value, VectorSet};
 use super::unsynced::Unsynced;
 use super::watch::Watched;
 use super::{Durability, Engine, Stats};
 use crate::base::bytes::{DecodeError, Reader};
-use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
 use crate::env::{Clock, Console, Level, Storage, Waker};
@@ -105,7 +102,15 @@ impl Engine {
         let mut store = Store::new(options.index);
         let durability = match doors.storage {
             None => None,
-            Some(storage) => Some(recover(storage, &mut store, &doors.clock, doors.waker, options, &*doors.console, &mut report)?),
+            Some(storage) => Some(recover(
+                storage,
+                &mut store,
+                &doors.clock,
+                doors.waker,
+                options,
+                &*doors.console,
+                &mut report,
+            )?),
         };
         report.keys = store.keyspace.len();
         report.took = doors.clock.now().since(start);
@@ -117,6 +122,7 @@ impl Engine {
             rng: Rng::stream(options.seed, "engine"),
             record: Vec::new(),
             depth: 0,
+            failed: None,
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),
@@ -148,8 +154,10 @@ fn recover(
     link_all(store, options.workers, console, report)?;
     let swept = snapshot::remove_stale(&*storage, after);
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
-    let wal_options = wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
-    let wal = Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
+    let wal_options =
+        wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
+    let wal =
+        Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
     wal.drop_covered(after);
     Ok(Durability {
@@ -161,6 +169,8 @@ fn recover(
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),
+        lost: false,
+        failure: std::sync::OnceLock::new(),
     })
 }
 
@@ -243,7 +253,8 @@ fn link_all(
             if let Value::Vectors(set) = &entry.value {
                 report.vectors += set.writer.len();
                 let index = set.writer.index();
-                let unlinked = set.writer.rows(RowId(0)).filter(|row| !index.is_linked(*row));
+                // Dead ones too: they cost nothing, and a row that stays unlinked is looked at by every search.
+                let unlinked = (0..index.rows() as u32).map(RowId).filter(|row| !index.is_linked(*row));
                 rows.extend(unlinked.map(|row| (Arc::clone(index), row)));
             }
         });

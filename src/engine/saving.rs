@@ -42,8 +42,12 @@ pub(super) mod kind {
 const CHUNK: usize = 1 << 20;
 /// Bytes handed over but not written, above which the cursor rests.
 const AHEAD: usize = 8 << 20;
-/// Entries that one slice of the cursor looks at.
+/// Entries that one slice of the cursor looks at, and after how many it looks whether it has handed over enough bytes.
 const SLICE: usize = 256;
+const STEP: usize = 16;
+
+/// Why a snapshot was given up.
+const FINISHING: &str = "the server is finishing";
 
 /// What has become of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +68,6 @@ pub(crate) struct Saving {
 }
 
 struct Running {
-    lsn: Lsn,
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
@@ -81,9 +84,23 @@ struct Desk {
     waker: Arc<dyn Waker>,
 }
 
+impl Desk {
+    /// Lays out what has become of the snapshot, unless there are pieces left, which are returned.
+    fn put_down(&self, saved: Saved) -> Option<VecDeque<(Piece, usize)>> {
+        let mut tray = self.tray.lock();
+        if tray.pieces.is_empty() {
+            tray.saved = Some(saved);
+            return None;
+        }
+        tray.bytes = 0;
+        Some(std::mem::take(&mut tray.pieces))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Tray {
-    pieces: VecDeque<Piece>,
+    /// What is to be written, and how many bytes it occupies until then.
+    pieces: VecDeque<(Piece, usize)>,
     bytes: usize,
     cancelled: bool,
     /// The cursor rests until the thread has caught up.
@@ -94,10 +111,19 @@ struct Tray {
 #[derive(Debug)]
 enum Piece {
     Strings(Vec<u8>),
-    Set { meta: Vec<u8>, capture: Capture },
+    Set {
+        meta: Vec<u8>,
+        capture: Capture,
+    },
     /// What FLUSHALL took away before the cursor had seen it: entries older than `epoch` are to be written.
-    Rest { keyspace: Keyspace<Value>, epoch: u32 },
-    End { entries: u64, sets: u64 },
+    Rest {
+        keyspace: Keyspace<Value>,
+        epoch: u32,
+    },
+    End {
+        entries: u64,
+        sets: u64,
+    },
 }
 
 impl Saving {
@@ -125,16 +151,23 @@ impl Saving {
         number: u64,
     ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(Desk { tray: Mutex::new("snapshot tray", Tray::default()), filled: Condvar::new("snapshot filled"), waker });
+        let desk = Arc::new(Desk {
+            tray: Mutex::new("snapshot tray", Tray::default()),
+            filled: Condvar::new("snapshot filled"),
+            waker,
+        });
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
-            theirs.tray.lock().saved = Some(Saved { number, lsn, result });
+            // What was not written may be all that FLUSHALL took away: that is not for the loop to drop.
+            while let Some(unwritten) = theirs.put_down(Saved { number, lsn, result: result.clone() }) {
+                drop(unwritten);
+            }
             theirs.waker.wake();
         })?;
         self.epoch += 1;
         self.running =
-            Some(Running { lsn, cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
+            Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
         Ok(())
     }
 
@@ -151,7 +184,7 @@ impl Saving {
     /// Takes all entries at once, as FLUSHALL leaves them; gives them back if no snapshot wants them.
     pub(crate) fn take_over(&mut self, keyspace: Keyspace<Value>) -> Option<Keyspace<Value>> {
         match &mut self.running {
-            Some(running) if running.cursor.is_some() => {
+            Some(running) if running.cursor.is_some() && !running.has_ended() => {
                 running.put_chunk();
                 running.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
                 running.cursor = None;
@@ -173,12 +206,18 @@ impl Saving {
             return false;
         }
         drop(tray);
-        let next = keyspace.scan_mut(cursor, SLICE, &mut |entry| {
-            if entry.epoch < epoch {
-                entry.epoch = epoch;
-                running.hand_over(entry);
+        let (mut next, mut bytes) = (cursor, 0);
+        for _ in 0..SLICE / STEP {
+            next = keyspace.scan_mut(next, STEP, &mut |entry| {
+                if entry.epoch < epoch {
+                    entry.epoch = epoch;
+                    bytes += running.hand_over(entry);
+                }
+            });
+            if next == 0 || bytes >= CHUNK {
+                break;
             }
-        });
+        }
         running.cursor = (next != 0).then_some(next);
         if next == 0 {
             running.end();
@@ -207,7 +246,8 @@ impl Saving {
 }
 
 impl Running {
-    fn hand_over(&mut self, entry: &Entry<Value>) {
+    /// Hands an entry to the thread; returns how many bytes that took.
+    fn hand_over(&mut self, entry: &Entry<Value>) -> usize {
         match &entry.value {
             Value::String(bytes) => {
                 self.entries += 1;
@@ -215,13 +255,22 @@ impl Running {
                 if self.chunk.len() >= CHUNK {
                     self.put_chunk();
                 }
+                bytes.len()
             }
             Value::Vectors(set) => {
                 self.sets += 1;
-                let piece = Piece::Set { meta: set_meta(entry), capture: set.writer.capture() };
-                self.put(piece, 0);
+                let (meta, capture) = (set_meta(entry), set.writer.capture());
+                // A capture has two bits a row.
+                let bytes = size_of::<Piece>() + meta.len() + capture.rows() / 4;
+                self.put(Piece::Set { meta, capture }, bytes);
+                bytes
             }
         }
+    }
+
+    /// True when the thread has given up, or is done, and takes nothing more.
+    fn has_ended(&self) -> bool {
+        self.desk.tray.lock().saved.is_some()
     }
 
     fn put_chunk(&mut self) {
@@ -234,7 +283,7 @@ impl Running {
 
     fn put(&self, piece: Piece, bytes: usize) {
         let mut tray = self.desk.tray.lock();
-        tray.pieces.push_back(piece);
+        tray.pieces.push_back((piece, bytes));
         tray.bytes += bytes;
         drop(tray);
         self.desk.filled.notify_one();
@@ -281,9 +330,9 @@ fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
     loop {
         match take(desk)? {
             Piece::Strings(chunk) => section(writer, kind::STRINGS, &[], &chunk)?,
-            Piece::Set { meta, capture } => set_sections(writer, &meta, &capture)?,
+            Piece::Set { meta, capture } => set_sections(writer, desk, &meta, &capture)?,
             Piece::Rest { keyspace, epoch } => {
-                (rest_entries, rest_sets) = write_rest(writer, &keyspace, epoch)?;
+                (rest_entries, rest_sets) = write_rest(writer, desk, &keyspace, epoch)?;
             }
             Piece::End { entries, sets } => {
                 let mut meta = Vec::new();
@@ -299,12 +348,10 @@ fn take(desk: &Desk) -> Result<Piece, String> {
     let mut tray = desk.tray.lock();
     loop {
         if tray.cancelled {
-            return Err("the server is finishing".to_owned());
+            return Err(FINISHING.to_owned());
         }
-        if let Some(piece) = tray.pieces.pop_front() {
-            if let Piece::Strings(chunk) = &piece {
-                tray.bytes -= chunk.len();
-            }
+        if let Some((piece, bytes)) = tray.pieces.pop_front() {
+            tray.bytes -= bytes;
             if tray.resting && tray.bytes <= AHEAD / 2 {
                 tray.resting = false;
                 desk.waker.wake();
@@ -315,7 +362,12 @@ fn take(desk: &Desk) -> Result<Piece, String> {
     }
 }
 
-fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -> Result<(u64, u64), String> {
+fn write_rest(
+    writer: &mut SnapshotWriter,
+    desk: &Desk,
+    rest: &Keyspace<Value>,
+    epoch: u32,
+) -> Result<(u64, u64), String> {
     let (mut entries, mut sets, mut chunk) = (0, 0, Vec::new());
     let mut cursor = 0;
     loop {
@@ -331,7 +383,7 @@ fn write_rest(writer: &mut SnapshotWriter, rest: &Keyspace<Value>, epoch: u32) -
                 }
                 Value::Vectors(set) => {
                     sets += 1;
-                    failed = set_sections(writer, &set_meta(entry), &set.writer.capture());
+                    failed = set_sections(writer, desk, &set_meta(entry), &set.writer.capture());
                 }
             }
         });
@@ -355,24 +407,35 @@ fn section(writer: &mut SnapshotWriter, kind: u32, meta: &[u8], payload: &[u8]) 
     whole().map_err(|e: std::io::Error| e.to_string())
 }
 
-fn set_sections(writer: &mut SnapshotWriter, meta: &[u8], capture: &Capture) -> Result<(), String> {
+fn set_sections(
+    writer: &mut SnapshotWriter,
+    desk: &Desk,
+    meta: &[u8],
+    capture: &Capture,
+) -> Result<(), String> {
     section(writer, kind::SET, meta, &[])?;
-    capture.write(&mut Sections(writer)).map_err(|e| e.to_string())
+    capture.write(&mut Sections { writer, desk }).map_err(|e| e.to_string())
 }
 
-/// A snapshot as the index sees it.
-struct Sections<'a>(&'a mut SnapshotWriter);
+/// A snapshot as the index sees it. Writing a large index takes long, so it ends early when the server does.
+struct Sections<'a> {
+    writer: &'a mut SnapshotWriter,
+    desk: &'a Desk,
+}
 
 impl Sink for Sections<'_> {
     fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> std::io::Result<()> {
-        self.0.begin(kind::for_index(kind), meta)
+        self.writer.begin(kind::for_index(kind), meta)
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.write(bytes)
+        if self.desk.tray.lock().cancelled {
+            return Err(std::io::Error::other(FINISHING));
+        }
+        self.writer.write(bytes)
     }
 
     fn end(&mut self) -> std::io::Result<()> {
-        self.0.end()
+        self.writer.end()
     }
 }

@@ -8,7 +8,7 @@ impl Engine {
     /// [`Saved::number`] will reach when it is done, or why there can be none.
     pub fn request_snapshot(&mut self) -> Result<u64, String> {
         if let Some(why) = self.poisoned() {
-            return Err(why);
+            return Err(why.to_owned());
         }
         let Some(durability) = &mut self.durability else {
             return Err("ERR there is nowhere to save to: the server was started without --dir".to_owned());
@@ -36,6 +36,7 @@ impl Engine {
 
     /// One turn's part. True while there is more to do at once.
     pub(super) fn tick_snapshot(&mut self) -> bool {
+        let failed = self.poisoned().map(str::to_owned);
         let Some(durability) = &mut self.durability else { return false };
         if let Some(saved) = self.store.saving.finished() {
             if saved.result.is_ok() {
@@ -50,10 +51,17 @@ impl Engine {
             let number = durability.snapshots;
             let lsn = durability.wal.appended();
             self.stats.dirty = 0;
-            let begun = self.store.saving.begin(&durability.storage, durability.waker.clone(), lsn, number);
-            if let Err(e) = begun {
-                let saved = Saved { number, lsn, result: Err(format!("the snapshot's thread did not start: {e}")) };
-                durability.finished.push_back(saved);
+            let begun = match failed {
+                // Memory may hold what the log refused: that is no state to keep.
+                Some(why) => Err(why),
+                None => {
+                    let waker = durability.waker.clone();
+                    let begun = self.store.saving.begin(&durability.storage, waker, lsn, number);
+                    begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
+                }
+            };
+            if let Err(why) = begun {
+                durability.finished.push_back(Saved { number, lsn, result: Err(why) });
             }
         }
         self.store.saving.step(&mut self.store.keyspace)

@@ -41,12 +41,12 @@ impl VectorSet {
 
 /// The LSN of the last record that changed a vector set. It is set before the change can be seen.
 #[derive(Debug, Default)]
-pub struct LastWrite(AtomicU64);
+pub(super) struct LastWrite(AtomicU64);
 
 impl LastWrite {
     /// The LSN.
     #[must_use]
-    pub fn lsn(&self) -> Lsn {
+    pub(super) fn lsn(&self) -> Lsn {
         Lsn(self.0.load())
     }
 
@@ -117,9 +117,9 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) enum Garbage {
     /// One value.
-    Value(Value),
+    Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
     /// A whole keyspace.
-    Keyspace(Keyspace<Value>),
+    Keyspace(#[expect(dead_code, reason = "held only to be dropped")] Keyspace<Value>),
 }
 
 impl Store {
@@ -261,6 +261,25 @@ impl Store {
             && entry.value.is_heavy()
         {
             self.garbage.push(Garbage::Value(entry.value));
+        }
+    }
+
+    /// Checks the keyspace's tables and every index.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.keyspace.validate()?;
+        let (mut cursor, mut result) = (0, Ok(()));
+        loop {
+            cursor = self.keyspace.scan(cursor, 1024, &mut |entry| {
+                if let (Value::Vectors(set), Ok(())) = (&entry.value, &result) {
+                    result = set
+                        .writer
+                        .validate()
+                        .map_err(|e| format!("index '{}': {e}", entry.key.escape_ascii()));
+                }
+            });
+            if cursor == 0 || result.is_err() {
+                return result;
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Names are kept as hashes; a collision makes a transaction fail that could have passed, which its client repeats.
 
-use crate::base::hash::FixedMap;
+use super::Engine;
+use crate::base::hash::{FixedMap, FixedSet};
+use crate::wal::Lsn;
 
 #[derive(Debug, Default)]
 pub(super) struct Watched {
@@ -15,19 +17,38 @@ struct Name {
     changed: u64,
 }
 
-/// One client's watch on one name.
-#[derive(Clone, Debug)]
-pub struct Watch {
-    pub(super) key: Box<[u8]>,
-    pub(super) name: u64,
-    pub(super) since: u64,
+/// What one client watches: each name once, however often it says so.
+#[derive(Debug, Default)]
+pub struct Watches {
+    list: Vec<Watch>,
+    names: FixedSet<u64>,
+    bytes: usize,
 }
 
-impl Watch {
-    /// True if this is a watch on `key`.
+#[derive(Debug)]
+struct Watch {
+    key: Box<[u8]>,
+    name: u64,
+    since: u64,
+}
+
+impl Watches {
+    /// How many names.
     #[must_use]
-    pub fn is_on(&self, key: &[u8]) -> bool {
-        *self.key == *key
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Bytes of memory that they occupy.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -58,31 +79,43 @@ impl Watched {
         self.names.values_mut().for_each(|entry| entry.changed = change);
     }
 
-    pub(super) fn changed_since(&self, watch: &Watch) -> bool {
+    fn changed_since(&self, watch: &Watch) -> bool {
         self.names.get(&watch.name).is_none_or(|entry| entry.changed > watch.since)
     }
 }
 
-impl super::Engine {
-    /// Begins to watch `key` for a client.
-    pub fn watch(&mut self, key: &[u8]) -> Watch {
+impl Engine {
+    /// Begins to watch `key` for a client, unless it does already.
+    pub fn watch(&mut self, watches: &mut Watches, key: &[u8]) {
         self.begin();
         self.expire_if_due(key);
         self.end();
         let name = self.store.keyspace.hash(key);
-        self.watched.add(name);
-        Watch { key: key.into(), name, since: self.changes }
+        if watches.names.insert(name) {
+            self.watched.add(name);
+            watches.list.push(Watch { key: key.into(), name, since: self.changes });
+            watches.bytes += key.len() + size_of::<Watch>() + 2 * size_of::<u64>();
+        }
     }
 
-    /// Ends a watch.
-    pub fn unwatch(&mut self, watch: &Watch) {
-        self.watched.remove(watch.name);
+    /// Ends all of a client's watches.
+    pub fn unwatch(&mut self, watches: &mut Watches) {
+        for watch in std::mem::take(watches).list {
+            self.watched.remove(watch.name);
+        }
     }
 
-    /// True if the watched name has changed, its expiry included. To be asked between [`super::Engine::begin`] and
-    /// [`super::Engine::end`].
-    pub fn has_changed(&mut self, watch: &Watch) -> bool {
-        self.expire_if_due(&watch.key);
-        self.watched.changed_since(watch)
+    /// Whether a watched name has changed, its expiry included; if so, the record that a reply which says so has to
+    /// wait for. To be asked between [`Engine::begin`] and [`Engine::end`].
+    pub fn has_changed(&mut self, watches: &Watches) -> Option<Lsn> {
+        let mut changed = None;
+        for watch in &watches.list {
+            self.expire_if_due(&watch.key);
+            if self.watched.changed_since(watch) {
+                let barrier = self.durability.as_ref().map_or(Lsn(0), |d| d.unsynced.barrier(watch.name));
+                changed = changed.max(Some(barrier));
+            }
+        }
+        changed
     }
 }

@@ -5,8 +5,8 @@
 
 use std::io;
 
-use crate::env::MappedBytes;
 use crate::base::bytes::{DecodeError, Put, Reader};
+use crate::env::MappedBytes;
 
 /// The version of the layout, the first word of the facts' meta.
 pub const FORMAT_VERSION: u32 = 1;

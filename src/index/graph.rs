@@ -23,9 +23,7 @@ pub(super) const PARENT: usize = 0;
 pub(super) const STATE: usize = 1;
 /// First group of `upper` that belongs to the row; meaningless where its level is zero.
 pub(super) const UPPER: usize = 2;
-/// How many lists of the ground layer name the row.
-pub(super) const IN_LINKS: usize = 3;
-const COLD: usize = 4;
+const COLD: usize = 3;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;
@@ -180,19 +178,25 @@ impl Index {
         let (floor, view) = (self.floor.load(), self.view());
         let unlinked = (floor..view.count()).filter(|row| !self.linked(*row)).count();
         let rows = view.count() as usize;
-        let owned = rows - self.rows.mapped() as usize;
-        let words = self.rows.stride() * owned
-            + (self.ground.stride() + HOT + COLD) * rows
-            + self.upper.stride() * self.upper_used.load() as usize;
-        let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
         Stats {
             rows,
             tombstones: rows.saturating_sub(self.live()),
             unlinked,
             max_level: self.entry().map_or(0, |(_, level)| level),
-            bytes: words * size_of::<u32>() + keys,
+            bytes: self.bytes(),
             mapped_bytes: self.rows.mapped_bytes(),
         }
+    }
+
+    /// [`Stats::bytes`], in constant time: every change of a key is weighed with it.
+    pub(super) fn bytes(&self) -> usize {
+        let rows = self.rows();
+        let owned = rows - self.rows.mapped() as usize;
+        let words = self.rows.stride() * owned
+            + (self.ground.stride() + HOT + COLD) * rows
+            + self.upper.stride() * self.upper_used.load() as usize;
+        let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
+        words * size_of::<u32>() + keys
     }
 
     pub(super) fn level(&self, row: u32) -> usize {

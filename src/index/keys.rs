@@ -3,17 +3,20 @@
 use std::sync::OnceLock;
 
 use super::blocks::Blocks;
-use crate::env::MappedBytes;
 use crate::base::bytes::DecodeError;
+use crate::env::MappedBytes;
 
 /// Bytes of one entry of the offset table.
 const OFFSET: usize = size_of::<u64>();
+
+/// A key that is set once.
+type Slot = OnceLock<Box<[u8]>>;
 
 /// Keys by row.
 #[derive(Debug)]
 pub(super) struct Keys {
     mapped: Option<MappedKeys>,
-    blocks: Blocks<Box<[OnceLock<Box<[u8]>>]>>,
+    blocks: Blocks<Box<[Slot]>>,
 }
 
 /// `count + 1` offsets, then the bytes they point into.

@@ -7,12 +7,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, IN_LINKS, Index, LINKED, PARENT, STATE, View, links};
+use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
 use crate::base::rng::mix64;
 use crate::base::sync::point;
+
+/// Width of the walk down to the row's highest layer. Wide, since a new row that misses the group it belongs to
+/// splits that group for good; it costs a twentieth of the distances.
+const BEAM: usize = 64;
 
 impl Index {
     /// Links a row, so that searches reach it through the graph instead of comparing it one by one. To be called
@@ -42,7 +46,7 @@ impl Index {
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
         let top = self.entry().map_or(0, |(_, top)| top);
-        self.descend(view, target, level, super::search::lbeam(), scratch);
+        self.descend(view, target, level, self.config.ef_construction.min(BEAM), scratch);
         for layer in (0..=level.min(top)).rev() {
             if layer == 0 {
                 self.seed_root(view, target, scratch);
@@ -57,7 +61,6 @@ impl Index {
             select::neighbours(view, &scratch.found, self.config.m, linking, &mut chosen);
             for (cell, near) in self.list(row, layer).iter().zip(&chosen) {
                 cell.store(near.row() + 1, Ordering::Release);
-                self.count_link(layer, near.row(), 1);
             }
             linking.chosen[layer] = chosen;
         }
@@ -137,19 +140,8 @@ impl Index {
             };
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
             if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
-                self.count_link(layer, fresh, 1);
-                if let Some(gone) = before.checked_sub(1) {
-                    self.count_link(layer, gone, -1);
-                }
                 return true;
             }
-        }
-    }
-
-    /// Counts a link to `row` that came or went.
-    pub(super) fn count_link(&self, layer: usize, row: u32, change: i32) {
-        if layer == 0 {
-            self.cold.group(row)[IN_LINKS].fetch_add(change as u32, Ordering::Relaxed);
         }
     }
 

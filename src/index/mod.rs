@@ -10,6 +10,8 @@
 //! - Every row on the ground layer has a *parent*: a row whose list keeps it for good. Parents form a tree under the
 //!   first row that was linked, and every ground search also starts at that root. So pruning cannot lose a row: a
 //!   search whose `ef` reaches the number of rows is exact.
+//! - The walk down through the upper layers is wider than one, so that groups of rows which came one after the other
+//!   find each other.
 //! - A full list keeps its length: with backfill exactly one link has to go, and the new one is written over it.
 //!   Dead rows go first, then the farthest pruned one. A list is therefore changed one word at a time and never
 //!   moves a link, and no lock is needed: a compare-and-swap decides between two writers.

@@ -11,12 +11,12 @@ use super::codec::{DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
 use super::graph::{CLAIMED, DEATH, Index, LINKED, PARENT, STATE, TERM, UPPER};
 use super::keys::Keys;
 use super::rows::Rows;
-use crate::env::MappedBytes;
 use super::table::Table;
 use super::validate::parents_lead_to_root;
 use super::{Config, MIN_M, RowId, Writer, metric_with_code};
 use crate::base::bytes::{DecodeError, Reader};
 use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M, MAX_ROWS};
+use crate::env::MappedBytes;
 use crate::kernels::Kernels;
 
 use DecodeError::Invalid;
@@ -225,7 +225,6 @@ impl<'a> Lists<'a> {
                 return Err(Invalid("link of a row"));
             }
             cell.store(word, Ordering::Release);
-            self.index.count_link(layer, link, 1);
         }
         Ok(())
     }

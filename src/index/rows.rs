@@ -7,7 +7,6 @@
 //! number `published`, and only it moves that number; a reader gets at rows through [`Published`] alone, which was
 //! made from that number with acquire ordering and lets nothing past it be read.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::IndexError;

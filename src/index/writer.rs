@@ -150,6 +150,6 @@ impl Writer {
     /// Bytes of memory in use: those of [`super::Stats`] and the key table.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.index.stats().bytes + self.table.bytes() + self.dead.len() * size_of::<u64>()
+        self.index.bytes() + self.table.bytes() + self.dead.len() * size_of::<u64>()
     }
 }

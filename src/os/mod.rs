@@ -62,6 +62,7 @@ impl Default for Options {
 /// # Errors
 /// The first that stands in the way, with the path or the address it is about.
 pub fn machine(options: &Options) -> io::Result<Machine> {
+    process::steady_allocator();
     let console: Arc<dyn Console> = match &options.logfile {
         Some(path) => Arc::new(Terminal::open(path)?),
         None => Arc::new(Terminal::stderr()),

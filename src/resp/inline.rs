@@ -5,7 +5,7 @@
 //! space or the end. A NUL is a byte like any other here.
 
 use super::args::Word;
-use super::parser::ProtocolError;
+use super::error::ProtocolError;
 
 /// Splits `line` (without its line end): appends the unquoted words to `bytes` and their places there to `words`.
 pub(super) fn split(line: &[u8], bytes: &mut Vec<u8>, words: &mut Vec<Word>) -> Result<(), ProtocolError> {

@@ -7,6 +7,7 @@
 mod args;
 pub mod client;
 mod decimal;
+mod error;
 mod inline;
 mod number;
 mod parser;
@@ -14,8 +15,9 @@ mod reply;
 
 pub use args::{Args, Name, OwnedArgs, Word, eq_ignore_case};
 pub use decimal::{SumError, human_f64, human_sum};
+pub use error::ProtocolError;
 pub use number::{Text, parse_f64, parse_i64, text_f64, text_i64};
-pub use parser::{ParseLimits, Parser, Progress, ProtocolError};
+pub use parser::{ParseLimits, Parser, Progress};
 pub use reply::{Protocol, Reply};
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ const REST: Duration = Duration::from_millis(100);
 impl Server {
     /// Takes clients from the backlog, a bounded number a turn.
     pub(super) fn accept_some(&mut self) {
+        if self.finishing.is_some() {
+            return;
+        }
         for _ in 0..limits::ACCEPTS_PER_TURN {
             match self.net.accept() {
                 Ok(accepted) => self.admit(accepted),
@@ -69,23 +72,31 @@ impl Server {
     /// Closes a connection and forgets it; answers of its jobs will find nobody.
     pub(super) fn forget(&mut self, mut connection: Box<Connection>) {
         self.abandon_transaction(&mut connection);
+        if connection.jobs > 0 {
+            self.savers.retain(|(_, ticket)| ticket.conn != connection.id);
+        }
         self.net.close(connection.id);
         self.connection_memory -= connection.accounted;
     }
 
-    /// Closes clients that have been silent for longer than `timeout`, and takes back memory from idle ones.
+    /// Closes clients that have neither sent nor taken a byte for longer than `timeout` and do not wait for the
+    /// server, and takes back memory from idle ones.
     pub(super) fn close_idle(&mut self) {
         let timeout = Duration::from_secs(self.options.timeout);
         let mut idle: Vec<_> = Vec::new();
         for (id, connection) in &mut self.connections {
             let silent = self.now.since(connection.last_active);
-            if silent > Duration::from_secs(2) {
-                connection.input.slim();
+            if silent > Duration::from_secs(2) && connection.input.slim() {
+                let memory = connection.memory();
+                self.connection_memory = self.connection_memory + memory - connection.accounted;
+                connection.accounted = memory;
             }
-            if !timeout.is_zero() && silent > timeout && connection.replies.is_empty() && connection.jobs == 0 {
+            let waits = connection.parked || connection.jobs > 0 || !connection.replies.is_clear();
+            if !timeout.is_zero() && silent > timeout && !waits {
                 idle.push(*id);
             }
         }
+        idle.sort_unstable();
         for id in idle {
             if let Some(connection) = self.connections.remove(&id) {
                 self.forget(connection);

@@ -23,6 +23,7 @@ impl Server {
     fn answer(&mut self, ticket: Ticket, bytes: Vec<u8>, barrier: Lsn) {
         let Some(mut connection) = self.connections.remove(&ticket.conn) else { return };
         connection.jobs -= 1;
+        self.note_finished(&connection, ticket.started);
         connection.replies.fill(ticket.place, bytes, barrier);
         self.list(&mut connection);
         self.connections.insert(ticket.conn, connection);
@@ -56,7 +57,10 @@ impl Server {
     fn tell_saved(&self, saved: &Saved) {
         match &saved.result {
             Ok(bytes) => {
-                self.log(Level::Notice, &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0));
+                self.log(
+                    Level::Notice,
+                    &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0),
+                );
             }
             Err(why) => self.log(Level::Warning, &format!("snapshot at LSN {} failed: {why}", saved.lsn.0)),
         }

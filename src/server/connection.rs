@@ -4,7 +4,7 @@ use super::input::Input;
 use super::replies::Replies;
 use crate::base::limits;
 use crate::base::time::{Mono, Wall};
-use crate::engine::Watch;
+use crate::engine::Watches;
 use crate::engine::command::Command;
 use crate::env::{ConnId, Interest};
 use crate::resp::{OwnedArgs, Protocol};
@@ -42,7 +42,7 @@ pub(super) struct Session {
     pub(super) no_evict: bool,
     pub(super) no_touch: bool,
     pub(super) transaction: Option<Transaction>,
-    pub(super) watches: Vec<Watch>,
+    pub(super) watches: Watches,
     /// The last command's name, for CLIENT LIST.
     pub(super) last_command: &'static str,
     /// And its subcommand's; empty for none.
@@ -67,7 +67,11 @@ pub(super) struct Connection {
     pub(super) interest: Interest,
     /// A complete command lies parsed and waits for room (jobs, log).
     pub(super) parked: bool,
-    /// It sends nothing more; its replies still go out.
+    /// It stands in the server's list of connections that wait for room.
+    pub(super) waits_for_room: bool,
+    /// Its input may hold whole commands that nobody has looked at.
+    pub(super) unserved: bool,
+    /// It sends nothing more; what it sent is still served and answered.
     pub(super) input_ended: bool,
     /// It gets what is in its output and is closed; nothing more is read.
     pub(super) closing: bool,
@@ -91,7 +95,7 @@ impl Session {
             no_evict: false,
             no_touch: false,
             transaction: None,
-            watches: Vec::new(),
+            watches: Watches::default(),
             last_command: "NULL",
             last_subcommand: "",
             in_exec: false,
@@ -112,6 +116,8 @@ impl Connection {
             jobs: 0,
             interest: Interest::default(),
             parked: false,
+            waits_for_room: false,
+            unserved: false,
             input_ended: false,
             closing: false,
             accounted: 0,
@@ -124,6 +130,7 @@ impl Connection {
     pub(super) fn end_input(&mut self) {
         self.closing = true;
         self.parked = false;
+        self.unserved = false;
         self.input = Input::default();
     }
 
@@ -157,12 +164,13 @@ impl Connection {
         if self.closing {
             return self.replies.unsent().is_empty() && self.replies.is_clear();
         }
-        self.input_ended && self.replies.is_empty() && self.jobs == 0 && !self.parked
+        let served = !(self.parked || self.unserved || self.listed);
+        self.input_ended && served && self.replies.is_empty() && self.jobs == 0
     }
 
     /// Bytes of memory that this connection occupies.
     pub(super) fn memory(&self) -> usize {
-        let queued = self.session.transaction.as_ref().map_or(0, |t| t.bytes);
+        let queued = self.session.transaction.as_ref().map_or(0, |t| t.bytes) + self.session.watches.bytes();
         size_of::<Self>() + self.input.memory() + self.replies.memory() + queued
     }
 }

@@ -1,9 +1,11 @@
 //! From a command's words to its reply's place in the queue.
 
 use super::Server;
+use super::admin::Started;
 use super::connection::{Connection, ReplyMode};
 use super::pool::Ticket;
 use super::replies::{Place, Waiting};
+use crate::base::time::Mono;
 use crate::engine::command::{self, Command, Flags, Group, Handler};
 use crate::engine::{Call, Outcome};
 use crate::resp::{Args, Reply};
@@ -70,19 +72,28 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     let start = server.ledger.stopwatch(&*server.clock);
     if let Handler::Server(command::ServerCommand::Exec) = command.handler {
         super::transaction::exec(server, connection);
+        server.note(connection, command, args, start);
     } else {
-        run_single(server, connection, command, args);
+        run_single(server, connection, command, args, start);
     }
-    server.note(connection, command, args, start);
     Dispatched::Done
 }
 
 /// Runs one command outside a transaction and queues its reply. Where nothing waits before it and it has nothing to
 /// wait for, the reply has been written straight into the output.
-fn run_single(server: &mut Server, connection: &mut Connection, command: &'static Command, args: Args<'_>) {
+fn run_single(
+    server: &mut Server,
+    connection: &mut Connection,
+    command: &'static Command,
+    args: Args<'_>,
+    began: Mono,
+) {
     let mut bytes = std::mem::take(connection.replies.output());
     let start = bytes.len();
     let ran = run(server, connection, command, args, &mut bytes);
+    if matches!(ran.outcome, Outcome::Done) {
+        server.note(connection, command, args, began);
+    }
     let direct = connection.replies.is_clear() && ran.barrier <= server.engine.durable();
     if direct && matches!(ran.outcome, Outcome::Done) && connection.session.reply_mode == ReplyMode::On {
         *connection.replies.output() = bytes;
@@ -100,14 +111,19 @@ fn run_single(server: &mut Server, connection: &mut Connection, command: &'stati
             let place = Place { reply: connection.replies.next(), part: 0 };
             let wanted = connection.wants_reply();
             connection.replies.push(Waiting::parts(vec![own], 1, ran.barrier, wanted));
-            start_outcome(server, connection, place, outcome);
+            let started = Started::new(command, args, began, &server.options);
+            start_outcome(server, connection, Ticket { conn: connection.id, place, started }, outcome);
         }
     }
 }
 
 /// Gives an unfinished command to whoever finishes it.
-pub(super) fn start_outcome(server: &mut Server, connection: &mut Connection, place: Place, outcome: Outcome) {
-    let ticket = Ticket { conn: connection.id, place };
+pub(super) fn start_outcome(
+    server: &mut Server,
+    connection: &mut Connection,
+    ticket: Ticket,
+    outcome: Outcome,
+) {
     connection.jobs += 1;
     match outcome {
         Outcome::Done => unreachable!("a finished command has nothing to start"),
@@ -135,11 +151,7 @@ pub(super) fn run(
 }
 
 /// Whether the command may run at all: it exists, has enough words, and its client may use it.
-fn admit(
-    server: &Server,
-    connection: &Connection,
-    args: Args<'_>,
-) -> Result<&'static Command, String> {
+fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'static Command, String> {
     let command = command::lookup(&args[0]).ok_or_else(|| unknown(args))?;
     let words = i32::try_from(args.len()).unwrap_or(i32::MAX);
     if (command.arity >= 0 && words != command.arity) || words < -command.arity {
@@ -150,7 +162,7 @@ fn admit(
     }
     if command.flags.contains(Flags::WRITE) {
         if let Some(why) = server.engine.poisoned() {
-            return Err(why);
+            return Err(why.to_owned());
         }
         if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {
             return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
@@ -185,6 +197,13 @@ fn refuse(connection: &mut Connection, text: &str) {
     let mut bytes = Vec::new();
     Reply::new(&mut bytes, connection.session.protocol).error(text);
     queue_reply(connection, bytes);
+}
+
+/// Queues a reply that waits for those before it and for record `barrier`.
+pub(super) fn queue_reply_behind(connection: &mut Connection, bytes: Vec<u8>, barrier: Lsn) {
+    if connection.wants_reply() {
+        connection.replies.push(Waiting::complete(bytes, barrier));
+    }
 }
 
 /// Queues a reply that waits for nothing but those before it.

@@ -25,7 +25,7 @@ impl Server {
         for id in ids {
             if let Some(mut connection) = self.connections.remove(&id) {
                 connection.end_input();
-                self.settle(connection, false);
+                self.settle(connection);
             }
         }
     }
@@ -36,7 +36,7 @@ impl Server {
         deadline.is_some_and(|deadline| self.connections.is_empty() || self.now >= deadline)
     }
 
-    /// Lets the workers finish, writes and syncs the log, and says so.
+    /// Lets the workers go, writes and syncs the log, and says so.
     pub fn close(mut self) -> Result<(), ServeError> {
         let mut ids: Vec<_> = self.connections.keys().copied().collect();
         ids.sort_unstable();

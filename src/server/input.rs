@@ -54,12 +54,14 @@ impl Input {
         self.bytes.len() - self.start
     }
 
-    /// Gives back memory that an idle client does not need.
-    pub(super) fn slim(&mut self) {
-        if self.backlog() == 0 {
+    /// Gives back memory that an idle client does not need; false if there was none.
+    pub(super) fn slim(&mut self) -> bool {
+        let is_idle = self.backlog() == 0 && self.bytes.capacity() > 0;
+        if is_idle {
             self.bytes = Vec::new();
             self.start = 0;
         }
+        is_idle
     }
 
     /// Bytes of memory held.

@@ -30,7 +30,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::{Options, Parsed};
+pub use options::{OptionError, Options, Parsed};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Server {
     parked: Vec<ConnId>,
     /// Connections with replies that wait for the log.
     behind_log: Vec<ConnId>,
-    /// How far the log was when their replies were last looked at.
+    /// How far the log was, at least, when any of their replies was last looked at.
     released: Lsn,
     /// Who waits for which snapshot.
     savers: Vec<(u64, Ticket)>,
@@ -145,11 +145,9 @@ impl Server {
     }
 
     fn announce(&self, directory: bool, report: &Report) {
-        let dir = if directory { self.options.dir_shown() } else { "no directory (nothing is kept)".to_owned() };
-        self.log(
-            Level::Notice,
-            &format!("ready on {} with {dir}: {report}", self.net.local()),
-        );
+        let dir =
+            if directory { self.options.dir_shown() } else { "no directory (nothing is kept)".to_owned() };
+        self.log(Level::Notice, &format!("ready on {} with {dir}: {report}", self.net.local()));
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -166,7 +164,9 @@ impl Server {
     pub fn turn(&mut self) -> Result<Turn, ServeError> {
         let until = self.deadline();
         self.events.clear();
-        self.net.wait(until, &mut self.events).map_err(|e| ServeError(format!("waiting for clients: {e}")))?;
+        self.net
+            .wait(until, &mut self.events)
+            .map_err(|e| ServeError(format!("waiting for clients: {e}")))?;
         self.now = self.clock.now();
         self.take_events();
         self.take_answers();

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use super::admin::Started;
 use super::replies::Place;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::engine::{Finished, Job};
@@ -14,10 +15,12 @@ use crate::env::{ConnId, Waker};
 use crate::index::Scratch;
 
 /// Whom a job's answer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) conn: ConnId,
     pub(super) place: Place,
+    /// The command that it is a reply to.
+    pub(super) started: Started,
 }
 
 /// The loop's end of the pool.
@@ -85,9 +88,14 @@ impl Pool {
         self.in_flight -= answers.len();
     }
 
-    /// Lets the threads finish what is queued and waits for them.
+    /// Drops what is queued, lets the threads finish what they have begun, and waits for them. A row whose link was
+    /// dropped is linked by the next start.
     pub(super) fn close(self) {
-        self.shared.jobs.lock().closed = true;
+        let mut jobs = self.shared.jobs.lock();
+        jobs.closed = true;
+        let queued = std::mem::take(&mut jobs.queue);
+        drop(jobs);
+        drop(queued);
         self.shared.filled.notify_all();
         for thread in self.threads {
             // A worker contains the panics of its jobs; whatever else ended it has no one left to tell.

@@ -63,6 +63,11 @@ impl Replies {
         self.queue.is_empty()
     }
 
+    /// True when the first reply that waits misses nothing but its barrier.
+    pub(super) fn wait_for_log(&self) -> bool {
+        self.queue.front().is_some_and(|front| front.missing == 0)
+    }
+
     /// The number that the next waiting reply will have.
     pub(super) fn next(&self) -> u64 {
         self.front + self.queue.len() as u64

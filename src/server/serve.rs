@@ -12,15 +12,19 @@ use crate::resp::{ParseLimits, Progress, Reply};
 /// How serving a connection's input stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    /// It has no whole command left, or must wait.
+    /// It has no whole command left, or its next one waits for something.
     Rest,
-    /// It has had its share of this turn.
-    Share,
+    /// It has had its share of this turn, or must first get rid of replies: there may be more.
+    Unserved,
 }
 
 impl Server {
-    /// Reads what there is, a bounded amount. False when the connection is to be dropped.
+    /// Reads what there is, a bounded amount, and nothing while what was read before may still hold commands: a client
+    /// that sends faster than it is served waits in its socket. False when the connection is to be dropped.
     pub(super) fn read(&mut self, connection: &mut Connection) -> bool {
+        if connection.unserved {
+            return true;
+        }
         let mut taken = 0;
         while taken < limits::READ_PER_TURN && connection.wanted_interest().read {
             match self.net.read(connection.id, &mut self.scratch) {
@@ -50,6 +54,7 @@ impl Server {
     pub(super) fn write(&mut self, connection: &mut Connection) -> bool {
         while !connection.replies.unsent().is_empty() {
             match self.net.write(connection.id, connection.replies.unsent()) {
+                Ok(0) => break,
                 Ok(n) => {
                     connection.replies.sent(n);
                     connection.last_active = self.now;
@@ -65,19 +70,25 @@ impl Server {
         true
     }
 
-    /// Gives every listed connection its share, once.
+    /// Gives every listed connection its share, once. Those that have waited for room come before those that might
+    /// take it.
     pub(super) fn serve_listed(&mut self) {
         if self.has_room() {
-            for id in std::mem::take(&mut self.parked) {
-                self.list_by_id(id);
+            for id in std::mem::take(&mut self.parked).into_iter().rev() {
+                let Some(connection) = self.connections.get_mut(&id) else { continue };
+                connection.waits_for_room = false;
+                if !connection.listed {
+                    connection.listed = true;
+                    self.listed.push_front(id);
+                }
             }
         }
         for _ in 0..self.listed.len() {
             let Some(id) = self.listed.pop_front() else { break };
             let Some(mut connection) = self.connections.remove(&id) else { continue };
             connection.listed = false;
-            let stop = self.execute_some(&mut connection);
-            self.settle(connection, stop == Stop::Share);
+            connection.unserved = self.execute_some(&mut connection) == Stop::Unserved;
+            self.settle(connection);
         }
     }
 
@@ -94,8 +105,11 @@ impl Server {
         };
         self.ledger.begin_share();
         for _ in 0..limits::COMMANDS_PER_TURN {
-            if connection.closing || connection.is_full() || self.finishing.is_some() {
+            if connection.closing || self.finishing.is_some() {
                 return Stop::Rest;
+            }
+            if connection.is_full() {
+                return Stop::Unserved;
             }
             if !connection.parked {
                 let limits = ParseLimits { authenticated: connection.session.authenticated, ..limits };
@@ -117,24 +131,29 @@ impl Server {
                 Dispatched::Done => {}
                 Dispatched::Parked => {
                     connection.parked = true;
-                    self.parked.push(connection.id);
+                    if !connection.waits_for_room {
+                        connection.waits_for_room = true;
+                        self.parked.push(connection.id);
+                    }
                     return Stop::Rest;
                 }
                 Dispatched::Paused => {
                     connection.parked = true;
-                    self.pause.hold(connection.id);
                     return Stop::Rest;
                 }
             }
             connection.input.consume();
         }
-        Stop::Share
+        Stop::Unserved
     }
 
     /// The rest of a command has not come yet: fine, within the query buffer's limit.
     fn want_more(&mut self, connection: &mut Connection) -> Stop {
         if connection.input.backlog() > self.options.client_query_buffer_limit {
-            let text = format!("closing {}: its unfinished command passed client-query-buffer-limit", connection.peer);
+            let text = format!(
+                "closing {}: its unfinished command passed client-query-buffer-limit",
+                connection.peer
+            );
             self.log(Level::Warning, &text);
             connection.end_input();
         }
@@ -151,17 +170,20 @@ impl Server {
 
     /// Ends a connection's share: releases and sends replies, tells the net what it waits for, and puts it back where
     /// it belongs, be it the list for its next share or nowhere.
-    pub(super) fn settle(&mut self, mut connection: Box<Connection>, more: bool) {
+    pub(super) fn settle(&mut self, mut connection: Box<Connection>) {
         if self.finishing.is_some() && !connection.closing {
             connection.end_input();
         }
+        // The error first: whatever became durable before the log failed is counted then.
         let error = self.engine.poisoned();
-        connection.replies.release(self.engine.durable(), error.as_deref());
+        let durable = self.engine.durable();
+        connection.replies.release(durable, error);
         if !self.write(&mut connection) || connection.is_finished() {
             return self.forget(connection);
         }
         if connection.replies.bytes() > self.options.client_output_buffer_limit {
-            let text = format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
+            let text =
+                format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
             self.log(Level::Warning, &text);
             return self.forget(connection);
         }
@@ -172,11 +194,14 @@ impl Server {
                 return self.forget(connection);
             }
         }
-        if !connection.replies.is_clear() && !connection.waits_for_log {
-            connection.waits_for_log = true;
-            self.behind_log.push(connection.id);
+        if connection.replies.wait_for_log() {
+            self.released = self.released.min(durable);
+            if !connection.waits_for_log {
+                connection.waits_for_log = true;
+                self.behind_log.push(connection.id);
+            }
         }
-        if more {
+        if connection.unserved && !connection.is_full() {
             self.list(&mut connection);
         }
         let memory = connection.memory();
@@ -188,19 +213,14 @@ impl Server {
     /// The log has come further (or has failed): looks at every connection whose replies wait for it.
     pub(super) fn release_logged(&mut self) {
         let durable = self.engine.durable();
-        let poisoned = self.engine.poisoned().is_some();
-        if (durable == self.released && !poisoned) || self.behind_log.is_empty() {
+        if self.behind_log.is_empty() || (durable <= self.released && self.engine.poisoned().is_none()) {
             return;
         }
         self.released = durable;
         for id in std::mem::take(&mut self.behind_log) {
             if let Some(mut connection) = self.connections.remove(&id) {
                 connection.waits_for_log = false;
-                let was_full = connection.is_full();
-                let error = self.engine.poisoned();
-                connection.replies.release(durable, error.as_deref());
-                let more = was_full && !connection.is_full();
-                self.settle(connection, more);
+                self.settle(connection);
             }
         }
     }

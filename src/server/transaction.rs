@@ -4,8 +4,10 @@
 //! VSEARCH among them starts in its place; what it walks, it walks afterwards, and EXEC's reply waits for all.
 
 use super::Server;
+use super::admin::Started;
 use super::connection::{Connection, Transaction};
 use super::dispatch::{self, Ran};
+use super::pool::Ticket;
 use super::replies::{Place, Waiting};
 use crate::engine::Outcome;
 use crate::engine::command::Command;
@@ -57,16 +59,23 @@ pub(super) fn discard(server: &mut Server, connection: &mut Connection, out: &mu
 }
 
 /// `WATCH key [key ...]`
-pub(super) fn watch(server: &mut Server, connection: &mut Connection, args: Args<'_>, out: &mut Vec<u8>) -> Ran {
+pub(super) fn watch(
+    server: &mut Server,
+    connection: &mut Connection,
+    args: Args<'_>,
+    out: &mut Vec<u8>,
+) -> Ran {
     let mut reply = Reply::new(out, connection.session.protocol);
     if connection.session.transaction.is_some() {
         reply.error("ERR WATCH inside MULTI is not allowed");
         return Ran::DONE;
     }
     for key in args.iter().skip(1) {
-        if !connection.session.watches.iter().any(|w| w.is_on(key)) {
-            connection.session.watches.push(server.engine.watch(key));
+        if connection.session.watches.bytes() > server.options.client_query_buffer_limit {
+            reply.error("ERR the watched keys passed client-query-buffer-limit");
+            return Ran::DONE;
         }
+        server.engine.watch(&mut connection.session.watches, key);
     }
     reply.ok();
     Ran::DONE
@@ -85,19 +94,17 @@ pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
         return refuse(connection, "ERR EXEC without MULTI");
     };
     server.engine.begin();
-    let watches = std::mem::take(&mut connection.session.watches);
-    let changed = watches.iter().filter(|watch| server.engine.has_changed(watch)).count() > 0;
-    for watch in &watches {
-        server.engine.unwatch(watch);
-    }
-    if transaction.aborted || changed {
+    let changed = server.engine.has_changed(&connection.session.watches);
+    server.drop_watches(connection);
+    if transaction.aborted {
         server.engine.end();
-        if transaction.aborted {
-            return refuse(connection, "EXECABORT Transaction discarded because of previous errors.");
-        }
+        return refuse(connection, "EXECABORT Transaction discarded because of previous errors.");
+    }
+    if let Some(barrier) = changed {
+        server.engine.end();
         let mut bytes = Vec::new();
         Reply::new(&mut bytes, connection.session.protocol).null_array();
-        return dispatch::queue_reply(connection, bytes);
+        return dispatch::queue_reply_behind(connection, bytes, barrier);
     }
     run_all(server, connection, &transaction);
 }
@@ -109,11 +116,15 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     let (mut parts, mut unfinished, mut barrier) = (Vec::new(), Vec::new(), Lsn(0));
     connection.session.in_exec = true;
     for (command, args) in &transaction.commands {
+        let start = server.ledger.stopwatch(&*server.clock);
         let ran = dispatch::run(server, connection, command, args.args(), &mut part);
         barrier = barrier.max(ran.barrier);
-        if !matches!(ran.outcome, Outcome::Done) {
+        if matches!(ran.outcome, Outcome::Done) {
+            server.note(connection, command, args.args(), start);
+        } else {
+            let started = Started::new(command, args.args(), start, &server.options);
             parts.push(std::mem::take(&mut part));
-            unfinished.push((parts.len(), ran.outcome));
+            unfinished.push((parts.len(), ran.outcome, started));
             parts.push(Vec::new());
         }
     }
@@ -123,8 +134,9 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
     let reply = connection.replies.next();
     let wanted = connection.wants_reply();
     connection.replies.push(Waiting::parts(parts, unfinished.len(), barrier, wanted));
-    for (part, outcome) in unfinished {
-        dispatch::start_outcome(server, connection, Place { reply, part }, outcome);
+    for (part, outcome, started) in unfinished {
+        let ticket = Ticket { conn: connection.id, place: Place { reply, part }, started };
+        dispatch::start_outcome(server, connection, ticket, outcome);
     }
 }
 
@@ -142,8 +154,6 @@ impl Server {
     }
 
     pub(super) fn drop_watches(&mut self, connection: &mut Connection) {
-        for watch in connection.session.watches.drain(..) {
-            self.engine.unwatch(&watch);
-        }
+        self.engine.unwatch(&mut connection.session.watches);
     }
 }

@@ -6,6 +6,7 @@ use super::format::{Stage, encode_header, name, parse_name};
 use super::*;
 use crate::base::crc32c::{crc32c, extend};
 use crate::base::rng::Rng;
+use crate::env::MappedBytes;
 use crate::wal::tests::disk::{MemDisk, Mishap};
 
 const PARTS: [(u32, &[u8], &[u8]); 4] =

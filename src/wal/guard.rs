@@ -46,6 +46,11 @@ impl Latch {
         Self { set: AtomicBool::new(false), first: Mutex::new("log error", None) }
     }
 
+    /// True if there was an error.
+    pub(super) fn is_set(&self) -> bool {
+        self.set.load()
+    }
+
     /// The first error, if there was one.
     pub(super) fn get(&self) -> Option<Poisoned> {
         if self.set.load() { self.first.lock().clone() } else { None }

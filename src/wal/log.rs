@@ -202,7 +202,13 @@ impl Wal {
     /// batch has been written that had `limits::LOG_BACKLOG / 2` bytes or more waiting.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        if self.shared.latch.get().is_some() { 0 } else { self.shared.backlog.load() as usize }
+        if self.has_failed() { 0 } else { self.shared.backlog.load() as usize }
+    }
+
+    /// True once there was an error, after which nothing is acknowledged. One load.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.latch.is_set()
     }
 
     /// The first error, after which nothing is acknowledged.

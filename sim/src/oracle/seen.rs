@@ -42,7 +42,7 @@ impl Seen {
                     return Err(format!("`{key}` holds {found}, which should not be there"));
                 }
                 (Some(entry), None) => {
-                    if !entry.deadline.is_some_and(|deadline| at.to + SLACK >= deadline.from) {
+                    if entry.deadline.is_none_or(|deadline| at.to + SLACK < deadline.from) {
                         return Err(format!("`{key}` is gone; it held {}", entry.held));
                     }
                     sharp.entries.remove(key);

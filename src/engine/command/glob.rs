@@ -1,9 +1,10 @@
-//! Patterns of KEYS and SCAN: `*` any bytes, `?` one byte, `[a-z]` and `[^a-z]` a byte of a set, `\x` the byte x.
+//! Patterns of KEYS, SCAN and their like: `*` any bytes, `?` one byte, `[a-z]` and `[^a-z]` a byte of a set, `\x` the byte x.
 //!
 //! Matching takes at most pattern length times text length steps: only the last `*` is ever tried again, which is
 //! enough because every other part of a pattern takes exactly one byte.
 
 /// True if `pattern` matches all of `text`.
+#[must_use]
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (pattern, text);
     let mut star: Option<(&[u8], &[u8])> = None;

@@ -4,6 +4,7 @@
 //! command has had no effect. It answers in the words Redis uses. Which log record its changes make, and when its
 //! reply may leave, is the engine's part.
 
+mod access;
 mod describe;
 mod expiry;
 pub mod glob;
@@ -21,7 +22,9 @@ mod vectors;
 
 pub use describe::{command, help};
 pub use object::memory_usage;
-pub use table::{Command, Flags, Group, Handler, Keys, ServerCommand, Subcommand, all, lookup, number, subcommand};
+pub use table::{
+    Command, Flags, Group, Handler, Keys, ServerCommand, Subcommand, all, lookup, number, subcommand,
+};
 
 use super::store::Value;
 use super::{Call, Engine, Refusal};

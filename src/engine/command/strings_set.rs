@@ -153,8 +153,11 @@ fn set_pairs(engine: &mut Engine, call: &mut Call<'_>, name: &str) -> Result<(),
     if args.len().is_multiple_of(2) {
         return Err(wrong_arity(name));
     }
-    for at in (1..args.len()).step_by(2) {
-        engine.mutate(call, Op::Set { key: &args[at], value: &args[at + 1], expire_at: 0 })?;
+    let pair = |at: usize| Op::Set { key: &args[at], value: &args[at + 1], expire_at: 0 };
+    let pairs = (1..args.len()).step_by(2);
+    engine.check_room(pairs.clone().map(|at| pair(at).encoded_len()).sum())?;
+    for at in pairs {
+        engine.mutate(call, pair(at))?;
     }
     Ok(())
 }

@@ -275,6 +275,15 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     FAMILIES.iter().copied().flatten()
 }
 
+/// The place of a command among [`all`].
+#[must_use]
+pub fn number(command: &Command) -> usize {
+    let Some((family, row)) = locate(command.name.as_bytes()) else {
+        unreachable!("{} is in the table", command.name)
+    };
+    FAMILIES.iter().take(family).map(|rows| rows.len()).sum::<usize>() + row
+}
+
 /// Places in the hash table of names; a power of two, far more than there are commands.
 const PLACES: usize = 512;
 /// Longest name.
@@ -317,18 +326,12 @@ const fn hash(name: &[u8]) -> usize {
 /// The command of this name, in upper or lower case.
 #[must_use]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {
-    place(name).map(|(family, row)| &FAMILIES[family][row])
+    let (family, row) = locate(name)?;
+    FAMILIES.get(family)?.get(row)
 }
 
-/// The command's number, counted through [`all`].
-#[must_use]
-pub fn number(command: &Command) -> usize {
-    let (family, row) = place(command.name.as_bytes()).unwrap_or_default();
-    FAMILIES[..family].iter().map(|commands| commands.len()).sum::<usize>() + row
-}
-
-/// The family and the place in it of the command of this name.
-fn place(name: &[u8]) -> Option<(usize, usize)> {
+/// The family of the command of this name, and its place there.
+fn locate(name: &[u8]) -> Option<(usize, usize)> {
     if name.len() > LONGEST {
         return None;
     }
@@ -365,7 +368,7 @@ pub fn subcommand(args: Args<'_>) -> Result<&'static Subcommand, Refusal> {
 }
 
 /// Whether a command of this arity takes so many words.
-fn fits(arity: i32, words: usize) -> bool {
+pub(super) fn fits(arity: i32, words: usize) -> bool {
     let bound = arity.unsigned_abs() as usize;
     if arity < 0 { words >= bound } else { words == bound }
 }

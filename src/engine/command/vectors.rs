@@ -30,7 +30,8 @@ pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let mut at = 3;
     while at < args.len() {
         let (word, value) = (&args[at], args.get(at + 1));
-        let value = value.ok_or_else(|| Refusal::err(format_args!("option {} needs a value", quote(word))))?;
+        let value =
+            value.ok_or_else(|| Refusal::err(format_args!("option {} needs a value", quote(word))))?;
         if eq_ignore_case(word, b"METRIC") {
             config.metric = metric_code(value)?;
         } else if eq_ignore_case(word, b"M") {
@@ -64,7 +65,7 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let set = expect_set(engine, call, key)?;
     let dim = set.dim();
     index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
-    if set.writer.index().stats().rows >= limits::MAX_ROWS {
+    if set.writer.index().rows() >= limits::MAX_ROWS {
         return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
     }
     let shared = Arc::clone(set.writer.index());

@@ -6,6 +6,7 @@
 //! [`Keyspace::take_all`] hands the old contents over to be dropped elsewhere.
 
 mod dict;
+mod key;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,14 +16,15 @@ use std::collections::BTreeSet;
 use crate::base::hash::HashKey;
 use crate::base::rng::Rng;
 use dict::Dict;
+use key::Key;
 
-/// What the allocator adds to an entry: two blocks, the node and the key.
+/// What the allocator adds to a block.
 const ALLOCATOR_BYTES: usize = 16;
 /// What a key that expires costs in the set of expiry times.
 const DUE_BYTES: usize = 24;
 
 /// A value in the keyspace.
-pub(super) trait Held {
+pub(crate) trait Held {
     /// Bytes on the heap that this value owns, its own size excluded. It may change only inside
     /// [`Keyspace::edit`].
     fn bytes(&self) -> usize;
@@ -30,9 +32,9 @@ pub(super) trait Held {
 
 /// A key and what it holds.
 #[derive(Debug)]
-pub(super) struct Entry<V> {
+pub(crate) struct Entry<V> {
     /// The name.
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     /// What it holds.
     pub(super) value: V,
     /// When it goes: Unix milliseconds, zero for never.
@@ -45,12 +47,12 @@ impl<V: Held> Entry<V> {
     /// Bytes this entry costs, its place in the table and its expiry included.
     pub(super) fn bytes(&self) -> usize {
         let due = if self.expire_at == 0 { 0 } else { DUE_BYTES };
-        Dict::<Self>::NODE_BYTES + ALLOCATOR_BYTES + self.key.len() + self.value.bytes() + due
+        Dict::<Self>::NODE_BYTES + ALLOCATOR_BYTES + self.key.heap() + self.value.bytes() + due
     }
 }
 
 /// Entries by name.
-pub(super) struct Keyspace<V> {
+pub(crate) struct Keyspace<V> {
     secret: HashKey,
     dict: Dict<Entry<V>>,
     /// Expiry time and hash of every key that expires. Two keys may share an element.

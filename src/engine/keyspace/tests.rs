@@ -265,7 +265,7 @@ fn random_keys_come_from_everywhere() {
     assert!(keyspace().random(&mut rng).is_none());
     let mut keys = filled(600);
     let seen: BTreeSet<_> =
-        (0..20_000).filter_map(|_| keys.random(&mut rng)).map(|e| e.key.clone()).collect();
+        (0..20_000).filter_map(|_| keys.random(&mut rng)).map(|e| e.key.to_vec()).collect();
     assert_eq!(seen.len(), 600);
     (1..600).for_each(|i| drop(keys.remove(&name(i))));
     assert_eq!(keys.random(&mut rng).map(|entry| &*entry.key), Some(&name(0)[..]));

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::env::Map;
+use crate::env::MappedBytes;
 
 /// Bytes on a 64-byte boundary that stand for a mapped file.
 #[derive(Debug)]
@@ -20,13 +21,13 @@ pub(super) struct Bytes {
 unsafe impl Map for Bytes {
     fn bytes(&self) -> &[u8] {
         let bytes = self.words.as_ptr().cast::<u8>().wrapping_add(self.start);
-        // SAFETY: `new` placed `len` bytes there, inside the vector.
+        // SAFETY: `map` placed `len` bytes there, inside the vector.
         unsafe { std::slice::from_raw_parts(bytes, self.len) }
     }
 }
 
 impl Bytes {
-    pub(super) fn new(content: &[u8]) -> Arc<dyn Map> {
+    pub(super) fn map(content: &[u8]) -> Arc<dyn Map> {
         let mut words = vec![[0_u64; 8]; content.len() / 64 + 2];
         let start = words.as_ptr().cast::<u8>().align_offset(64).min(64);
         for (n, byte) in content.iter().enumerate() {
@@ -37,10 +38,13 @@ impl Bytes {
     }
 }
 
+/// A section: kind, meta, payload.
+type Written = (SectionKind, Vec<u8>, Vec<u8>);
+
 /// What a sink was given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct File {
-    pub(super) sections: Vec<(SectionKind, Vec<u8>, Vec<u8>)>,
+    pub(super) sections: Vec<Written>,
     open: bool,
 }
 
@@ -78,11 +82,11 @@ impl File {
             places.push(content.len()..content.len() + payload.len());
             content.extend_from_slice(payload);
         }
-        let map = Bytes::new(&content);
-        let section = |((kind, meta, _), place): (&(SectionKind, Vec<u8>, Vec<u8>), Range<usize>)| Section {
+        let map = Bytes::map(&content);
+        let section = |((kind, meta, _), place): (&Written, Range<usize>)| Section {
             kind: *kind,
             meta: meta.clone(),
-            payload: MappedBytes::new(Arc::clone(&map), place),
+            payload: MappedBytes::new(Arc::clone(&map), place).unwrap(),
         };
         let sections: Vec<Section> = self.sections.iter().zip(places).map(section).collect();
         Writer::open(&sections, Kernels::best())

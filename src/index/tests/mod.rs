@@ -23,13 +23,14 @@ fn random_vectors(seed: u64, n: usize, dim: usize) -> Vec<Vec<f32>> {
     (0..n).map(|_| (0..dim).map(|_| rng.unit_f32() - 0.5).collect()).collect()
 }
 
-/// `groups` tight groups, far from each other, one after the other.
-fn clustered_vectors(seed: u64, groups: usize, each: usize, dim: usize) -> Vec<Vec<f32>> {
+/// `groups` groups of vectors, `radius` wide and some ten apart, one group after the other.
+fn clustered_vectors(seed: u64, groups: usize, each: usize, dim: usize, radius: f32) -> Vec<Vec<f32>> {
     let mut rng = Rng::new(seed);
     let mut out = Vec::new();
     for _ in 0..groups {
-        let centre: Vec<f32> = (0..dim).map(|_| (rng.unit_f32() - 0.5) * 1_000.0).collect();
-        out.extend((0..each).map(|_| centre.iter().map(|x| x + rng.unit_f32() * 0.01).collect::<Vec<f32>>()));
+        let centre: Vec<f32> = (0..dim).map(|_| (rng.unit_f32() - 0.5) * 10.0).collect();
+        let mut member = |_| centre.iter().map(|x| x + rng.unit_f32() * radius).collect::<Vec<f32>>();
+        out.extend((0..each).map(&mut member));
     }
     out
 }

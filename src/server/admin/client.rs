@@ -135,6 +135,10 @@ fn unblock(r: &mut Request<'_>) -> Answer {
     if r.args.get(2).and_then(parse_i64).is_none() {
         return Err(Refusal::NOT_AN_INTEGER);
     }
+    let reason = r.args.get(3);
+    if reason.is_some_and(|word| !eq_ignore_case(word, b"TIMEOUT") && !eq_ignore_case(word, b"ERROR")) {
+        return Err(Refusal::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
+    }
     r.integer(0)
 }
 

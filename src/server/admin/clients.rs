@@ -66,7 +66,9 @@ pub(super) fn list(r: &mut Request<'_>) -> Answer {
     let mut filter = Filter::default();
     match (r.args.get(2), r.args.get(3)) {
         (None, _) => {}
-        (Some(word), Some(kind)) if eq_ignore_case(word, b"TYPE") && r.args.len() == 4 => filter.take_type(kind)?,
+        (Some(word), Some(kind)) if eq_ignore_case(word, b"TYPE") && r.args.len() == 4 => {
+            filter.take_type(kind)?
+        }
         (Some(word), Some(_)) if eq_ignore_case(word, b"ID") => {
             for id in r.args.skip(3).iter() {
                 filter.take_id(id, "Invalid client ID")?;
@@ -102,8 +104,12 @@ pub(super) fn line(c: &Connection, now: Mono, wall: Wall, local: &str, text: &mu
     let session = &c.session;
     let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut flags = String::new();
-    let marks =
-        [(session.transaction.is_some(), 'x'), (c.closing, 'c'), (session.no_evict, 'e'), (session.no_touch, 'T')];
+    let marks = [
+        (session.transaction.is_some(), 'x'),
+        (c.closing, 'c'),
+        (session.no_evict, 'e'),
+        (session.no_touch, 'T'),
+    ];
     flags.extend(marks.iter().filter(|(set, _)| *set).map(|(_, mark)| *mark));
     if flags.is_empty() {
         flags.push('N');
@@ -152,11 +158,8 @@ fn last_command(c: &Connection) -> String {
 /// `CLIENT KILL addr:port` or `CLIENT KILL filter value ...`
 pub(super) fn kill(r: &mut Request<'_>) -> Answer {
     let is_old_form = r.args.len() == 3;
-    let filter = if is_old_form {
-        Filter { address: r.args.get(2), ..Filter::default() }
-    } else {
-        read_kill(r)?
-    };
+    let filter =
+        if is_old_form { Filter { address: r.args.get(2), ..Filter::default() } } else { read_kill(r)? };
     let (wall, local) = (r.server.clock.wall(), r.server.net.local());
     let mut chosen = all(r.server, r.connection);
     chosen.retain(|c| filter.lets_through(c, &local, wall));
@@ -200,7 +203,8 @@ fn read_kill<'a>(r: &Request<'a>) -> Result<Filter<'a>, Refusal> {
             filter.skip = None;
         } else if is(b"MAXAGE") {
             let seconds = parse_i64(value).and_then(|n| u64::try_from(n).ok());
-            filter.min_age = Some(seconds.ok_or_else(|| Refusal::err("maxage is not an integer or out of range"))?);
+            filter.min_age =
+                Some(seconds.ok_or_else(|| Refusal::err("maxage is not an integer or out of range"))?);
         } else {
             return Err(Refusal::SYNTAX);
         }

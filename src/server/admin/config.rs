@@ -8,15 +8,14 @@ use crate::server::Server;
 use crate::server::options::{Changes, Options, SETTINGS, named};
 
 /// What runs its subcommands.
-pub(super) static RUNNERS: &Runners = &[
-    ("get", get),
-    ("resetstat", reset_stats),
-    ("rewrite", rewrite),
-    ("set", set),
-];
+pub(super) static RUNNERS: &Runners =
+    &[("get", get), ("resetstat", reset_stats), ("rewrite", rewrite), ("set", set)];
+
+/// A name and what its value follows from.
+type Fixed = (&'static str, fn(&Options) -> &'static str);
 
 /// Names of Redis that clients ask for, whose values follow from what this server is.
-const FIXED: [(&str, fn(&Options) -> &'static str); 5] = [
+const FIXED: [Fixed; 5] = [
     ("save", |_| ""),
     ("appendonly", |o| if o.dir.is_some() { "yes" } else { "no" }),
     ("databases", |_| "1"),
@@ -46,8 +45,8 @@ fn get(r: &mut Request<'_>) -> Answer {
 
 fn set(r: &mut Request<'_>) -> Answer {
     let words = r.args.skip(2);
-    if words.len() % 2 != 0 {
-        return Err(Request::wrong_arity("config|set"));
+    if !words.len().is_multiple_of(2) {
+        return Err(Refusal::SYNTAX);
     }
     let mut options = r.server.options.clone();
     let mut seen: Vec<&str> = Vec::new();

@@ -187,7 +187,7 @@ fn engram(s: &Server, lines: &mut Lines) {
     lines.add("jobs_in_flight", s.pool.in_flight());
     lines.add("dir", s.options.dir.as_deref().unwrap_or_default());
     let Some(log) = s.engine.log_facts() else { return lines.add("log_status", "none") };
-    lines.add("log_status", s.engine.poisoned().unwrap_or_else(|| "ok".to_owned()));
+    lines.add("log_status", s.engine.poisoned().unwrap_or("ok"));
     lines.add("fsync", crate::server::options::show_tier(s.options.fsync));
     lines.add("log_appended_lsn", log.appended);
     lines.add("log_durable_lsn", log.durable);

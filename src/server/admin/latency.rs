@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::sub::Runners;
 use super::{Answer, Ran, Request};
 use crate::base::time::Wall;
-use crate::resp::Reply;
+use crate::resp::{Reply, eq_ignore_case};
 
 /// Seconds remembered for each event.
 const HISTORY: usize = 160;
@@ -60,6 +60,7 @@ impl Latency {
 /// What runs its subcommands.
 pub(super) static RUNNERS: &Runners = &[
     ("doctor", doctor),
+    ("histogram", histogram),
     ("history", history),
     ("latest", latest),
     ("reset", reset),
@@ -91,6 +92,29 @@ fn history(r: &mut Request<'_>) -> Answer {
     Ok(Ran::DONE)
 }
 
+/// How long commands took: for each, its calls and a map from bounds in microseconds to calls up to them.
+fn histogram(r: &mut Request<'_>) -> Answer {
+    let named = r.args.skip(2);
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|n| eq_ignore_case(n, name.as_bytes()));
+    let ran: Vec<_> = r.server.ledger.by_command.ran().filter(|(command, _)| wanted(command.name)).collect();
+    let mut reply = Reply::new(r.out, r.connection.session.protocol);
+    reply.map(ran.len());
+    for (command, calls) in ran {
+        reply.bulk(command.name);
+        reply.map(2);
+        reply.bulk("calls");
+        reply.integer(calls.calls as i64);
+        reply.bulk("histogram_usec");
+        let buckets = calls.histogram();
+        reply.map(buckets.len());
+        buckets.iter().for_each(|(bound, count)| {
+            reply.integer(*bound as i64);
+            reply.integer(*count as i64);
+        });
+    }
+    Ok(Ran::DONE)
+}
+
 fn reset(r: &mut Request<'_>) -> Answer {
     let named = r.args.skip(2);
     let events = &mut r.server.ledger.latency.events;
@@ -104,7 +128,9 @@ fn doctor(r: &mut Request<'_>) -> Answer {
     let threshold = r.server.options.latency_monitor_threshold;
     let mut text = String::new();
     if threshold == 0 {
-        text.push_str("Nothing is watched: set latency-monitor-threshold to a number of milliseconds first.\n");
+        text.push_str(
+            "Nothing is watched: set latency-monitor-threshold to a number of milliseconds first.\n",
+        );
     } else if r.server.ledger.latency.events.is_empty() {
         text.push_str(&format!("Nothing has taken {threshold} ms or longer.\n"));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::commandstats::CommandStats;
 use super::latency::Latency;
-use super::slowlog::{Entry, Slowlog};
+use super::slowlog::{self, Entry, Slowlog};
 use crate::base::hash::HashKey;
 use crate::base::time::{Mono, Wall};
 use crate::engine::command::{Command, Flags};
@@ -16,6 +16,7 @@ use crate::env::Clock;
 use crate::resp::Args;
 use crate::server::Server;
 use crate::server::connection::Connection;
+use crate::server::options::Options;
 
 /// Samples kept for the rates that INFO shows.
 const SAMPLES: usize = 32;
@@ -133,9 +134,8 @@ impl Ledger {
             return Rates::default();
         };
         let seconds = now.since(then.at).as_secs_f64();
-        if seconds < 0.001 {
-            return Rates::default();
-        }
+        // A second at least: a moment's worth says nothing of a second.
+        let seconds = seconds.max(1.0);
         let now = self.counters(now);
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
         Rates {
@@ -143,6 +143,28 @@ impl Ledger {
             bytes_in: rate(now.bytes_in, then.bytes_in),
             bytes_out: rate(now.bytes_out, then.bytes_out),
         }
+    }
+}
+
+/// A command whose reply a worker or a snapshot finishes.
+#[derive(Debug)]
+pub(in crate::server) struct Started {
+    command: &'static Command,
+    at: Mono,
+    /// Its words for SLOWLOG, should it come to that; none while SLOWLOG is off.
+    words: Vec<Vec<u8>>,
+}
+
+impl Started {
+    /// A command that began at `at`.
+    pub(in crate::server) fn new(
+        command: &'static Command,
+        args: Args<'_>,
+        at: Mono,
+        options: &Options,
+    ) -> Self {
+        let is_watched = options.slowlog_log_slower_than >= 0;
+        Self { command, at, words: if is_watched { slowlog::cut(args) } else { Vec::new() } }
     }
 }
 
@@ -166,19 +188,34 @@ impl Server {
         start: Mono,
     ) {
         let end = self.clock.now();
-        let took = end.since(start);
+        self.ledger.lap = Some(end);
+        self.tally(connection, command, end.since(start), || slowlog::cut(args));
+    }
+
+    /// A command whose reply others finished is done: the same for it.
+    pub(in crate::server) fn note_finished(&mut self, connection: &Connection, started: Started) {
+        let took = self.now.since(started.at);
+        self.tally(connection, started.command, took, || started.words);
+    }
+
+    fn tally(
+        &mut self,
+        connection: &Connection,
+        command: &'static Command,
+        took: Duration,
+        words: impl FnOnce() -> Vec<Vec<u8>>,
+    ) {
         let ledger = &mut self.ledger;
-        ledger.lap = Some(end);
         ledger.by_command.count(command, took);
-        let slow = self.options.slowlog_log_slower_than;
-        if slow >= 0 && took.as_micros() >= u128::from(slow.unsigned_abs()) {
-            let entry = Entry::new(self.clock.wall(), took, args, connection);
-            ledger.slowlog.push(entry, self.options.slowlog_max_len);
-        }
         let threshold = self.options.latency_monitor_threshold;
         if threshold > 0 && took.as_millis() >= u128::from(threshold) {
             let event = if command.flags.contains(Flags::FAST) { "fast-command" } else { "command" };
             ledger.latency.note(event, self.clock.wall(), took);
+        }
+        let slow = self.options.slowlog_log_slower_than;
+        if slow >= 0 && took.as_micros() >= u128::from(slow.unsigned_abs()) {
+            let entry = Entry::new(self.clock.wall(), took, words(), connection);
+            ledger.slowlog.push(entry, self.options.slowlog_max_len);
         }
     }
 

@@ -52,7 +52,9 @@ fn doctor(r: &mut Request<'_>) -> Answer {
         text.push_str(&format!("{used} bytes are in use and maxmemory is {most}: writes are refused.\n"));
     }
     if server.connection_memory > used / 2 && server.connection_memory > 64 << 20 {
-        text.push_str("More than half of the memory is clients' unread input and replies: see CLIENT LIST.\n");
+        text.push_str(
+            "More than half of the memory is clients' unread input and replies: see CLIENT LIST.\n",
+        );
     }
     let facts = server.host.facts();
     if facts.memory > 0 && facts.resident > facts.memory / 10 * 9 {

@@ -6,13 +6,12 @@ use crate::env::ConnId;
 use crate::server::Server;
 use crate::server::connection::Connection;
 
-/// A pause and who waits for its end.
+/// A pause. Who waits for its end is seen from the connections.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Pause {
     until: Option<Mono>,
     /// All commands wait, not only those that write.
     all: bool,
-    waiting: Vec<ConnId>,
 }
 
 impl Pause {
@@ -42,11 +41,6 @@ impl Pause {
             _ => connection.session.transaction.is_none() && command.flags.contains(Flags::WRITE),
         }
     }
-
-    /// This connection's command waits.
-    pub(in crate::server) fn hold(&mut self, id: ConnId) {
-        self.waiting.push(id);
-    }
 }
 
 impl Server {
@@ -59,7 +53,11 @@ impl Server {
 
     /// Ends the pause, if there is one: who waited goes on.
     pub(super) fn end_pause(&mut self) {
-        for id in std::mem::take(&mut self.pause).waiting {
+        self.pause = Pause::default();
+        let held = self.connections.values().filter(|connection| connection.parked);
+        let mut ids: Vec<ConnId> = held.map(|connection| connection.id).collect();
+        ids.sort_unstable();
+        for id in ids {
             self.list_by_id(id);
         }
     }

@@ -20,8 +20,8 @@ use crate::kernels::Kernels;
 use crate::wal::Tier;
 
 pub use sources::{OptionError, Parsed};
+pub(super) use table::{Changes, SETTINGS, named};
 pub(super) use values::show_tier;
-pub(super) use table::{Changes, SETTINGS, Setting, named};
 
 /// The version of this program.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -26,16 +26,18 @@ impl std::fmt::Display for OptionError {
 
 impl std::error::Error for OptionError {}
 
-/// Reads a file's whole text, or says why it cannot be read.
-pub type ReadFile<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
-
 impl Options {
     /// Reads a command line (without the program's name) on a machine with `cores` cores: `[FILE] [--setting value]...`.
-    /// The config file's lines come first, whatever the order, so flags win.
+    /// `read` gives a file's whole text, or says why it cannot. The file's lines come first, whatever the order, so
+    /// flags win.
     ///
     /// # Errors
     /// The first setting that cannot be taken, or a file that cannot be read.
-    pub fn parse(args: &[String], cores: usize, read: &mut ReadFile<'_>) -> Result<Parsed, OptionError> {
+    pub fn parse(
+        args: &[String],
+        cores: usize,
+        read: &mut dyn FnMut(&str) -> Result<String, String>,
+    ) -> Result<Parsed, OptionError> {
         let mut options = Self::for_cores(cores);
         if args.iter().any(|arg| arg == "--help" || arg == "-h") {
             return Ok(Parsed::Help(help::text(&options)));
@@ -45,7 +47,8 @@ impl Options {
         }
         let line = CommandLine::split(args)?;
         if let Some(path) = line.file {
-            let text = read(&path).map_err(|why| OptionError(format!("cannot read the config file {path}: {why}")))?;
+            let text = read(&path)
+                .map_err(|why| OptionError(format!("cannot read the config file {path}: {why}")))?;
             options.take_file(&path, &text)?;
             options.config_file = Some(path);
         }
@@ -111,8 +114,10 @@ impl CommandLine {
         while let [arg, tail @ ..] = rest {
             let Some(flag) = arg.strip_prefix("--") else {
                 if rest.len() < args.len() || arg.starts_with('-') {
-                    return Err(OptionError(format!("'{arg}' is neither a setting nor a config file in first place; \
-                                                    try --help")));
+                    return Err(OptionError(format!(
+                        "'{arg}' is neither a setting nor a config file in first place; \
+                                                    try --help"
+                    )));
                 }
                 line.file = Some(arg.clone());
                 rest = tail;

@@ -6,7 +6,8 @@ const FILE: &str = "engram.conf";
 
 fn parse_with(args: &[&str], file: &str) -> Result<Parsed, OptionError> {
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    let mut read = |path: &str| if path == FILE { Ok(file.to_owned()) } else { Err("no such file".to_owned()) };
+    let mut read =
+        |path: &str| if path == FILE { Ok(file.to_owned()) } else { Err("no such file".to_owned()) };
     Options::parse(&args, 3, &mut read)
 }
 
@@ -62,8 +63,13 @@ fn flags_are_read_in_both_spellings_and_the_last_wins() {
 
 #[test]
 fn flags_win_over_the_file_wherever_it_is_named() {
-    let file = "port 1\n\n  # a comment\nrequirepass \"two words\\x21\"\nbind 127.0.0.1 ::1\nappendfsync no\n";
-    for args in [&[FILE, "--port", "2"][..], &["--port", "2", "--config", FILE], &["--config=engram.conf", "--port=2"]] {
+    let file =
+        "port 1\n\n  # a comment\nrequirepass \"two words\\x21\"\nbind 127.0.0.1 ::1\nappendfsync no\n";
+    for args in [
+        &[FILE, "--port", "2"][..],
+        &["--port", "2", "--config", FILE],
+        &["--config=engram.conf", "--port=2"],
+    ] {
         let options = run(args, file);
         assert_eq!((options.port, &options.requirepass[..]), (2, &b"two words!"[..]));
         assert_eq!((options.bind.join(" ").as_str(), options.fsync), ("127.0.0.1 ::1", Tier::No));
@@ -74,18 +80,21 @@ fn flags_win_over_the_file_wherever_it_is_named() {
 #[test]
 fn errors_in_a_file_name_the_file_and_the_line() {
     let at = |text: &str| error(&[FILE], text);
-    assert_eq!(at("port 1\nsave 900 1"), "engram.conf:2: save: there is no such setting; --help lists them all");
-    assert_eq!(at("\n\nport"), "engram.conf:3: port: a value is missing");
     assert_eq!(
-        at("port 70000"),
-        "engram.conf:1: port: argument must be between 0 and 65535 inclusive"
+        at("port 1\nsave 900 1"),
+        "engram.conf:2: save: there is no such setting; --help lists them all"
     );
+    assert_eq!(at("\n\nport"), "engram.conf:3: port: a value is missing");
+    assert_eq!(at("port 70000"), "engram.conf:1: port: argument must be between 0 and 65535 inclusive");
     assert_eq!(at("dir a b"), "engram.conf:1: dir: takes one value, and there are 2 (quote one with spaces)");
     assert_eq!(at("dir \"a"), "engram.conf:1: its quotes do not close");
     assert_eq!(at("*3"), "engram.conf:1: *3: a value is missing");
     assert_eq!(at("dir \"\\xff\""), "engram.conf:1: its escapes are not UTF-8 text");
     assert_eq!(at("dir \"a\\nb\""), "engram.conf:1: dir: a value is one line of text");
-    assert_eq!(at("fsync sometimes"), "engram.conf:1: fsync: argument(s) must be one of the following: always, everysec, no");
+    assert_eq!(
+        at("fsync sometimes"),
+        "engram.conf:1: fsync: argument(s) must be one of the following: always, everysec, no"
+    );
     assert_eq!(error(&["other.conf"], ""), "cannot read the config file other.conf: no such file");
 }
 
@@ -130,7 +139,9 @@ fn help_names_every_setting_with_its_default_within_the_width() {
     for setting in SETTINGS {
         assert!(text.contains(&format!("--{} {}", setting.name, setting.value)), "{}", setting.name);
     }
-    assert!(text.contains("[6380]") && text.contains("[1gb]") && text.contains("[none]") && text.contains("[3]"));
+    assert!(
+        text.contains("[6380]") && text.contains("[1gb]") && text.contains("[none]") && text.contains("[3]")
+    );
     assert!(text.lines().all(|line| line.len() <= 110), "{text}");
     assert_eq!(parse_with(&["--version"], ""), Ok(Parsed::Version(format!("engram {VERSION}"))));
 }

@@ -17,7 +17,8 @@ const UNITS: [(&str, u64); 7] = [
 
 /// Reads a whole number from `low` to `high`.
 pub(super) fn number<T: TryFrom<u64>>(text: &str, low: u64, high: u64) -> Result<T, String> {
-    within(digits(text), low, high).ok_or_else(|| format!("argument must be between {low} and {high} inclusive"))
+    within(digits(text), low, high)
+        .ok_or_else(|| format!("argument must be between {low} and {high} inclusive"))
 }
 
 /// Reads a whole number that may be negative.

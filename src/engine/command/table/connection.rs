@@ -86,7 +86,7 @@ pub(super) static COMMANDS: [Command; 14] = [
     ),
 ];
 
-static CLIENT: [Subcommand; 15] = [
+static CLIENT: [Subcommand; 18] = [
     sub("caching", 3, SESSION.and(Flags::CONNECTION)).docs(
         "6.0.0",
         "mode",
@@ -118,6 +118,11 @@ static CLIENT: [Subcommand; 15] = [
         "[ON | OFF]",
         "Accepted: reads leave no trace.",
     ),
+    sub("pause", -3, OPERATOR).docs(
+        "3.0.0",
+        "timeout:integer [WRITE | ALL]",
+        "Lets commands wait; CLIENT and SHUTDOWN do not.",
+    ),
     sub("reply", 3, SESSION.and(Flags::CONNECTION)).docs(
         "3.2.0",
         "[ON | OFF | SKIP]",
@@ -138,5 +143,11 @@ static CLIENT: [Subcommand; 15] = [
         "status",
         "OFF only: there is no tracking.",
     ),
+    sub("trackinginfo", 2, SESSION.and(Flags::CONNECTION)).docs(
+        "6.2.0",
+        "",
+        "Tells that nothing is tracked.",
+    ),
     sub("unblock", -3, OPERATOR).docs("5.0.0", "client-id:integer", "Tells that no connection was blocked."),
+    sub("unpause", 2, OPERATOR).docs("6.2.0", "", "Ends CLIENT PAUSE."),
 ];

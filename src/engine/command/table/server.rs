@@ -111,9 +111,8 @@ static CONFIG: [Subcommand; 5] = [
     sub("set", -4, OPERATOR).docs("2.0.0", "(parameter value)...", "Changes parameters."),
 ];
 
-static LATENCY: [Subcommand; 7] = [
+static LATENCY: [Subcommand; 6] = [
     sub("doctor", 2, OPERATOR).docs("2.8.13", "", "Tells in words what took long."),
-    sub("graph", 3, OPERATOR).docs("2.8.13", "event", "Draws the latencies of an event."),
     sub("help", 2, ANYTIME).docs("2.8.13", "", "Prints this help."),
     sub("histogram", -2, OPERATOR).docs("7.0.0", "[command...]", "Tells how long commands took, in buckets."),
     sub("history", 3, OPERATOR).docs("2.8.13", "event", "Tells the latencies of an event over time."),

@@ -1,0 +1,97 @@
+//! Memory and time are bounded whatever a client does or leaves undone.
+
+use std::time::{Duration, Instant};
+
+use engram::resp::client::{Value, write_command};
+use engram::server::Options;
+
+use super::common::{Client, bulk, is_error, ok, options, start};
+
+/// The number behind `field=` in the line of client `id`.
+fn client_field(asker: &mut Client, id: i64, field: &str) -> u64 {
+    let Value::Bulk(text) = asker.say("CLIENT LIST") else { panic!("a text") };
+    let text = String::from_utf8(text).unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("id={id} "))).unwrap().to_owned();
+    let word = line.split(' ').find_map(|word| word.strip_prefix(&format!("{field}=")));
+    word.unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_client_that_sends_faster_than_it_is_served_waits_in_its_socket() {
+    let server = start(None, options());
+    let (mut asker, mut client) = (server.connect(), server.connect());
+    let Value::Integer(id) = client.say("CLIENT ID") else { panic!("a number") };
+    client.send(&[b"CLIENT", b"REPLY", b"OFF"]);
+    let mut bytes = Vec::new();
+    (0..400_000).for_each(|_| write_command(&mut bytes, &["PING"]));
+    write_command(&mut bytes, &["CLIENT", "REPLY", "ON"]);
+    let sender = std::thread::spawn(move || {
+        client.send_raw(&bytes);
+        client
+    });
+    while !sender.is_finished() {
+        let held = client_field(&mut asker, id, "qbuf");
+        assert!(held < 1 << 20, "{held} bytes of input are held");
+    }
+    assert_eq!(sender.join().unwrap().receive(), ok());
+}
+
+#[test]
+fn a_client_that_does_not_read_stalls_nobody_and_loses_nothing() {
+    let server = start(None, options());
+    let (mut slow, mut other) = (server.connect(), server.connect());
+    let value = "y".repeat(300_000);
+    slow.ask(&[b"SET", b"k", value.as_bytes()]);
+    let mut bytes = Vec::new();
+    (0..300).for_each(|_| write_command(&mut bytes, &["GET", "k"]));
+    slow.send_raw(&bytes);
+    let start = Instant::now();
+    let mut longest = Duration::ZERO;
+    while start.elapsed() < Duration::from_millis(300) {
+        let before = Instant::now();
+        other.say("PING");
+        longest = longest.max(before.elapsed());
+    }
+    assert!(longest < Duration::from_secs(2), "a PING took {longest:?}");
+    for _ in 0..300 {
+        assert_eq!(slow.receive(), bulk(&value));
+    }
+}
+
+#[test]
+fn a_client_whose_unread_replies_pass_the_limit_is_closed() {
+    let server = start(None, Options { client_output_buffer_limit: 1 << 20, ..options() });
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let value = vec![b'z'; 40 << 20];
+    assert_eq!(client.ask(&[b"SET", b"k", &value]), ok());
+    client.send(&[b"GET", b"k"]);
+    assert_eq!(client.try_receive(), None);
+    assert_eq!(other.say("STRLEN k"), Value::Integer(40 << 20));
+}
+
+#[test]
+fn writes_that_need_memory_are_refused_above_maxmemory() {
+    let server = start(None, Options { maxmemory: 4 << 20, ..options() });
+    let mut client = server.connect();
+    let value = vec![b'x'; 1 << 20];
+    let mut refused = false;
+    for n in 0..8 {
+        let reply = client.ask(&[b"SET", format!("k{n}").as_bytes(), &value]);
+        refused |= is_error(&reply, "OOM ");
+        assert!(refused || reply == ok());
+    }
+    assert!(refused);
+    assert_eq!(client.say("STRLEN k0"), Value::Integer(1 << 20));
+    client.say("DEL k0 k1 k2 k3 k4");
+    assert_eq!(client.say("SET k v"), ok());
+}
+
+#[test]
+fn a_command_longer_than_the_query_buffer_may_be_ends_its_client_only() {
+    let server = start(None, Options { client_query_buffer_limit: 1 << 20, ..options() });
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.send_raw(b"*2\r\n$3\r\nGET\r\n$100000000\r\n");
+    let piece = vec![0; 1 << 20];
+    while client.try_send_raw(&piece) {}
+    assert_eq!(other.say("PING"), Value::Simple(b"PONG".to_vec()));
+}

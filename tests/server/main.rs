@@ -1,0 +1,20 @@
+//! The server as its clients meet it: real sockets, real files, its own threads.
+//!
+//! What is measured in time here is given a hundred times what it takes, so that a loaded machine fails nothing.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "these tests are clients, and clients have sockets, threads and clocks; what they do not expect fails the test"
+)]
+
+mod bounds;
+mod connections;
+mod durability;
+mod faulty;
+mod snapshots;
+
+#[path = "../common/mod.rs"]
+mod common;

@@ -1,0 +1,106 @@
+//! A snapshot is one moment, whatever happens beside it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engram::resp::client::Value;
+
+use super::common::{Client, bulk, ok, options, packed, start};
+
+fn vector(n: u64) -> Vec<u8> {
+    packed(&[n as f32, 1.0])
+}
+
+/// One round of writes whose parts must never be seen apart. Returns what it made of the keys.
+fn write_round(client: &mut Client, n: u64, model: &mut BTreeMap<String, String>) {
+    let (key, value) = (format!("k{}", n * 7 % 400), n.to_string());
+    client.say("MULTI");
+    client.say(&format!("SET {key} {value}"));
+    client.say(&format!("SET twin-{key} {value}"));
+    client.say(&format!("APPEND log-{} {n};", n % 5));
+    client.say(&format!("DEL gone-{}", n % 50));
+    client.say(&format!("SET new-{n} {value}"));
+    client.say(&format!("RENAME new-{n} gone-{}", n % 50));
+    client.ask(&[b"VADD", b"i", key.as_bytes(), &vector(n)]);
+    let Value::Array(parts) = client.say("EXEC") else { panic!("an array") };
+    assert!(!parts.iter().any(|part| matches!(part, Value::Error(_))), "{parts:?}");
+    model.entry(format!("log-{}", n % 5)).or_default().push_str(&format!("{n};"));
+    model.insert(format!("gone-{}", n % 50), value.clone());
+    model.insert(format!("twin-{key}"), value.clone());
+    model.insert(key, value);
+}
+
+fn check(client: &mut Client, model: &BTreeMap<String, String>) {
+    for (key, value) in model {
+        assert_eq!(client.say(&format!("GET {key}")), bulk(value), "{key}");
+        if key.starts_with('k') {
+            let n = value.parse().unwrap();
+            let Value::Array(hit) = client.ask(&[b"VSEARCH", b"i", &vector(n), b"1"]) else { panic!() };
+            assert_eq!(hit, [bulk(key), bulk("0")]);
+        }
+    }
+}
+
+#[test]
+fn writes_beside_snapshots_are_all_there_after_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut model, mut n) = (BTreeMap::new(), 0);
+    for round in 0..3 {
+        let server = start(Some(dir.path()), options());
+        let mut client = server.connect();
+        if round == 0 {
+            assert_eq!(client.say("VNEW i 2 METRIC l2"), ok());
+            let mut bytes = Vec::new();
+            for n in 0..20_000 {
+                let key = format!("filler-{n}");
+                engram::resp::client::write_command(&mut bytes, &[&b"SET"[..], key.as_bytes(), &[b'x'; 300]]);
+            }
+            client.send_raw(&bytes);
+            (0..20_000).for_each(|_| assert_eq!(client.receive(), ok()));
+        }
+        check(&mut client, &model);
+        let (stop, mut saver) = (AtomicBool::new(false), server.connect());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..3).for_each(|_| assert_eq!(saver.say("VSAVE"), ok()));
+                stop.store(true, Ordering::SeqCst);
+            });
+            while !stop.load(Ordering::SeqCst) {
+                n += 1;
+                write_round(&mut client, n, &mut model);
+            }
+        });
+        assert_eq!(client.say("DBSIZE"), Value::Integer(20_000 + 1 + model.len() as i64));
+        assert_eq!(server.finish(), Ok(()));
+    }
+    let server = start(Some(dir.path()), options());
+    check(&mut server.connect(), &model);
+}
+
+#[test]
+fn a_flush_beside_a_snapshot_takes_nothing_from_it_and_everything_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let server = start(Some(dir.path()), options());
+        let (mut client, mut saver) = (server.connect(), server.connect());
+        for round in 0..5 {
+            client.say("VNEW i 2");
+            for n in 0..2_000_u64 {
+                client.send(&[b"SET", format!("k{n}").as_bytes(), &[b'x'; 1_000]]);
+                client.send(&[b"VADD", b"i", format!("e{n}").as_bytes(), &vector(n)]);
+            }
+            (0..4_000).for_each(|_| drop(client.receive()));
+            saver.send(&[b"VSAVE"]);
+            saver.send(&[b"VSAVE"]);
+            client.say(&format!("SET before-{round} 1"));
+            assert_eq!(client.say("FLUSHALL"), ok());
+            assert_eq!(client.say(&format!("SET after-{round} 1")), ok());
+            assert_eq!([saver.receive(), saver.receive()], [ok(), ok()]);
+            assert_eq!(client.say("DBSIZE"), Value::Integer(1));
+        }
+        assert_eq!(server.finish(), Ok(()));
+    }
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("KEYS *"), Value::Array(vec![bulk("after-4")]));
+}
