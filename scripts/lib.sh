@@ -69,9 +69,10 @@ venv() {
     printf '%s\n' "$dir/bin/python"
 }
 
+# python: Python with virtual environments, which Debian packs apart.
 python() {
     packages python3=python3
-    python3 -c 'import ensurepip, venv' 2>/dev/null || { packages no-such-command=python3-venv; }
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages ensurepip=python3-venv
 }
 
 free_port() {

@@ -19,6 +19,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod unsynced;
+mod value;
 mod watch;
 
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
@@ -35,8 +36,9 @@ use crate::env::{Clock, Storage, Waker};
 use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
-use store::{Applied, Store, Value};
+use store::{Applied, Store};
 use unsynced::Unsynced;
+use value::Value;
 
 pub use job::{Finished, Job};
 pub use recovery::{Doors, OpenError, Options, Report};

@@ -23,9 +23,7 @@ pub(super) const PARENT: usize = 0;
 pub(super) const STATE: usize = 1;
 /// First group of `upper` that belongs to the row; meaningless where its level is zero.
 pub(super) const UPPER: usize = 2;
-/// How many lists of the ground layer name the row.
-pub(super) const IN_LINKS: usize = 3;
-const COLD: usize = 4;
+const COLD: usize = 3;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;

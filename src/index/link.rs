@@ -7,7 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, IN_LINKS, Index, LINKED, PARENT, STATE, View, links};
+use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
@@ -61,7 +61,6 @@ impl Index {
             select::neighbours(view, &scratch.found, self.config.m, linking, &mut chosen);
             for (cell, near) in self.list(row, layer).iter().zip(&chosen) {
                 cell.store(near.row() + 1, Ordering::Release);
-                self.count_link(layer, near.row(), 1);
             }
             linking.chosen[layer] = chosen;
         }
@@ -141,19 +140,8 @@ impl Index {
             };
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
             if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
-                self.count_link(layer, fresh, 1);
-                if let Some(gone) = before.checked_sub(1) {
-                    self.count_link(layer, gone, -1);
-                }
                 return true;
             }
-        }
-    }
-
-    /// Counts a link to `row` that came or went.
-    pub(super) fn count_link(&self, layer: usize, row: u32, change: i32) {
-        if layer == 0 {
-            self.cold.group(row)[IN_LINKS].fetch_add(change as u32, Ordering::Relaxed);
         }
     }
 

@@ -225,7 +225,6 @@ impl<'a> Lists<'a> {
                 return Err(Invalid("link of a row"));
             }
             cell.store(word, Ordering::Release);
-            self.index.count_link(layer, link, 1);
         }
         Ok(())
     }

@@ -1,12 +1,8 @@
 //! Algorithm 4: which candidates become links, and which link a full list gives up.
 
-use super::graph::{IN_LINKS, Index, View};
+use super::graph::{Index, View};
 use super::near::Near;
 use super::scratch::Linking;
-
-/// Links to a row on the ground layer that are not pruned while others can be. The parent's link makes a row
-/// reachable, but may come from far away; a few more let those nearby find it.
-const SCARCE: u32 = 3;
 
 /// Splits `candidates`, nearest first, into those to keep, at most `limit`, and those pruned: a candidate is kept
 /// when it is nearer to the centre than to everything kept before it. Once `limit` are kept the rest is in neither.
@@ -48,8 +44,8 @@ pub(super) fn neighbours(
 }
 
 /// The link that the full list of `owner` on `layer` gives up for `fresh`: the farthest dead one, or else the
-/// farthest pruned one that is not [`SCARCE`], or else the farthest pruned one, or else the farthest. Never a child
-/// of `owner`. `None` where it should be `fresh` itself, or every link is a child; with `must`, `fresh` stays.
+/// farthest pruned one, or else the farthest. Never a child of `owner`. `None` where it should be `fresh` itself, or
+/// every link is a child; with `must`, `fresh` stays.
 ///
 /// `linking.links` holds the list; where the answer stands in it is returned.
 pub(super) fn victim(
@@ -71,13 +67,10 @@ pub(super) fn victim(
         let row = near.row();
         !(must && row == fresh) && (layer > 0 || index.parent(row) != Some(owner))
     };
-    let scarce = |near: &&Near| layer == 0 && index.cold.get(near.row(), IN_LINKS) <= SCARCE;
-    let farthest = |of: &[Near]| of.iter().rev().find(may_go).copied();
     let dead = candidates.iter().rev().find(|near| may_go(near) && !view.lives(near.row())).copied();
     let gone = dead.or_else(|| {
         spread(&view, candidates, usize::MAX, kept, pruned);
-        let common = pruned.iter().rev().find(|near| may_go(near) && !scarce(near)).copied();
-        common.or_else(|| farthest(pruned)).or_else(|| farthest(kept))
+        pruned.iter().rev().chain(kept.iter().rev()).find(may_go).copied()
     })?;
     links.iter().position(|row| *row == gone.row())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, DEATH, IN_LINKS, Index, STATE, links};
+use super::graph::{CLAIMED, DEATH, Index, STATE, links};
 use super::writer::Writer;
 
 impl Index {
@@ -19,7 +19,6 @@ impl Index {
                 seen.iter_mut().filter(|mark| **mark == row).for_each(|mark| *mark = u32::MAX);
             }
         }
-        self.validate_counts(rows)?;
         if !parents_lead_to_root(self, rows) {
             return Err("a row's parents do not lead to the root".to_owned());
         }
@@ -78,19 +77,6 @@ impl Index {
             }
         }
         Ok(())
-    }
-
-    fn validate_counts(&self, rows: u32) -> Result<(), String> {
-        let mut counts = vec![0_u32; rows as usize];
-        for link in (0..rows).flat_map(|row| links(self.list(row, 0))) {
-            counts[link as usize] += 1;
-        }
-        match (0..rows).find(|row| self.cold.get(*row, IN_LINKS) != counts[*row as usize]) {
-            Some(row) => {
-                Err(format!("{} links lead to row {row}, but not as many are counted", counts[row as usize]))
-            }
-            None => Ok(()),
-        }
     }
 
     fn validate_entry(&self, rows: u32) -> Result<(), String> {
