@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::mutation::Op;
 use super::saving::kind;
-use super::store::{IndexOptions, Store, Value, VectorSet};
+use super::store::{IndexOptions, Store};
 use super::unsynced::Unsynced;
+use super::value::{Value, VectorSet};
 use super::watch::Watched;
 use super::{Durability, Engine, Stats};
 use crate::base::bytes::{DecodeError, Reader};

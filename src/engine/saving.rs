@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::keyspace::{Entry, Keyspace};
-use super::store::Value;
+use super::value::Value;
 use crate::base::bytes::Put;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::env::{Storage, Waker};

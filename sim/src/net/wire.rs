@@ -85,6 +85,12 @@ impl Wire {
         state.backlog.contains(&id) || state.conns.values().any(|&held| held == id)
     }
 
+    /// Connections that the server has accepted and not closed.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.inner.state.lock().conns.len()
+    }
+
     /// Asks the server to finish, as a signal would.
     pub fn shutdown(&self) {
         let mut state = self.inner.state.lock();

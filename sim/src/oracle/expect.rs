@@ -137,7 +137,7 @@ fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
 /// A reply for a report.
 #[must_use]
 pub fn show(reply: &Value) -> String {
-    let text = |bytes: &[u8]| bytes[..bytes.len().min(200)].escape_ascii().to_string();
+    let text = |bytes: &[u8]| bytes[..bytes.len().min(120)].escape_ascii().to_string();
     match reply {
         Value::Simple(bytes) => format!("+{}", text(bytes)),
         Value::Error(bytes) => format!("-{}", text(bytes)),

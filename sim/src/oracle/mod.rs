@@ -93,7 +93,7 @@ impl Oracle {
         (at, now): (u64, u64),
     ) -> Result<(), String> {
         self.judged += 1;
-        let wrong = |what: String| format!("client {client}: `{op}` was answered with {what}");
+        let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
         if refused(replies) {
             if !self.disk_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
@@ -160,6 +160,13 @@ fn refused(replies: &[Value]) -> bool {
         Value::Array(parts) => refused(parts),
         _ => false,
     })
+}
+
+/// An operation for a report.
+fn short(op: &Op) -> String {
+    let text = op.to_string();
+    let end = text.char_indices().nth(160).map_or(text.len(), |(end, _)| end);
+    format!("{}{}", &text[..end], if end < text.len() { "..." } else { "" })
 }
 
 fn span(at: u64, now: u64) -> Span {

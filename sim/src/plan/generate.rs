@@ -14,6 +14,19 @@ use crate::faults::{Call, Fault, Planned};
 use crate::net::{self, Cut};
 use crate::scheduler::{self, CrashAt, Strategy};
 
+/// What a power loss leaves, the awkward kinds more often.
+const LOSSES: [Loss; 9] = [
+    Loss::All,
+    Loss::None,
+    Loss::Names,
+    Loss::Subset,
+    Loss::Torn,
+    Loss::Torn,
+    Loss::Torn,
+    Loss::Garbage,
+    Loss::Garbage,
+];
+
 /// Which families a seed has.
 #[derive(Clone, Copy, Debug)]
 struct Swarm {
@@ -53,7 +66,7 @@ pub fn generate(seed: u64) -> Plan {
     let server = ServerPlan {
         workers: 1 + rng.index(3),
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
-        segment_bytes: pick(&mut rng, &[512, 4_096, 64 << 10, 1 << 20]),
+        segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
@@ -70,10 +83,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         match crash.below(8) {
             0 => Ending::Shutdown,
             1 | 2 => Ending::Kill,
-            _ => Ending::Power(pick(
-                &mut crash,
-                &[Loss::All, Loss::None, Loss::Subset, Loss::Torn, Loss::Torn, Loss::Garbage, Loss::Names],
-            )),
+            _ => Ending::Power(pick(&mut crash, &LOSSES)),
         }
     };
     let mut disk = stream("disk plan");

@@ -79,6 +79,9 @@ impl Stage<'_> {
             }
             let failed = || excused.lock().fired().iter().any(|planned| planned.fault.harms_storage());
             match body(machine, &server) {
+                Ok(()) if outside.open_connections() > 0 => {
+                    inside.fail("the server finished with connections open")
+                }
                 Ok(()) if outside.is_shut_down() || failed() => {}
                 Ok(()) => inside.fail("the server finished though nobody had asked it to"),
                 Err(what) if failed() => inside.note("server", &what, [0; 3]),

@@ -159,7 +159,10 @@ impl Toy {
             again(|| self.machine.net.wait(None, &mut events))?;
             for event in events {
                 match event {
-                    Event::Shutdown => return Ok(()),
+                    Event::Shutdown => {
+                        self.conns.keys().for_each(|&conn| self.machine.net.close(conn));
+                        return Ok(());
+                    }
                     Event::Acceptable => {
                         if let Ok(accepted) = self.machine.net.accept() {
                             let interest = Interest { read: true, write: false };
