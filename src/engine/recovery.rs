@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::mutation::Op;
-use super::saving::kind;
+use super::saving::{Saving, kind};
 use super::store::{IndexOptions, Store};
 use super::unsynced::Unsynced;
 use super::value::{Value, VectorSet};
@@ -26,6 +26,8 @@ pub struct Options {
     pub tier: wal::Tier,
     /// Size at which a log segment is closed, in bytes.
     pub segment_bytes: u64,
+    /// Entries that a running snapshot looks at in one turn at most; at least 1.
+    pub snapshot_slice: usize,
     /// Threads that link rows during recovery.
     pub workers: usize,
     /// How indexes are made.
@@ -101,6 +103,7 @@ impl Engine {
         let start = doors.clock.now();
         let mut report = Report::default();
         let mut store = Store::new(options.index);
+        store.saving = Saving::in_slices(options.snapshot_slice);
         let durability = match doors.storage {
             None => None,
             Some(storage) => Some(recover(

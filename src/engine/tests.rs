@@ -53,7 +53,14 @@ impl Engine {
     /// An engine that keeps its data on this disk, if there is one.
     fn on(storage: Option<Arc<dyn Storage>>, clock: Arc<SetClock>) -> Self {
         let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
-        let options = Options { tier: Tier::Always, segment_bytes: 1 << 20, workers: 1, index, seed: 1 };
+        let options = Options {
+            tier: Tier::Always,
+            segment_bytes: 1 << 20,
+            snapshot_slice: 256,
+            workers: 1,
+            index,
+            seed: 1,
+        };
         let doors = Doors { storage, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
         match Self::open(doors, &options) {
             Ok((engine, _)) => engine,

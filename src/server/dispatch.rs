@@ -113,8 +113,14 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
     if (command.arity >= 0 && words != command.arity) || words < -command.arity {
         return Err(format!("ERR wrong number of arguments for '{}' command", command.name));
     }
+    if args.len() > 1 && !command.subcommands.is_empty() {
+        command::subcommand(args).map_err(|refusal| refusal.0.into_owned())?;
+    }
     if !connection.session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
         return Err("NOAUTH Authentication required.".to_owned());
+    }
+    if connection.session.transaction.is_some() && command.flags.contains(Flags::NOT_IN_MULTI) {
+        return Err("ERR Command not allowed inside a transaction".to_owned());
     }
     if command.flags.contains(Flags::WRITE) {
         if let Some(why) = server.engine.poisoned() {
