@@ -69,9 +69,11 @@ impl Index {
         }
     }
 
-    /// Adds the root to `scratch.found` if it is not there.
+    /// Adds the root to `scratch.found` if it is not there. A root that is newer than the view is not for it: the index
+    /// had nothing in its graph when the view was taken.
     pub(super) fn seed_root(&self, view: &View<'_>, target: Target<'_>, scratch: &mut Scratch) {
-        let root = self.root().filter(|root| scratch.found.iter().all(|near| near.row() != *root));
+        let is_new = |root: &u32| scratch.found.iter().all(|near| near.row() != *root);
+        let root = self.root().filter(|root| *root < view.count()).filter(is_new);
         scratch.found.extend(root.map(|root| view.near(target, root)));
     }
 }

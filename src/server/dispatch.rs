@@ -9,7 +9,8 @@ use super::run::{run, start_outcome};
 use crate::base::time::Mono;
 use crate::engine::Outcome;
 use crate::engine::command::{self, Command, Flags, Group, Handler};
-use crate::resp::Args;
+use crate::env::Level;
+use crate::resp::{Args, eq_ignore_case};
 
 /// What has become of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,13 @@ pub(super) fn dispatch(server: &mut Server, connection: &mut Connection) -> Disp
 fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -> Dispatched {
     let command = match admit(server, connection, args) {
         Ok(command) => command,
+        Err(_) if is_http(&args[0]) => {
+            let text =
+                format!("closing {}: it speaks HTTP, perhaps on behalf of a web page", connection.peer);
+            server.log(Level::Warning, &text);
+            connection.end_input();
+            return Dispatched::Done;
+        }
         Err(text) => {
             if let Some(transaction) = &mut connection.session.transaction {
                 transaction.aborted = true;
@@ -131,6 +139,12 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
         }
     }
     Ok(command)
+}
+
+/// True for the first word of lines that a browser sends: a web page must not be able to smuggle commands in the body of
+/// a request.
+fn is_http(word: &[u8]) -> bool {
+    eq_ignore_case(word, b"post") || eq_ignore_case(word, b"host:")
 }
 
 fn unknown(args: Args<'_>) -> String {

@@ -6,6 +6,7 @@ use super::replies::{Place, Waiting};
 use super::run::{run, start_outcome};
 use super::{Server, admin};
 use crate::engine::Outcome;
+use crate::engine::command::{Command, Flags};
 use crate::resp::Reply;
 use crate::wal::Lsn;
 
@@ -20,6 +21,11 @@ pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
     if transaction.aborted {
         server.engine.end();
         return connection.refuse("EXECABORT Transaction discarded because of previous errors.");
+    }
+    let grows = |(command, _): &(&Command, _)| command.flags.contains(Flags::DENY_OOM);
+    if server.is_out_of_memory() && transaction.commands.iter().any(grows) {
+        server.engine.end();
+        return connection.refuse("OOM command not allowed when used memory > 'maxmemory'.");
     }
     if let Some(barrier) = changed {
         server.engine.end();

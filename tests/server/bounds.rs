@@ -95,3 +95,23 @@ fn a_command_longer_than_the_query_buffer_may_be_ends_its_client_only() {
     while client.try_send_raw(&piece) {}
     assert_eq!(other.say("PING"), Value::Simple(b"PONG".to_vec()));
 }
+
+#[test]
+fn a_web_page_cannot_smuggle_commands_in_the_body_of_a_request() {
+    let server = start(None, options());
+    let (mut page, mut asker) = (server.connect(), server.connect());
+    page.send_raw(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET smuggled 1\r\n");
+    assert_eq!(page.try_receive(), None, "the connection ends at the first line");
+    assert_eq!(asker.say("EXISTS smuggled"), Value::Integer(0));
+}
+
+#[test]
+fn a_transaction_that_was_queued_with_room_is_refused_without() {
+    let server = start(None, options());
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.say("MULTI");
+    client.say("SET k v");
+    assert_eq!(other.say("CONFIG SET maxmemory 1"), ok());
+    assert!(is_error(&client.say("EXEC"), "OOM"));
+    assert_eq!(client.say("GET k"), Value::Null);
+}

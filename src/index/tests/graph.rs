@@ -1,5 +1,6 @@
 //! What the graph promises on one thread.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::*;
@@ -200,4 +201,20 @@ fn a_broken_graph_does_not_validate() {
     index.validate().unwrap();
     index.cold.set(7, PARENT, 0);
     assert!(index.validate().unwrap_err().contains("row 7"));
+}
+
+#[test]
+fn a_search_that_began_on_an_empty_graph_does_not_look_at_a_root_that_came_later() {
+    let mut writer = Writer::new(config(2, &L2));
+    let index = Arc::clone(writer.index());
+    let mut scratch = Scratch::new();
+    let view = index.view();
+    let row = writer.insert(b"first", &[1.0, 2.0]).unwrap().row;
+    index.link(row, &mut scratch);
+    scratch.found.clear();
+    let query = index.query(&[1.0, 2.0]);
+    index.seed_root(&view, query.target(), &mut scratch);
+    assert!(scratch.found.is_empty());
+    index.seed_root(&index.view(), query.target(), &mut scratch);
+    assert_eq!(scratch.found.len(), 1);
 }
