@@ -21,6 +21,7 @@ pub fn body() -> Arc<Body> {
         let mut options = Options::for_cores(plan.workers);
         options.dir = Some("simulated".to_owned());
         options.segment_bytes = plan.segment_bytes;
+        options.snapshot_slice = plan.snapshot_slice;
         options.workers = plan.workers;
         options.exact_below = plan.exact_below;
         let server = Server::start(machine, options).map_err(|error| format!("start: {error}"))?;

@@ -62,6 +62,8 @@ pub const MAX_ELEMENT: usize = 512 << 20;
 pub const SCAN_COUNT: usize = 100_000;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
+/// Entries that a running snapshot looks at in one turn of the loop at most.
+pub const SNAPSHOT_SLICE: usize = 256;
 
 /// Entries kept by SLOWLOG at most.
 pub const SLOWLOG_MAX: usize = 1 << 20;

@@ -5,7 +5,8 @@
 
 use super::mutation::Op;
 use super::recovery::{load, replay};
-use super::store::{IndexOptions, Store, Value};
+use super::store::{IndexOptions, Store};
+use super::value::Value;
 use crate::base::bytes::Reader;
 use crate::env::Storage;
 use crate::snapshot;

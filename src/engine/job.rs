@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::store::{Garbage, LastWrite};
+use super::store::Garbage;
+use super::value::LastWrite;
 use crate::index::{Index, Query, RowId, Scratch};
 use crate::recall::{Nearest, Recall};
 use crate::resp::{Protocol, Reply};

@@ -19,6 +19,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod unsynced;
+mod value;
 mod watch;
 
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
@@ -35,8 +36,9 @@ use crate::env::{Clock, Storage, Waker};
 use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
-use store::{Applied, Store, Value};
+use store::{Applied, Store};
 use unsynced::Unsynced;
+use value::Value;
 
 pub use job::{Finished, Job};
 pub use recovery::{Doors, OpenError, Options, Report};
@@ -79,6 +81,8 @@ struct Durability {
     snapshots: u64,
     last_saved: Option<Saved>,
     finished: VecDeque<Saved>,
+    /// Records were appended that the log thread has not been told of.
+    appended: bool,
     /// Memory holds a change that the log has refused.
     lost: bool,
     /// What [`Engine::poisoned`] says.
@@ -122,6 +126,7 @@ impl Engine {
         if self.depth == 0 && !self.record.is_empty() {
             let lsn = self.next_lsn();
             if let Some(durability) = &mut self.durability {
+                durability.appended = true;
                 // A log that has failed gives no number: the promised one never becomes durable, and the reply that
                 // waits for it is answered with the error.
                 match durability.wal.append(&self.record) {
@@ -166,23 +171,29 @@ impl Engine {
     /// The entry of `key`, if it is there and its time has not come; a key whose time has come goes now. The reply
     /// waits for the last record that touched the name, be it there or gone.
     fn read(&mut self, call: &mut Call<'_>, key: &[u8]) -> Option<&Entry<Value>> {
-        self.expire_if_due(key);
-        if let Some(durability) = &self.durability {
-            call.observe(durability.unsynced.barrier(self.store.keyspace.hash(key)));
-        }
-        let now = self.now;
-        self.store.keyspace.get(key).filter(|e| e.expire_at == 0 || e.expire_at > now)
+        let name = self.look_at(call, key);
+        self.store.keyspace.get_hashed(name, key).filter(|entry| lives(entry, self.now))
     }
 
-    /// The string at `key`, empty words for nothing there, a refusal where it is no string. Counts hits and misses.
-    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
-        let found = self.read(call, key).is_some();
-        if found {
-            self.stats.hits += 1;
-        } else {
-            self.stats.misses += 1;
+    /// What a read of `key` does before it reads; returns the name's hash.
+    fn look_at(&mut self, call: &mut Call<'_>, key: &[u8]) -> u64 {
+        let name = self.store.keyspace.hash(key);
+        if self.store.keyspace.expiring() > 0 {
+            self.expire_if_due(key);
         }
-        match self.store.keyspace.get(key).filter(|_| found).map(|entry| &entry.value) {
+        if let Some(durability) = &self.durability {
+            call.observe(durability.unsynced.barrier(name));
+        }
+        name
+    }
+
+    /// The string at `key`, none for nothing there, a refusal where it is no string. Counts hits and misses.
+    fn read_string(&mut self, call: &mut Call<'_>, key: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+        let name = self.look_at(call, key);
+        let entry = self.store.keyspace.get_hashed(name, key).filter(|entry| lives(entry, self.now));
+        let count = if entry.is_some() { &mut self.stats.hits } else { &mut self.stats.misses };
+        *count += 1;
+        match entry.map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::String(bytes)) => Ok(Some(bytes)),
             Some(Value::Vectors(_)) => Err(Refusal::WRONG_TYPE),
@@ -253,7 +264,7 @@ impl Engine {
     /// Removes `key` if its time has come. The removal is logged: a clock that jumps back must not wake it. Once the
     /// log has failed such a key is only hidden.
     fn expire_if_due(&mut self, key: &[u8]) {
-        let due = |e: &Entry<Value>| e.expire_at != 0 && e.expire_at <= self.now;
+        let due = |entry: &Entry<Value>| !lives(entry, self.now);
         if self.store.keyspace.get(key).is_some_and(due) && self.failed.is_none() {
             self.expire(key);
         }
@@ -307,6 +318,11 @@ impl Engine {
             durability.unsynced.advance(durability.wal.durable());
         }
         let busy = self.expire_some();
+        if let Some(durability) = &mut self.durability
+            && std::mem::take(&mut durability.appended)
+        {
+            durability.wal.kick();
+        }
         let saving = self.tick_snapshot();
         busy || saving
     }
@@ -359,4 +375,9 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         self.stats
     }
+}
+
+/// True unless the entry's time has come.
+fn lives(entry: &Entry<Value>, now: u64) -> bool {
+    entry.expire_at == 0 || entry.expire_at > now
 }

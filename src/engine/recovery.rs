@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::mutation::Op;
-use super::saving::kind;
-use super::store::{IndexOptions, Store, Value, VectorSet};
+use super::saving::{Saving, kind};
+use super::store::{IndexOptions, Store};
 use super::unsynced::Unsynced;
+use super::value::{Value, VectorSet};
 use super::watch::Watched;
 use super::{Durability, Engine, Stats};
 use crate::base::bytes::{DecodeError, Reader};
@@ -25,6 +26,8 @@ pub struct Options {
     pub tier: wal::Tier,
     /// Size at which a log segment is closed, in bytes.
     pub segment_bytes: u64,
+    /// Entries that a running snapshot looks at in one turn at most; at least 1.
+    pub snapshot_slice: usize,
     /// Threads that link rows during recovery.
     pub workers: usize,
     /// How indexes are made.
@@ -100,6 +103,7 @@ impl Engine {
         let start = doors.clock.now();
         let mut report = Report::default();
         let mut store = Store::new(options.index);
+        store.saving = Saving::in_slices(options.snapshot_slice);
         let durability = match doors.storage {
             None => None,
             Some(storage) => Some(recover(
@@ -169,6 +173,7 @@ fn recover(
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),
+        appended: false,
         lost: false,
         failure: std::sync::OnceLock::new(),
     })

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::keyspace::{Entry, Keyspace};
-use super::store::Value;
+use super::value::Value;
 use crate::base::bytes::Put;
+use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::env::{Storage, Waker};
 use crate::index::{Capture, SectionKind, Sink};
@@ -42,8 +43,7 @@ pub(super) mod kind {
 const CHUNK: usize = 1 << 20;
 /// Bytes handed over but not written, above which the cursor rests.
 const AHEAD: usize = 8 << 20;
-/// Entries that one slice of the cursor looks at, and after how many it looks whether it has handed over enough bytes.
-const SLICE: usize = 256;
+/// After how many entries the cursor looks whether it has handed over enough bytes for this turn.
 const STEP: usize = 16;
 
 /// Why a snapshot was given up.
@@ -61,9 +61,10 @@ pub struct Saved {
 }
 
 /// The loop's half.
-#[derive(Default)]
 pub(crate) struct Saving {
     epoch: u32,
+    /// Entries that one slice of the cursor looks at, at most.
+    slice: usize,
     running: Option<Running>,
 }
 
@@ -126,7 +127,19 @@ enum Piece {
     },
 }
 
+impl Default for Saving {
+    fn default() -> Self {
+        Self::in_slices(SNAPSHOT_SLICE)
+    }
+}
+
 impl Saving {
+    /// Nothing is saved yet; a snapshot's cursor will look at `slice` entries a turn at most.
+    pub(crate) fn in_slices(slice: usize) -> Self {
+        assert!(slice > 0, "a cursor has to get on");
+        Self { epoch: 0, slice, running: None }
+    }
+
     /// New entries carry it: no snapshot that is running needs them.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
@@ -207,8 +220,9 @@ impl Saving {
         }
         drop(tray);
         let (mut next, mut bytes) = (cursor, 0);
-        for _ in 0..SLICE / STEP {
-            next = keyspace.scan_mut(next, STEP, &mut |entry| {
+        let step = STEP.min(self.slice);
+        for _ in 0..self.slice / step {
+            next = keyspace.scan_mut(next, step, &mut |entry| {
                 if entry.epoch < epoch {
                     entry.epoch = epoch;
                     bytes += running.hand_over(entry);
@@ -372,7 +386,7 @@ fn write_rest(
     let mut cursor = 0;
     loop {
         let mut failed = Ok(());
-        cursor = rest.scan(cursor, SLICE, &mut |entry| {
+        cursor = rest.scan(cursor, SNAPSHOT_SLICE, &mut |entry| {
             if entry.epoch >= epoch || failed.is_err() {
                 return;
             }

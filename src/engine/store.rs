@@ -5,82 +5,14 @@
 
 use std::sync::Arc;
 
-use super::keyspace::{Entry, Held, Keyspace};
+use super::keyspace::{Entry, Keyspace};
 use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
+use super::value::{Value, VectorSet, is_large};
 use crate::base::hash::HashKey;
-use crate::base::sync::AtomicU64;
 use crate::index::{self, RowId};
 use crate::kernels::Kernels;
 use crate::wal::Lsn;
-
-/// What a key holds.
-#[derive(Debug)]
-pub(crate) enum Value {
-    /// Bytes.
-    String(Vec<u8>),
-    /// A vector index.
-    Vectors(Box<VectorSet>),
-}
-
-/// A vector index under a key.
-#[derive(Debug)]
-pub(crate) struct VectorSet {
-    /// The rows and the graph; only the loop writes.
-    pub(crate) writer: index::Writer,
-    /// The last record that changed it; searches in flight hold it too.
-    pub(crate) last: Arc<LastWrite>,
-}
-
-impl VectorSet {
-    /// Dimensions of its vectors.
-    pub(crate) fn dim(&self) -> usize {
-        self.writer.index().config().dim
-    }
-}
-
-/// The LSN of the last record that changed a vector set. It is set before the change can be seen.
-#[derive(Debug, Default)]
-pub(super) struct LastWrite(AtomicU64);
-
-impl LastWrite {
-    /// The LSN.
-    #[must_use]
-    pub(super) fn lsn(&self) -> Lsn {
-        Lsn(self.0.load())
-    }
-
-    fn set(&self, lsn: Lsn) {
-        self.0.store(lsn.0);
-    }
-}
-
-impl Value {
-    /// What TYPE says.
-    pub(crate) fn type_name(&self) -> &'static str {
-        match self {
-            Self::String(_) => "string",
-            Self::Vectors(_) => "vectorset",
-        }
-    }
-
-    /// True where dropping it takes long enough to be a worker's job.
-    fn is_heavy(&self) -> bool {
-        match self {
-            Self::String(bytes) => bytes.capacity() > 1 << 20,
-            Self::Vectors(set) => set.writer.len() > 64,
-        }
-    }
-}
-
-impl Held for Value {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::String(bytes) => bytes.capacity(),
-            Self::Vectors(set) => size_of::<VectorSet>() + set.writer.bytes(),
-        }
-    }
-}
 
 /// How indexes are made.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +72,7 @@ impl Store {
             self.preserve(key);
         }
         match *op {
-            Op::Set { key, value, expire_at } => self.put(key, Value::String(value.to_vec()), expire_at),
+            Op::Set { key, value, expire_at } => self.set(key, value, expire_at),
             Op::Append { key, tail } => self.edit_string(key, |bytes| bytes.extend_from_slice(tail))?,
             Op::Overwrite { key, offset, bytes } => {
                 self.edit_string(key, |string| overwrite(string, offset as usize, bytes))?;
@@ -168,6 +100,20 @@ impl Store {
             }
         }
         Ok(Applied::Done)
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], expire_at: u64) {
+        let hash = self.keyspace.hash(key);
+        let in_place = self.keyspace.overwrite(hash, key, expire_at, |held| match held {
+            Value::String(bytes) if !is_large(bytes) => {
+                rewrite(bytes, value);
+                true
+            }
+            _ => false,
+        });
+        if !in_place {
+            self.put(key, Value::String(value.to_vec()), expire_at);
+        }
     }
 
     fn put(&mut self, key: &[u8], value: Value, expire_at: u64) {
@@ -286,6 +232,16 @@ impl Store {
     /// What has gathered to be dropped elsewhere.
     pub(crate) fn take_garbage(&mut self) -> Vec<Garbage> {
         std::mem::take(&mut self.garbage)
+    }
+}
+
+/// The string has these bytes now, in the same memory unless most of that would lie idle.
+fn rewrite(string: &mut Vec<u8>, bytes: &[u8]) {
+    if (bytes.len()..=2 * bytes.len() + 32).contains(&string.capacity()) {
+        string.clear();
+        string.extend_from_slice(bytes);
+    } else {
+        *string = bytes.to_vec();
     }
 }
 

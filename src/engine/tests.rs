@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Doors, Engine, IndexOptions, Options};
+use super::command::lookup;
+use super::mutation::{Op, SetConfig};
+use super::store::Store;
+use super::{Call, Doors, Engine, IndexOptions, Options};
 use crate::base::hash::HashKey;
 use crate::base::sync::AtomicU64;
 use crate::base::time::{Mono, Wall};
-use crate::env::{Clock, Console, Level, Waker};
+use crate::env::{Clock, Console, Level, Storage, Waker};
 use crate::kernels::Kernels;
-use crate::wal::Tier;
+use crate::resp::{OwnedArgs, Protocol};
+use crate::wal::tests::disk::{MemDisk, Mishap};
+use crate::wal::{Lsn, Tier};
 
 /// A clock that a test sets, in Unix milliseconds.
 pub(super) struct SetClock(pub(super) AtomicU64);
@@ -42,12 +47,79 @@ impl Engine {
 
     /// An engine that keeps nothing and goes by `clock`.
     pub(super) fn at(clock: Arc<SetClock>) -> Self {
+        Self::on(None, clock)
+    }
+
+    /// An engine that keeps its data on this disk, if there is one.
+    fn on(storage: Option<Arc<dyn Storage>>, clock: Arc<SetClock>) -> Self {
         let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
-        let options = Options { tier: Tier::Always, segment_bytes: 1 << 20, workers: 1, index, seed: 1 };
-        let doors = Doors { storage: None, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
+        let options = Options {
+            tier: Tier::Always,
+            segment_bytes: 1 << 20,
+            snapshot_slice: 256,
+            workers: 1,
+            index,
+            seed: 1,
+        };
+        let doors = Doors { storage, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
         match Self::open(doors, &options) {
             Ok((engine, _)) => engine,
-            Err(e) => panic!("an engine without a directory always opens: {e}"),
+            Err(e) => panic!("it does not open: {e}"),
         }
     }
+}
+
+/// The LSN that the reply of a command waits for.
+fn barrier(engine: &mut Engine, command: &str) -> Lsn {
+    let words = OwnedArgs::from_words(command.split(' ').map(str::as_bytes));
+    let Some(super::command::Handler::Engine(handler)) = lookup(&words.args()[0]).map(|c| c.handler) else {
+        panic!("{command} is the engine's");
+    };
+    let mut out = Vec::new();
+    let mut call = Call::new(words.args(), Protocol::Resp2, &mut out);
+    engine.execute(handler, &mut call);
+    call.barrier
+}
+
+#[test]
+fn no_list_tells_what_a_failed_log_has_refused() {
+    let (disk, clock) = (MemDisk::default(), Arc::new(SetClock(AtomicU64::new(1_700_000_000_000))));
+    let mut engine = Engine::on(Some(disk.arc()), Arc::clone(&clock));
+    let first = barrier(&mut engine, "SET a 1");
+    engine.tick();
+    while engine.durable() < first {
+        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+    }
+    assert_eq!(barrier(&mut engine, "DBSIZE"), Lsn(0), "all that was logged is durable");
+    // The log fails, with nothing left to write but its own mark, while a command is under way.
+    (disk.calls()..disk.calls() + 20).for_each(|call| disk.mishap(call, Mishap::Fail));
+    engine.begin();
+    clock.0.store(1_700_000_009_000);
+    while engine.poisoned().is_none() {
+        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+    }
+    let refused = barrier(&mut engine, "SET b 2");
+    engine.end();
+    assert!(refused > first);
+    for command in ["DBSIZE", "SCAN 0", "KEYS *", "RANDOMKEY", "GET b"] {
+        assert!(barrier(&mut engine, command) > engine.durable(), "{command}");
+    }
+    assert!(barrier(&mut engine, "GET a") <= engine.durable(), "reads go on");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test is about time")]
+fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
+    let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
+    let mut store = Store::new(index);
+    let config = SetConfig { dim: 1, metric: 1, m: 4, ef_construction: 10, seed: 1 };
+    store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).unwrap();
+    let start = std::time::Instant::now();
+    for n in 0..50_000_u32 {
+        let vector = (n as f32).to_le_bytes();
+        store
+            .apply(&Op::PutVector { key: b"i", element: &n.to_le_bytes(), vector: &vector }, Lsn(2))
+            .unwrap();
+    }
+    assert!(start.elapsed().as_secs() < 3, "it took {:?}", start.elapsed());
 }

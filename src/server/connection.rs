@@ -1,13 +1,14 @@
 //! One client: its bytes in, its replies out, and what it has told the server about itself.
 
 use super::input::Input;
-use super::replies::Replies;
+use super::replies::{Replies, Waiting};
 use crate::base::limits;
 use crate::base::time::{Mono, Wall};
 use crate::engine::Watches;
 use crate::engine::command::Command;
 use crate::env::{ConnId, Interest};
-use crate::resp::{OwnedArgs, Protocol};
+use crate::resp::{OwnedArgs, Protocol, Reply};
+use crate::wal::Lsn;
 
 /// What MULTI has begun.
 #[derive(Debug, Default)]
@@ -132,6 +133,32 @@ impl Connection {
         self.parked = false;
         self.unserved = false;
         self.input = Input::default();
+    }
+
+    /// Queues a reply that waits for nothing but those before it.
+    pub(super) fn reply(&mut self, bytes: Vec<u8>) {
+        if !self.wants_reply() {
+            return;
+        }
+        if self.replies.is_clear() {
+            self.replies.output().extend_from_slice(&bytes);
+        } else {
+            self.replies.push(Waiting::complete(bytes, Lsn(0)));
+        }
+    }
+
+    /// Queues a reply that waits for those before it and for record `barrier`.
+    pub(super) fn reply_behind(&mut self, bytes: Vec<u8>, barrier: Lsn) {
+        if self.wants_reply() {
+            self.replies.push(Waiting::complete(bytes, barrier));
+        }
+    }
+
+    /// Queues an error.
+    pub(super) fn refuse(&mut self, text: &str) {
+        let mut bytes = Vec::new();
+        Reply::new(&mut bytes, self.session.protocol).error(text);
+        self.reply(bytes);
     }
 
     /// True if this reply is wanted (CLIENT REPLY); uses up a skip.

@@ -1,15 +1,15 @@
 //! From a command's words to its reply's place in the queue.
 
 use super::Server;
-use super::admin::Started;
+use super::admin;
 use super::connection::{Connection, ReplyMode};
 use super::pool::Ticket;
 use super::replies::{Place, Waiting};
+use super::run::{run, start_outcome};
 use crate::base::time::Mono;
+use crate::engine::Outcome;
 use crate::engine::command::{self, Command, Flags, Group, Handler};
-use crate::engine::{Call, Outcome};
-use crate::resp::{Args, Reply};
-use crate::wal::Lsn;
+use crate::resp::Args;
 
 /// What has become of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +20,6 @@ pub(super) enum Dispatched {
     Parked,
     /// It waits for the end of CLIENT PAUSE.
     Paused,
-}
-
-/// A command that has run: its reply so far, and what is still to come.
-#[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) outcome: Outcome,
-    pub(super) barrier: Lsn,
-}
-
-impl Ran {
-    pub(super) const DONE: Self = Self { outcome: Outcome::Done, barrier: Lsn(0) };
 }
 
 /// Deals with the command that lies parsed in `connection`.
@@ -52,7 +41,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
             if let Some(transaction) = &mut connection.session.transaction {
                 transaction.aborted = true;
             }
-            refuse(connection, &text);
+            connection.refuse(&text);
             return Dispatched::Done;
         }
     };
@@ -71,7 +60,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     }
     let start = server.ledger.stopwatch(&*server.clock);
     if let Handler::Server(command::ServerCommand::Exec) = command.handler {
-        super::transaction::exec(server, connection);
+        super::exec::exec(server, connection);
         server.note(connection, command, args, start);
     } else {
         run_single(server, connection, command, args, start);
@@ -110,43 +99,10 @@ fn run_single(
         outcome => {
             let place = Place { reply: connection.replies.next(), part: 0 };
             let wanted = connection.wants_reply();
-            connection.replies.push(Waiting::parts(vec![own], 1, ran.barrier, wanted));
-            let started = Started::new(command, args, began, &server.options);
+            connection.replies.push(Waiting::parts(own, Vec::new(), 1, ran.barrier, wanted));
+            let started = admin::started(command, args, began, &server.options);
             start_outcome(server, connection, Ticket { conn: connection.id, place, started }, outcome);
         }
-    }
-}
-
-/// Gives an unfinished command to whoever finishes it.
-pub(super) fn start_outcome(
-    server: &mut Server,
-    connection: &mut Connection,
-    ticket: Ticket,
-    outcome: Outcome,
-) {
-    connection.jobs += 1;
-    match outcome {
-        Outcome::Done => unreachable!("a finished command has nothing to start"),
-        Outcome::Job(job) => server.pool.put(ticket, job),
-        Outcome::Snapshot(number) => server.savers.push((number, ticket)),
-    }
-}
-
-/// Runs one command, of a transaction or not; its reply goes to `out`.
-pub(super) fn run(
-    server: &mut Server,
-    connection: &mut Connection,
-    command: &'static Command,
-    args: Args<'_>,
-    out: &mut Vec<u8>,
-) -> Ran {
-    match command.handler {
-        Handler::Engine(handler) => {
-            let mut call = Call::new(args, connection.session.protocol, out);
-            let outcome = server.engine.execute(handler, &mut call);
-            Ran { outcome, barrier: call.barrier }
-        }
-        Handler::Server(which) => super::admin::run(server, connection, which, args, out),
     }
 }
 
@@ -157,8 +113,14 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
     if (command.arity >= 0 && words != command.arity) || words < -command.arity {
         return Err(format!("ERR wrong number of arguments for '{}' command", command.name));
     }
+    if args.len() > 1 && !command.subcommands.is_empty() {
+        command::subcommand(args).map_err(|refusal| refusal.0.into_owned())?;
+    }
     if !connection.session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
         return Err("NOAUTH Authentication required.".to_owned());
+    }
+    if connection.session.transaction.is_some() && command.flags.contains(Flags::NOT_IN_MULTI) {
+        return Err("ERR Command not allowed inside a transaction".to_owned());
     }
     if command.flags.contains(Flags::WRITE) {
         if let Some(why) = server.engine.poisoned() {
@@ -190,30 +152,4 @@ fn must_wait(server: &Server, connection: &Connection, command: &Command) -> boo
     let vector = command.group == Group::Vector || queued.is_some();
     let write = command.flags.contains(Flags::WRITE) || queued.is_some();
     (vector && server.pool.in_flight() >= crate::base::limits::JOBS) || (write && server.engine.is_behind())
-}
-
-/// Queues an error.
-fn refuse(connection: &mut Connection, text: &str) {
-    let mut bytes = Vec::new();
-    Reply::new(&mut bytes, connection.session.protocol).error(text);
-    queue_reply(connection, bytes);
-}
-
-/// Queues a reply that waits for those before it and for record `barrier`.
-pub(super) fn queue_reply_behind(connection: &mut Connection, bytes: Vec<u8>, barrier: Lsn) {
-    if connection.wants_reply() {
-        connection.replies.push(Waiting::complete(bytes, barrier));
-    }
-}
-
-/// Queues a reply that waits for nothing but those before it.
-pub(super) fn queue_reply(connection: &mut Connection, bytes: Vec<u8>) {
-    if !connection.wants_reply() {
-        return;
-    }
-    if connection.replies.is_clear() {
-        connection.replies.output().extend_from_slice(&bytes);
-    } else {
-        connection.replies.push(Waiting::complete(bytes, Lsn(0)));
-    }
 }

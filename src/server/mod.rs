@@ -9,11 +9,14 @@ mod admin;
 mod answers;
 mod connection;
 mod dispatch;
+mod exec;
 mod finish;
 mod input;
 mod options;
 mod pool;
+mod ran;
 mod replies;
+mod run;
 mod serve;
 mod transaction;
 

@@ -7,12 +7,22 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::admin::Started;
 use super::replies::Place;
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
+use crate::base::time::Mono;
+use crate::engine::command::Command;
 use crate::engine::{Finished, Job};
 use crate::env::{ConnId, Waker};
 use crate::index::Scratch;
+
+/// A command whose reply a worker or a snapshot finishes, for the counts of commands.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) command: &'static Command,
+    pub(super) at: Mono,
+    /// Its words for SLOWLOG, should it come to that; none while SLOWLOG is off.
+    pub(super) words: Vec<Vec<u8>>,
+}
 
 /// Whom a job's answer is for.
 #[derive(Debug)]

@@ -17,7 +17,9 @@ pub(super) struct Place {
 /// A reply that cannot leave yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    parts: Vec<Vec<u8>>,
+    /// The first part; most replies have no other.
+    head: Vec<u8>,
+    rest: Vec<Vec<u8>>,
     missing: usize,
     barrier: Lsn,
     /// False for a client that asked for no reply (CLIENT REPLY): it has its place, and is dropped there.
@@ -27,12 +29,22 @@ pub(super) struct Waiting {
 impl Waiting {
     /// A reply that is complete but for its barrier.
     pub(super) fn complete(bytes: Vec<u8>, barrier: Lsn) -> Self {
-        Self { parts: vec![bytes], missing: 0, barrier, wanted: true }
+        Self { head: bytes, rest: Vec::new(), missing: 0, barrier, wanted: true }
     }
 
     /// A reply in parts, of which `missing` come from elsewhere ([`Replies::fill`]).
-    pub(super) fn parts(parts: Vec<Vec<u8>>, missing: usize, barrier: Lsn, wanted: bool) -> Self {
-        Self { parts, missing, barrier, wanted }
+    pub(super) fn parts(
+        head: Vec<u8>,
+        rest: Vec<Vec<u8>>,
+        missing: usize,
+        barrier: Lsn,
+        wanted: bool,
+    ) -> Self {
+        Self { head, rest, missing, barrier, wanted }
+    }
+
+    fn bytes(&self) -> usize {
+        self.head.len() + self.rest.iter().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -75,7 +87,7 @@ impl Replies {
 
     /// Adds a reply behind all others.
     pub(super) fn push(&mut self, reply: Waiting) {
-        self.held += reply.parts.iter().map(Vec::len).sum::<usize>();
+        self.held += reply.bytes();
         self.queue.push_back(reply);
     }
 
@@ -86,7 +98,8 @@ impl Replies {
         let Some(reply) = reply else { panic!("an answer for reply {} which is not there", place.reply) };
         assert!(reply.missing > 0, "an answer for a reply that misses none");
         self.held += bytes.len();
-        reply.parts[place.part] = bytes;
+        let part = place.part.checked_sub(1).map_or(&mut reply.head, |i| &mut reply.rest[i]);
+        *part = bytes;
         reply.missing -= 1;
         reply.barrier = reply.barrier.max(barrier);
     }
@@ -101,13 +114,16 @@ impl Replies {
             }
             let Some(reply) = self.queue.pop_front() else { break };
             self.front += 1;
-            self.held -= reply.parts.iter().map(Vec::len).sum::<usize>();
+            self.held -= reply.bytes();
             match error {
                 _ if !reply.wanted => {}
                 Some(text) if lost => {
                     self.output.extend_from_slice(format!("-{text}\r\n").as_bytes());
                 }
-                _ => reply.parts.iter().for_each(|part| self.output.extend_from_slice(part)),
+                _ => {
+                    self.output.extend_from_slice(&reply.head);
+                    reply.rest.iter().for_each(|part| self.output.extend_from_slice(part));
+                }
             }
         }
     }
@@ -160,7 +176,7 @@ mod tests {
     fn a_reply_waits_for_those_before_it() {
         let mut replies = Replies::default();
         let place = Place { reply: replies.next(), part: 0 };
-        replies.push(Waiting::parts(vec![Vec::new()], 1, Lsn(0), true));
+        replies.push(Waiting::parts(Vec::new(), Vec::new(), 1, Lsn(0), true));
         replies.push(Waiting::complete(b"+second".to_vec(), Lsn(0)));
         replies.release(Lsn(9), None);
         assert!(replies.unsent().is_empty());

@@ -7,7 +7,7 @@ use super::dispatch::Dispatched;
 use super::{Server, dispatch};
 use crate::base::limits;
 use crate::env::Level;
-use crate::resp::{ParseLimits, Progress, Reply};
+use crate::resp::{ParseLimits, Progress};
 
 /// How serving a connection's input stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +162,7 @@ impl Server {
 
     fn refuse_protocol(&mut self, connection: &mut Connection, text: &str) {
         self.log(Level::Debug, &format!("closing {}: {text}", connection.peer));
-        let mut bytes = Vec::new();
-        Reply::new(&mut bytes, connection.session.protocol).error(format!("ERR {text}"));
-        dispatch::queue_reply(connection, bytes);
+        connection.refuse(&format!("ERR {text}"));
         connection.end_input();
     }
 

@@ -4,15 +4,10 @@
 //! VSEARCH among them starts in its place; what it walks, it walks afterwards, and EXEC's reply waits for all.
 
 use super::Server;
-use super::admin::Started;
 use super::connection::{Connection, Transaction};
-use super::dispatch::{self, Ran};
-use super::pool::Ticket;
-use super::replies::{Place, Waiting};
-use crate::engine::Outcome;
+use super::ran::Ran;
 use crate::engine::command::Command;
 use crate::resp::{Args, OwnedArgs, Reply};
-use crate::wal::Lsn;
 
 /// `MULTI`
 pub(super) fn multi(connection: &mut Connection, out: &mut Vec<u8>) -> Ran {
@@ -42,7 +37,7 @@ pub(super) fn queue(server: &Server, connection: &mut Connection, command: &'sta
             reply.simple("QUEUED");
         }
     }
-    dispatch::queue_reply(connection, bytes);
+    connection.reply(bytes);
 }
 
 /// `DISCARD`
@@ -86,64 +81,6 @@ pub(super) fn unwatch(server: &mut Server, connection: &mut Connection, out: &mu
     server.drop_watches(connection);
     Reply::new(out, connection.session.protocol).ok();
     Ran::DONE
-}
-
-/// `EXEC`: queues its own reply, since that may have many parts.
-pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
-    let Some(transaction) = connection.session.transaction.take() else {
-        return refuse(connection, "ERR EXEC without MULTI");
-    };
-    server.engine.begin();
-    let changed = server.engine.has_changed(&connection.session.watches);
-    server.drop_watches(connection);
-    if transaction.aborted {
-        server.engine.end();
-        return refuse(connection, "EXECABORT Transaction discarded because of previous errors.");
-    }
-    if let Some(barrier) = changed {
-        server.engine.end();
-        let mut bytes = Vec::new();
-        Reply::new(&mut bytes, connection.session.protocol).null_array();
-        return dispatch::queue_reply_behind(connection, bytes, barrier);
-    }
-    run_all(server, connection, &transaction);
-}
-
-/// Runs the commands and ends the record that they share.
-fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Transaction) {
-    let mut part = Vec::new();
-    Reply::new(&mut part, connection.session.protocol).array(transaction.commands.len());
-    let (mut parts, mut unfinished, mut barrier) = (Vec::new(), Vec::new(), Lsn(0));
-    connection.session.in_exec = true;
-    for (command, args) in &transaction.commands {
-        let start = server.ledger.stopwatch(&*server.clock);
-        let ran = dispatch::run(server, connection, command, args.args(), &mut part);
-        barrier = barrier.max(ran.barrier);
-        if matches!(ran.outcome, Outcome::Done) {
-            server.note(connection, command, args.args(), start);
-        } else {
-            let started = Started::new(command, args.args(), start, &server.options);
-            parts.push(std::mem::take(&mut part));
-            unfinished.push((parts.len(), ran.outcome, started));
-            parts.push(Vec::new());
-        }
-    }
-    parts.push(part);
-    connection.session.in_exec = false;
-    server.engine.end();
-    let reply = connection.replies.next();
-    let wanted = connection.wants_reply();
-    connection.replies.push(Waiting::parts(parts, unfinished.len(), barrier, wanted));
-    for (part, outcome, started) in unfinished {
-        let ticket = Ticket { conn: connection.id, place: Place { reply, part }, started };
-        dispatch::start_outcome(server, connection, ticket, outcome);
-    }
-}
-
-fn refuse(connection: &mut Connection, text: &str) {
-    let mut bytes = Vec::new();
-    Reply::new(&mut bytes, connection.session.protocol).error(text);
-    dispatch::queue_reply(connection, bytes);
 }
 
 impl Server {

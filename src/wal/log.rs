@@ -150,7 +150,8 @@ impl Wal {
         Ok(Self { shared, thread: spawn("log", move || log.run())? })
     }
 
-    /// Gives a record its LSN and puts it into the buffer. Memory only. Called by one thread.
+    /// Gives a record its LSN and puts it into the buffer. Memory only. Called by one thread. The log thread may not
+    /// look at it before the next [`Wal::kick`].
     ///
     /// # Errors
     /// If the log has failed; the record does not exist then.
@@ -164,16 +165,26 @@ impl Wal {
         push_record(&mut gather.buffer, lsn, payload);
         self.shared.appended.store(lsn.0);
         self.shared.backlog.fetch_add((RECORD_HEADER + payload.len()) as u64);
-        let wake = match gather.waiting {
-            Waiting::No => false,
-            Waiting::ForWork => true,
-            Waiting::ForMore => gather.buffer.len() >= LINGER_BYTES,
-        };
-        if wake {
+        if gather.buffer.len() >= LINGER_BYTES {
+            self.wake(&mut gather);
+        }
+        Ok(lsn)
+    }
+
+    /// Sets the log thread to work on what was appended, if it waits for that. To be called when nothing more is about
+    /// to be appended: a pipeline's records then share one sync instead of the first having one of its own.
+    pub fn kick(&self) {
+        let mut gather = self.shared.gather.lock();
+        if gather.waiting == Waiting::ForWork && !gather.buffer.is_empty() {
+            self.wake(&mut gather);
+        }
+    }
+
+    fn wake(&self, gather: &mut Gather) {
+        if gather.waiting != Waiting::No {
             gather.waiting = Waiting::No;
             self.shared.work.notify_one();
         }
-        Ok(lsn)
     }
 
     /// The last record that was appended, or the last one recovered.

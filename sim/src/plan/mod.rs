@@ -36,6 +36,8 @@ pub struct ServerPlan {
     pub exact_below: usize,
     /// Bytes at which a log segment is closed.
     pub segment_bytes: u64,
+    /// Entries that a running snapshot looks at in one turn.
+    pub snapshot_slice: usize,
 }
 
 /// One life of the server.

@@ -11,8 +11,8 @@ impl Display for Plan {
         let server = &self.server;
         writeln!(
             f,
-            "server workers {} exact-below {} segment-bytes {}",
-            server.workers, server.exact_below, server.segment_bytes
+            "server workers {} exact-below {} segment-bytes {} snapshot-slice {}",
+            server.workers, server.exact_below, server.segment_bytes, server.snapshot_slice
         )?;
         for (number, life) in self.lives.iter().enumerate() {
             writeln!(f, "life {number}")?;

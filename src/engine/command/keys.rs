@@ -2,7 +2,7 @@
 //! FLUSHDB. Dropping what is large is never done here: the engine leaves it to a worker, for DEL as for UNLINK.
 
 use super::super::mutation::Op;
-use super::super::store::Value;
+use super::super::value::Value;
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use super::integer;
 use crate::resp::eq_ignore_case;

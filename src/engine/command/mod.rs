@@ -26,7 +26,7 @@ pub use table::{
     Command, Flags, Group, Handler, Keys, ServerCommand, Subcommand, all, lookup, number, subcommand,
 };
 
-use super::store::Value;
+use super::value::Value;
 use super::{Call, Engine, Refusal};
 use crate::resp::parse_i64;
 

@@ -1,7 +1,7 @@
 //! OBJECT, and the engine's part of MEMORY. Encodings are those Redis would choose for the same string; engram itself
 //! keeps no access times and no reference counts.
 
-use super::super::store::Value;
+use super::super::value::Value;
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use super::{describe, integer, table};
 use crate::resp::{eq_ignore_case, parse_i64};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::super::job::{How, Job, Kind, Search};
 use super::super::mutation::{Op, SetConfig};
-use super::super::store::{Applied, Value, VectorSet};
+use super::super::store::Applied;
+use super::super::value::{Value, VectorSet};
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use crate::base::limits;
 use crate::index;

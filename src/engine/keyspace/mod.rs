@@ -98,10 +98,38 @@ impl<V: Held> Keyspace<V> {
         self.dict.find(self.hash(key), |entry| *entry.key == *key)
     }
 
+    /// [`Keyspace::get`] for who has the name's hash already.
+    pub(super) fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&Entry<V>> {
+        self.dict.find(hash, |entry| *entry.key == *key)
+    }
+
     /// The entry of this name, to set its epoch. Its key and expiry must stay, and the value's bytes
     /// ([`Keyspace::set_expiry`] and [`Keyspace::edit`] change these).
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry<V>> {
         self.dict.find_mut(self.secret.hash(key), |entry| *entry.key == *key)
+    }
+
+    /// Lets `change` write a value over what the key holds, so that neither its entry nor its memory is made anew, and
+    /// gives it this expiry. False if there is no such key, or if `change` would not (it has changed nothing then).
+    pub(super) fn overwrite(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        expire_at: u64,
+        change: impl FnOnce(&mut V) -> bool,
+    ) -> bool {
+        let Some(entry) = self.dict.find_mut(hash, |entry| *entry.key == *key) else { return false };
+        let (bytes, expiry) = (entry.bytes(), entry.expire_at);
+        if !change(&mut entry.value) {
+            return false;
+        }
+        entry.expire_at = expire_at;
+        self.held = self.held - bytes + entry.bytes();
+        if expiry != expire_at {
+            self.unschedule(expiry, hash);
+            self.schedule(expire_at, hash);
+        }
+        true
     }
 
     /// The key holds this now, whatever it held; returns that.

@@ -39,6 +39,7 @@ enum Action {
     Expire(usize, u64),
     Rename(usize, usize),
     Grow(usize, usize),
+    Overwrite(usize, usize, u64),
     TakeDue,
     TakeAll,
     /// Inserts or removes many, so that the table changes size.
@@ -53,7 +54,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => key.clone().prop_map(Action::Remove),
         4 => (key.clone(), at).prop_map(|(k, at)| Action::Expire(k, at)),
         3 => (key.clone(), key.clone()).prop_map(|(a, b)| Action::Rename(a, b)),
-        3 => (key, 0_usize..100).prop_map(|(k, n)| Action::Grow(k, n)),
+        3 => (key.clone(), 0_usize..100).prop_map(|(k, n)| Action::Grow(k, n)),
+        3 => (key, 0_usize..100, 0_u64..20).prop_map(|(k, n, at)| Action::Overwrite(k, n, at)),
         2 => Just(Action::TakeDue),
         1 => Just(Action::TakeAll),
         1 => (any::<bool>(), 100_usize..3000).prop_map(|(add, n)| Action::Many(add, n)),
@@ -74,6 +76,20 @@ fn act(keys: &mut Keyspace<Vec<u8>>, model: &mut Model, action: &Action) {
             let held = model.get_mut(&name(k));
             assert_eq!(keys.set_expiry(&name(k), at), held.is_some());
             held.into_iter().for_each(|held| held.1 = at);
+        }
+        Action::Overwrite(k, n, at) => {
+            let name = name(k);
+            let willing = n % 5 != 0;
+            let done = keys.overwrite(keys.hash(&name), &name, at, |value| {
+                if willing {
+                    *value = vec![9; n];
+                }
+                willing
+            });
+            assert_eq!(done, willing && model.contains_key(&name));
+            if done {
+                model.insert(name, (vec![9; n], at));
+            }
         }
         Action::Rename(a, b) if a != b => {
             let displaced = keys.rename(&name(a), &name(b)).map(|e| (e.value, e.expire_at));

@@ -17,6 +17,7 @@ use crate::resp::Args;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::options::Options;
+use crate::server::pool::Started;
 
 /// Samples kept for the rates that INFO shows.
 const SAMPLES: usize = 32;
@@ -146,26 +147,15 @@ impl Ledger {
     }
 }
 
-/// A command whose reply a worker or a snapshot finishes.
-#[derive(Debug)]
-pub(in crate::server) struct Started {
+/// A command that began at `at` and whose reply others finish.
+pub(in crate::server) fn started(
     command: &'static Command,
+    args: Args<'_>,
     at: Mono,
-    /// Its words for SLOWLOG, should it come to that; none while SLOWLOG is off.
-    words: Vec<Vec<u8>>,
-}
-
-impl Started {
-    /// A command that began at `at`.
-    pub(in crate::server) fn new(
-        command: &'static Command,
-        args: Args<'_>,
-        at: Mono,
-        options: &Options,
-    ) -> Self {
-        let is_watched = options.slowlog_log_slower_than >= 0;
-        Self { command, at, words: if is_watched { slowlog::cut(args) } else { Vec::new() } }
-    }
+    options: &Options,
+) -> Started {
+    let is_watched = options.slowlog_log_slower_than >= 0;
+    Started { command, at, words: if is_watched { slowlog::cut(args) } else { Vec::new() } }
 }
 
 /// Forty hexadecimal digits that name the run of this seed. They tell nothing of the seed, from which the secret

@@ -19,13 +19,13 @@ mod sub;
 mod tests;
 
 use super::connection::Connection;
-use super::dispatch::Ran;
+use super::ran::Ran;
 use super::{Server, transaction};
 use crate::engine::command::{self, ServerCommand};
 use crate::engine::{Call, Refusal};
 use crate::resp::{Args, Reply};
 
-pub(super) use ledger::{Ledger, Started, run_id};
+pub(super) use ledger::{Ledger, run_id, started};
 pub(super) use pause::Pause;
 
 /// The version of Redis whose commands and answers are meant, for clients that look at it.

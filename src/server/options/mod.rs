@@ -71,6 +71,9 @@ pub struct Options {
     pub slowlog_max_len: usize,
     /// Milliseconds from which LATENCY remembers an event; 0 for never.
     pub latency_monitor_threshold: u64,
+    /// Entries that a running snapshot looks at in one turn; at least 1. Not a setting: a simulation makes it small, so
+    /// that commands come between two slices of a keyspace that is small as well.
+    pub snapshot_slice: usize,
     /// The config file that was read, if any. Not a setting.
     pub config_file: Option<String>,
 }
@@ -101,6 +104,7 @@ impl Options {
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,
+            snapshot_slice: limits::SNAPSHOT_SLICE,
             config_file: None,
         }
     }
@@ -113,6 +117,7 @@ impl Options {
         Ok(engine::Options {
             tier: self.fsync,
             segment_bytes: self.segment_bytes,
+            snapshot_slice: self.snapshot_slice,
             workers: self.workers,
             index: IndexOptions {
                 kernels: self.kernels()?,

@@ -312,12 +312,30 @@ fn short_and_interrupted_writes_are_carried_on() {
         // Syncs and creations must not be interrupted: only calls 2 (header) and 5.. (first batch) are writes here.
         let rig = fresh(&disk, Tier::No, 1 << 20);
         rig.wal.append(&[b'x'; 20]).unwrap();
+        rig.wal.kick();
         until(|| rig.wal.backlog() == 0);
         assert_eq!(rig.wal.poisoned(), None);
         let written = disk.bytes(&name(1));
         assert_eq!(&written[written.len() - 20..], &[b'x'; 20]);
         assert!(disk.calls() > 30);
     }
+}
+
+#[test]
+fn what_is_appended_before_a_kick_shares_one_sync() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, 1 << 20);
+    rig.append();
+    rig.settle();
+    let syncs = rig.wal.stats().syncs;
+    for lsn in 2..=17 {
+        rig.wal.append(&payload(lsn)).unwrap();
+        pause();
+    }
+    rig.wal.kick();
+    rig.settle();
+    assert_eq!((rig.wal.synced(), rig.wal.stats().syncs), (Lsn(17), syncs + 1));
+    rig.wal.shutdown().unwrap();
 }
 
 #[test]

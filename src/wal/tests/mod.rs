@@ -112,10 +112,10 @@ impl Rig {
     /// Appends the next record, if the log takes it.
     pub(super) fn append(&self) -> Option<u64> {
         let next = self.wal.appended().0 + 1;
-        self.wal.append(&payload(next)).ok().map(|lsn| {
-            assert_eq!(lsn.0, next);
-            next
-        })
+        let lsn = self.wal.append(&payload(next)).ok()?;
+        self.wal.kick();
+        assert_eq!(lsn.0, next);
+        Some(next)
     }
 
     /// Waits until everything appended is durable, or the log has failed.

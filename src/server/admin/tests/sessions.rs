@@ -54,6 +54,30 @@ fn hello_switches_the_protocol_and_names_the_connection() {
 }
 
 #[test]
+fn what_may_not_be_queued_is_refused_at_once_and_discards_the_transaction() {
+    let aborted = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    for (line, refusal) in [
+        ("SHUTDOWN NOSAVE", "-ERR Command not allowed inside a transaction\r\n"),
+        ("CLIENT NOSUCH", "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n"),
+        ("OBJECT ENCODING", "-ERR wrong number of arguments for 'object|encoding' command\r\n"),
+        ("CONFIG SET maxmemory", "-ERR wrong number of arguments for 'config|set' command\r\n"),
+    ] {
+        let (mut desk, client) = desk();
+        conversation(
+            &mut desk,
+            client,
+            &[
+                ("MULTI", "+OK\r\n"),
+                ("SET k v", "+QUEUED\r\n"),
+                (line, refusal),
+                ("EXEC", aborted),
+                ("EXISTS k", ":0\r\n"),
+            ],
+        );
+    }
+}
+
+#[test]
 fn nothing_but_a_password_opens_a_locked_server() {
     let mut desk = Desk::new(Options { requirepass: b"secret".to_vec(), ..Options::default() });
     let client = desk.connect();
