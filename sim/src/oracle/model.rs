@@ -6,7 +6,7 @@
 
 use engram::resp::client::Value;
 
-use super::expect::{Context, Expect};
+use super::expect::Context;
 use super::seen::Seen;
 use super::state::{Span, State};
 use crate::plan::Op;
@@ -34,20 +34,36 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let mut wrong = None;
-        let mut next = Vec::new();
-        for (state, expect) in outcomes(std::mem::take(&mut self.states), context.op, at) {
-            match expect.check(replies, context) {
-                Ok(()) if !next.contains(&state) => next.push(state),
-                Ok(()) => {}
-                Err(what) => wrong = wrong.or(Some(what)),
+        if !self.pending.is_empty() {
+            return self.answered_among_refused(replies, at, context);
+        }
+        self.states = after(&self.states, replies, at, context)?;
+        Ok(())
+    }
+
+    /// The same where operations before it were refused by a log that has failed. A change that was acknowledged
+    /// proves that all before it were made and logged: the failed log takes no more. Anything else may have seen any
+    /// prefix of them: a refused transaction may be durable if only a search in it saw what is not.
+    fn answered_among_refused(
+        &mut self,
+        replies: &[Value],
+        at: Span,
+        context: Context<'_>,
+    ) -> Result<(), String> {
+        let prefixes = prefixes(&self.states, &self.pending);
+        let op = context.op;
+        if let Some(all) = prefixes.last().filter(|_| op.is_write()) {
+            let next = after(all, replies, at, context).unwrap_or_default();
+            let before: Vec<State> =
+                all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
+            if !next.is_empty() && next.iter().all(|state| !before.contains(state)) {
+                self.states = next;
+                self.pending.clear();
+                return Ok(());
             }
         }
-        self.states = next;
-        match wrong {
-            Some(what) if self.states.is_empty() => Err(what),
-            _ => Ok(()),
-        }
+        let mut judged = prefixes.iter().map(|states| after(states, replies, at, context).map(drop));
+        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))
     }
 
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
@@ -60,29 +76,18 @@ impl Model {
 
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
     pub(super) fn inspected(&mut self, seen: &Seen, at: Span) -> Result<(), String> {
-        let mut states = std::mem::take(&mut self.states);
         let pending = std::mem::take(&mut self.pending);
         let (mut explained, mut wrong) = (Vec::new(), Vec::new());
-        let count = pending.len();
-        for number in 0..=count {
+        for (number, states) in prefixes(&self.states, &pending).iter().enumerate() {
             let mut why = None;
-            for state in &states {
+            for state in states {
                 match seen.explained_by(state, at) {
                     Ok(sharp) if !explained.contains(&sharp) => explained.push(sharp),
                     Ok(_) => {}
                     Err(what) => why = why.or(Some(what)),
                 }
             }
-            wrong.extend(why.map(|what| format!("  with {number} of {count} unanswered: {what}")));
-            if let Some((op, sent)) = pending.get(number) {
-                let mut next = Vec::new();
-                for (state, _) in outcomes(states, op, *sent) {
-                    if !next.contains(&state) {
-                        next.push(state);
-                    }
-                }
-                states = next;
-            }
+            wrong.extend(why.map(|what| format!("  with {number} of {} unanswered: {what}", pending.len())));
         }
         if explained.is_empty() {
             return Err(format!(
@@ -95,6 +100,34 @@ impl Model {
     }
 }
 
-fn outcomes(states: Vec<State>, op: &Op, at: Span) -> Vec<(State, Expect)> {
-    states.into_iter().flat_map(|state| state.outcomes(op, at)).collect()
+/// The states after an operation that was answered so; an error if there is none.
+fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) -> Result<Vec<State>, String> {
+    let (mut next, mut wrong) = (Vec::new(), None);
+    for (state, expect) in states.iter().flat_map(|state| state.clone().outcomes(context.op, at)) {
+        match expect.check(replies, context) {
+            Ok(()) if !next.contains(&state) => next.push(state),
+            Ok(()) => {}
+            Err(what) => wrong = wrong.or(Some(what)),
+        }
+    }
+    match wrong {
+        Some(what) if next.is_empty() => Err(what),
+        _ => Ok(next),
+    }
+}
+
+/// The states after none of the operations, after the first, after the first two, and so on.
+fn prefixes(states: &[State], ops: &[(Op, Span)]) -> Vec<Vec<State>> {
+    let mut prefixes = vec![states.to_vec()];
+    for (op, at) in ops {
+        let mut next = Vec::new();
+        let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
+        for (state, _) in last.iter().flat_map(|state| state.clone().outcomes(op, *at)) {
+            if !next.contains(&state) {
+                next.push(state);
+            }
+        }
+        prefixes.push(next);
+    }
+    prefixes
 }

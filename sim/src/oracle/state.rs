@@ -72,7 +72,7 @@ const ERROR: Expect = Expect::Error("ERR");
 
 impl State {
     /// The states that are possible once it is settled whether `keys` have expired during `at`.
-    fn settle(self, keys: &[&str], at: Span) -> Vec<Self> {
+    pub(super) fn settle(self, keys: &[&str], at: Span) -> Vec<Self> {
         let mut states = vec![self];
         for &key in keys {
             for mut state in std::mem::take(&mut states) {

@@ -118,5 +118,20 @@ fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
     oracle.begin(&Arc::new(Shared::new(faults)));
     answer(&mut oracle, &set("k0", "a"), refusal).unwrap();
     assert!(oracle.answered(0, (&set("k1", "b"), &[]), &[ok()], (3_000, 4_000)).is_err());
+    // Sent before the refusal came: what it acknowledges proves that the refused one was logged too.
+    answer(&mut oracle, &set("k2", "c"), ok()).unwrap();
+    Oracle { clients: oracle.clients.clone(), ..Oracle::default() }
+        .inspected(0, &seen(&[("k2", "c")]), 5_000, 6_000)
+        .unwrap_err();
+    oracle.inspected(0, &seen(&[("k0", "a"), ("k2", "c")]), 5_000, 6_000).unwrap();
+}
+
+#[test]
+fn a_refused_write_may_be_there_or_not() {
+    let mut oracle = Oracle::new(1);
+    oracle.unanswered(0, &set("k0", "a"), 1_000, 2_000);
+    answer(&mut oracle, &get("k0"), Value::Null).unwrap();
+    answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
+    assert!(answer(&mut oracle, &get("k0"), bulk("b")).is_err());
     oracle.inspected(0, &seen(&[("k0", "a")]), 5_000, 6_000).unwrap();
 }
