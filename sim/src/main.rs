@@ -1,6 +1,6 @@
 //! The command line of the simulator.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -98,7 +98,7 @@ fn all(flags: &Flags) -> (Totals, f64) {
             let line = what.replace('\n', " | ");
             println!("FAIL seed={seed}: {line} (replay: cargo run --release -p engram-sim -- replay {seed})");
         }
-        if done.is_multiple_of(step) || done == total {
+        if std::io::stderr().is_terminal() && (done.is_multiple_of(step) || done == total) {
             let seconds = began.elapsed().as_secs_f64();
             let rate = done as f64 / seconds.max(1e-9);
             eprint!("\r{done}/{total} seeds, {seconds:.1} s, {rate:.0} seeds/s ");
@@ -107,7 +107,9 @@ fn all(flags: &Flags) -> (Totals, f64) {
     };
     let manner = Manner { jobs: flags.jobs, twice: flags.twice, stop: false };
     let totals = campaign(flags.seeds.clone(), manner, &engine::rig, &tell);
-    eprintln!();
+    if std::io::stderr().is_terminal() {
+        eprintln!();
+    }
     (totals, began.elapsed().as_secs_f64())
 }
 

@@ -10,6 +10,7 @@ use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
 use super::value::{Value, VectorSet, is_large};
 use crate::base::hash::HashKey;
+use crate::base::limits;
 use crate::index::{self, RowId};
 use crate::kernels::Kernels;
 use crate::wal::Lsn;
@@ -183,11 +184,16 @@ impl Store {
     pub(crate) fn index_config(&self, config: SetConfig) -> Result<index::Config, String> {
         let metric = index::metric_with_code(config.metric)
             .ok_or_else(|| format!("metric code {} is not known to this binary", config.metric))?;
+        let within = |what: &str, value: u32, least: usize, most: usize| {
+            let value = value as usize;
+            let fits = (least..=most).contains(&value);
+            if fits { Ok(value) } else { Err(format!("{what} is {value}, outside {least} to {most}")) }
+        };
         Ok(index::Config {
-            dim: config.dim as usize,
+            dim: within("dim", config.dim, 1, limits::MAX_DIM)?,
             metric,
-            m: config.m as usize,
-            ef_construction: config.ef_construction as usize,
+            m: within("M", config.m, index::MIN_M, limits::MAX_M)?,
+            ef_construction: within("EF_CONSTRUCTION", config.ef_construction, 1, limits::MAX_EF)?,
             seed: config.seed,
             kernels: self.options.kernels,
         })

@@ -123,3 +123,20 @@ fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
     }
     assert!(start.elapsed().as_secs() < 3, "it took {:?}", start.elapsed());
 }
+
+#[test]
+fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
+    let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
+    let mut store = Store::new(index);
+    let good = SetConfig { dim: 1, metric: 1, m: 4, ef_construction: 10, seed: 1 };
+    let bad = [
+        SetConfig { dim: 0, ..good },
+        SetConfig { metric: 0, ..good },
+        SetConfig { m: u32::MAX, ..good },
+        SetConfig { ef_construction: 0, ..good },
+    ];
+    for config in bad {
+        assert!(store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).is_err(), "{config:?}");
+    }
+    assert_eq!(store.keyspace.len(), 0);
+}
