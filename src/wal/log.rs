@@ -5,20 +5,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::format::{RECORD_HEADER, push_record};
 use super::guard::{Guard, Latch};
 use super::recover::Recovered;
+use super::shared::{Gather, LINGER_BYTES, Shared, Stats, Waiting};
 use super::thread::LogThread;
 use super::{Lsn, Options, Poisoned, Tier};
 use crate::base::sync::{AtomicU32, AtomicU64, Condvar, JoinHandle, Mutex, spawn};
 use crate::env::{Clock, Storage, Waker};
-
-/// A buffer that grew past this is given back once it has been written.
-const KEPT_BUFFER: usize = 16 << 20;
-/// Gathered bytes that end the log thread's wait for more.
-pub(super) const LINGER_BYTES: usize = 256 << 10;
 
 /// The log, as its only writer sees it. Dropping it without [`Wal::shutdown`] leaves the log thread behind, which
 /// writes what had been appended.
@@ -26,96 +21,6 @@ pub(super) const LINGER_BYTES: usize = 256 << 10;
 pub struct Wal {
     shared: Arc<Shared>,
     thread: JoinHandle,
-}
-
-/// What the log thread has done so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Batches written.
-    pub batches: u64,
-    /// Records in them.
-    pub records: u64,
-    /// Bytes in them.
-    pub bytes: u64,
-    /// Syncs of a segment with records in it.
-    pub syncs: u64,
-    /// How long the last of these took.
-    pub last_sync: Duration,
-    /// How long the longest took.
-    pub longest_sync: Duration,
-    /// Segments begun.
-    pub segments_begun: u64,
-    /// Covered segments removed.
-    pub segments_removed: u64,
-    /// Why the last removal failed, if it did. The next [`Wal::drop_covered`] tries again.
-    pub removal_error: Option<String>,
-}
-
-/// What the loop and the log thread share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) gather: Mutex<Gather>,
-    pub(super) work: Condvar,
-    pub(super) latch: Arc<Latch>,
-    pub(super) appended: AtomicU64,
-    pub(super) synced: AtomicU64,
-    /// Bytes appended and not written yet.
-    pub(super) backlog: AtomicU64,
-    /// Bytes of all segments.
-    pub(super) bytes: AtomicU64,
-    pub(super) stats: Mutex<Stats>,
-    tier: AtomicU32,
-}
-
-/// What waits for the log thread.
-#[derive(Debug, Default)]
-pub(super) struct Gather {
-    pub(super) buffer: Vec<u8>,
-    /// Remove segments up to here.
-    pub(super) covered: Option<Lsn>,
-    /// The tier has changed.
-    pub(super) changed: bool,
-    pub(super) stop: bool,
-    /// What the log thread waits for.
-    pub(super) waiting: Waiting,
-}
-
-/// What the log thread waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Waiting {
-    /// Nothing: it is at work and will look again by itself.
-    #[default]
-    No,
-    /// Anything to do.
-    ForWork,
-    /// More of the batch that has begun to gather.
-    ForMore,
-}
-
-impl Shared {
-    pub(super) fn tier(&self) -> Tier {
-        match self.tier.load() {
-            0 => Tier::Always,
-            1 => Tier::EverySecond,
-            _ => Tier::No,
-        }
-    }
-
-    fn set_tier(&self, tier: Tier) {
-        self.tier.store(match tier {
-            Tier::Always => 0,
-            Tier::EverySecond => 1,
-            Tier::No => 2,
-        });
-    }
-
-    /// Gives a written buffer back for the next turn.
-    pub(super) fn recycle(buffer: &mut Vec<u8>) {
-        buffer.clear();
-        if buffer.capacity() > KEPT_BUFFER {
-            *buffer = Vec::new();
-        }
-    }
 }
 
 impl Wal {

@@ -15,6 +15,7 @@ mod inspect;
 mod log;
 mod recover;
 mod scan;
+mod shared;
 mod thread;
 
 #[cfg(test)]
@@ -24,8 +25,9 @@ pub use error::RecoveryError;
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
 pub use inspect::{Inspection, SegmentReport, inspect};
-pub use log::{Stats, Wal};
+pub use log::Wal;
 pub use recover::{Case, Cut, Recovered, recover};
+pub use shared::Stats;
 
 /// A log sequence number: counts records from 1. `Lsn(0)` is before all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::format::{RecordHeader, SEGMENT_HEADER, SegmentHeader, seal_batch, segment_name};
 use super::guard::{Guard, Guarded, SYNC, panicked};
-use super::log::{LINGER_BYTES, Shared, Waiting};
 use super::recover::{Closed, Recovered};
+use super::shared::{Gather, LINGER_BYTES, Shared, Waiting};
 use super::{Lsn, Options, Poisoned, Tier};
 use crate::base::limits::LOG_BACKLOG;
 use crate::base::rng::mix64;
@@ -159,10 +159,10 @@ impl LogThread {
 
     fn pause<'a>(
         &self,
-        mut gather: MutexGuard<'a, super::log::Gather>,
+        mut gather: MutexGuard<'a, Gather>,
         waiting: Waiting,
         limit: Option<Duration>,
-    ) -> MutexGuard<'a, super::log::Gather> {
+    ) -> MutexGuard<'a, Gather> {
         gather.waiting = waiting;
         let mut gather = self.shared.work.wait(gather, limit);
         gather.waiting = Waiting::No;
