@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use engram::resp::client::Value;
 
+use super::context::Context;
+use super::index::Index;
 use super::search::check_hits;
-use super::state::Index;
 use crate::plan::Op;
 
 /// What an answer has to be.
@@ -33,17 +34,6 @@ pub enum Expect {
     Sequence(Vec<Expect>),
     /// No matter.
     Anything,
-}
-
-/// What else decides whether an answer is right.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The operation that is answered.
-    pub op: &'a Op,
-    /// Operations of the same client that were sent before the answer came: a search may have seen what they did.
-    pub later: &'a [&'a Op],
-    /// The plan let the disk fail in this life.
-    pub disk_failed: bool,
 }
 
 impl Expect {

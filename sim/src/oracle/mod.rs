@@ -4,7 +4,9 @@
 //! shared by all ([`SharedKeys`]). It lives longer than the server: a crash leaves it with operations whose effect is
 //! unknown, an inspection settles them. It sees only what clients see.
 
+mod context;
 mod expect;
+mod index;
 mod model;
 mod search;
 mod seen;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use engram::resp::client::Value;
 
-use self::expect::Context;
+use self::context::Context;
 use self::model::Model;
 use self::shared::{Asked, SharedKeys, is_shared};
 use self::state::Span;

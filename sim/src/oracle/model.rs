@@ -6,7 +6,7 @@
 
 use engram::resp::client::Value;
 
-use super::expect::Context;
+use super::context::Context;
 use super::seen::Seen;
 use super::state::{Span, State};
 use crate::plan::Op;

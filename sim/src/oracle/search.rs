@@ -11,8 +11,8 @@ use engram::index::metric_named;
 use engram::kernels::Kernels;
 use engram::resp::client::Value;
 
-use super::expect::Context;
-use super::state::Index;
+use super::context::Context;
+use super::index::Index;
 use crate::plan::{Op, pack};
 
 /// Candidates that a search keeps unless it says otherwise.

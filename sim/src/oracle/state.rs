@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::expect::Expect;
+use super::index::Index;
 use crate::plan::Op;
 
 /// Milliseconds of wall-clock time, from the first to the last moment that is possible.
@@ -24,19 +25,6 @@ impl Span {
     fn later(self, after: u64) -> Self {
         Self { from: self.from + after, to: self.to + after }
     }
-}
-
-/// A set of vectors.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Index {
-    /// Dimensions.
-    pub dim: usize,
-    /// The metric's name.
-    pub metric: &'static str,
-    /// Vectors by element.
-    pub rows: BTreeMap<String, Arc<[f32]>>,
-    /// Rows that were ever inserted, dead ones included.
-    pub inserted: usize,
 }
 
 /// What a key holds.

@@ -1,0 +1,14 @@
+//! What an answer is judged by, beside the model's state.
+
+use crate::plan::Op;
+
+/// What else decides whether an answer is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The operation that is answered.
+    pub op: &'a Op,
+    /// Operations of the same client that were sent before the answer came: a search may have seen what they did.
+    pub later: &'a [&'a Op],
+    /// The plan let the disk fail in this life.
+    pub disk_failed: bool,
+}
