@@ -17,7 +17,8 @@
 //!
 //! Nothing is changed before every record has been applied. The repair is idempotent: a crash inside it, or a second
 //! recovery, leads to the same bytes. What was kept is synced, file and directory, before anything can be appended
-//! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take.
+//! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take. A last segment that does not say
+//! of itself that all of it was synced is replaced by a copy: its pages may be marked clean and yet be nowhere else.
 //!
 //! Memory: one segment at a time, whole: `segment_bytes` plus the last batch that went into it.
 
@@ -28,6 +29,9 @@ use super::error::{RecoveryError, io_error};
 use super::format::{HeaderFault, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::scan::{Fault, Walk};
 use crate::env::{File, Storage};
+
+/// What a copy of a segment is called until it has taken the segment's place.
+const TEMPORARY: &str = ".tmp";
 
 /// Which row of the case table applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub(super) struct Tail {
     pub(super) bytes: u64,
     /// Its last record; one below the header's first if there is none.
     pub(super) last: Lsn,
+    /// True where something in it says that all of it had been synced.
+    pub(super) settled: bool,
 }
 
 /// What recovery found, and where the log goes on.
@@ -204,7 +210,8 @@ impl Segment<'_> {
         let last = Lsn(walk.next_lsn().0 - 1);
         log.last = log.last.max(last);
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
-        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last }) {
+        let settled = walk.claimed() >= last && walk.fault().is_none();
+        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled }) {
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
         }
         Ok(walk.next_lsn())
@@ -274,11 +281,59 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
         }
         None => {}
     }
+    remove_copies(storage)?;
+    if let Some(tail) = found.tail.as_ref().filter(|tail| !tail.settled) {
+        replace_by_copy(storage, tail)?;
+    }
     let last = found.tail.as_ref().map(|tail| &tail.name).or(found.closed.last().map(|closed| &closed.name));
     if let Some(name) = last {
         open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
     }
     storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))
+}
+
+/// Puts a fresh copy in the place of a segment whose last records may be nowhere but in the system's cache. A sync that
+/// failed in an earlier life may have left their pages there, marked clean: syncing the file again would write nothing,
+/// and a power loss would take what this life has shown. The old file stays until the copy is durable. Where there is no
+/// room, the segment stays as it is: better a start than none.
+fn replace_by_copy(storage: &dyn Storage, tail: &Tail) -> Result<(), RecoveryError> {
+    let mut bytes = Vec::new();
+    read(storage, &tail.name, &mut bytes)?;
+    bytes.truncate(usize::try_from(tail.bytes).unwrap_or(usize::MAX));
+    let temporary = format!("{}{TEMPORARY}", tail.name);
+    let copied = write_copy(storage, &temporary, &bytes);
+    match copied.and_then(|()| storage.rename(&temporary, &tail.name)) {
+        Err(e) if e.kind() == io::ErrorKind::StorageFull => {
+            // Left behind, it is only space: the next start removes it.
+            drop(storage.remove(&temporary));
+            Ok(())
+        }
+        other => other.map_err(|e| io_error(&tail.name, "copy", &e)),
+    }
+}
+
+/// Removes the copies that an earlier recovery did not finish.
+fn remove_copies(storage: &dyn Storage) -> Result<(), RecoveryError> {
+    for name in storage.list().map_err(|e| io_error("", "list", &e))? {
+        if name.strip_suffix(TEMPORARY).is_some_and(|segment| parse_segment_name(segment).is_some()) {
+            storage.remove(&name).map_err(|e| io_error(&name, "remove", &e))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = storage.create_new(name)?;
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        match file.write_at(rest, at as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => at += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    file.sync()
 }
 
 fn open(storage: &dyn Storage, name: &str) -> Result<Box<dyn File>, RecoveryError> {

@@ -47,6 +47,7 @@ pub(super) struct Walk<'a> {
     at: usize,
     seal: Seal,
     next: Lsn,
+    claimed: Lsn,
     fault: Option<Fault>,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Walk<'a> {
     /// Over a whole segment file whose header has been decoded.
     pub(super) fn new(bytes: &'a [u8], seal: Seal, first: Lsn) -> Self {
         assert!(bytes.len() >= SEGMENT_HEADER, "a segment with a valid header is at least as long");
-        Self { bytes, at: SEGMENT_HEADER, seal, next: first, fault: None }
+        Self { bytes, at: SEGMENT_HEADER, seal, next: first, claimed: Lsn(0), fault: None }
     }
 
     /// Where the valid records end so far.
@@ -65,6 +66,11 @@ impl<'a> Walk<'a> {
     /// The LSN of the record that comes next.
     pub(super) fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    /// The highest LSN that a record or mark so far says had been synced before it was written.
+    pub(super) fn claimed(&self) -> Lsn {
+        self.claimed
     }
 
     /// What is wrong at [`Walk::end`], once the iterator has ended; nothing if that is the end of the file.
@@ -88,6 +94,7 @@ impl<'a> Walk<'a> {
             }
             let header = RecordHeader::decode(rest, self.seal).ok_or(Fault::Header)?;
             if header.is_mark() && header.lsn.next() == self.next {
+                self.claimed = self.claimed.max(header.durable);
                 self.at += RECORD_HEADER;
                 continue;
             }
@@ -100,6 +107,7 @@ impl<'a> Walk<'a> {
                 return Err(Fault::Payload);
             }
             let record = Record { lsn: self.next, offset: self.at, payload };
+            self.claimed = self.claimed.max(header.durable);
             self.at += end;
             self.next = self.next.next();
             return Ok(Some(record));

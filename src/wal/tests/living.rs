@@ -303,6 +303,30 @@ fn failed_sync_that_hides_its_loss_is_not_built_upon_by_the_next_life() {
 }
 
 #[test]
+fn failed_sync_that_hides_its_loss_and_could_not_be_cut_back_is_made_good_by_the_next_life() {
+    for seed in 0..8 {
+        let disk = MemDisk::default();
+        let rig = fresh(&disk, Tier::Always, 1 << 20);
+        rig.append().unwrap();
+        rig.settle();
+        disk.mishap(disk.calls() + 1, Mishap::Forget);
+        (2..20).for_each(|call| disk.mishap(disk.calls() + call, Mishap::Fail));
+        rig.append().unwrap();
+        rig.settle();
+        rig.wal.shutdown().unwrap_err();
+        let next = disk.after_kill();
+        let found = recover_all(&next, 0).unwrap();
+        assert_eq!(found.last, Lsn(2), "the cache still shows record 2");
+        let rig = Rig::start(&next, &found, Tier::Always, 1 << 20);
+        rig.append().unwrap();
+        rig.settle();
+        let later = next.after_power_loss(&mut crate::base::rng::Rng::new(seed));
+        assert_eq!(recover_all(&later, 0).unwrap().last, Lsn(3), "record 3 was acknowledged behind it");
+        rig.wal.shutdown().unwrap();
+    }
+}
+
+#[test]
 fn short_and_interrupted_writes_are_carried_on() {
     for mishap in [Mishap::Short, Mishap::Interrupt] {
         let disk = MemDisk::default();
