@@ -17,8 +17,9 @@
 //!
 //! Nothing is changed before every record has been applied. The repair is idempotent: a crash inside it, or a second
 //! recovery, leads to the same bytes. What was kept is synced, file and directory, before anything can be appended
-//! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take. A last segment that does not say
-//! of itself that all of it was synced is replaced by a copy: its pages may be marked clean and yet be nowhere else.
+//! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take. A
+//! last segment that does not say of itself that all of it was synced is replaced by a copy: its pages may be marked
+//! clean and yet be nowhere else.
 //!
 //! Memory: one segment at a time, whole: `segment_bytes` plus the last batch that went into it.
 
