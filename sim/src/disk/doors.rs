@@ -164,6 +164,9 @@ impl Storage for SimStorage {
         if self.inner.find(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if self.inner.sabotage.no_copies && name.ends_with(".log.tmp") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let file = self.inner.state.lock().image.create(name);
         Ok(self.inner.handle(file, name))
     }

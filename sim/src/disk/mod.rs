@@ -32,6 +32,9 @@ pub struct Sabotage {
     pub skip_sync_dir: bool,
     /// A change of a file's length does nothing and succeeds.
     pub ignore_set_len: bool,
+    /// There is never room for the copy of a log segment that recovery makes; with [`Sabotage::ignore_set_len`] a torn
+    /// tail stays where it is.
+    pub no_copies: bool,
     /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
     pub late_sync: bool,
 }
