@@ -212,12 +212,12 @@ impl Client {
             state.sent.push(Sent { op, at: now, replies: Vec::new() });
             let behind = state.script.asked_for();
             for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
-                self.break_off(state, *how);
+                self.break_off(state, how);
             }
         }
     }
 
-    fn break_off(&self, state: &mut State, how: Break) {
+    fn break_off(&self, state: &mut State, how: &Break) {
         match how {
             Break::Finish | Break::Garbage(_) if state.leaving != Leaving::No => {}
             Break::Finish => state.leaving = Leaving::Finish,
@@ -227,11 +227,11 @@ impl Client {
             }
             Break::Crash(after) => {
                 let scheduler = self.inner.scheduler.clone();
-                self.inner.scheduler.later(after, move || scheduler.crash());
+                self.inner.scheduler.later(*after, move || scheduler.crash());
             }
             Break::Reset(after) => {
                 let (this, link) = (self.clone(), state.link);
-                self.inner.scheduler.later(after, move || {
+                self.inner.scheduler.later(*after, move || {
                     let state = this.inner.state.lock();
                     let same = state.link == link && !state.done;
                     drop(state);

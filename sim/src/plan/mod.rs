@@ -88,14 +88,14 @@ pub struct ClientPlan {
 }
 
 /// How a client breaks a connection off. It comes back with a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Break {
     /// It tears the connection down this many virtual nanoseconds later.
     Reset(u64),
     /// It sends nothing more and takes what still comes.
     Finish,
     /// It sends these bytes, which are no command, and expects to be told so and dropped.
-    Garbage(&'static str),
+    Garbage(String),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
 }

@@ -1,0 +1,61 @@
+//! What the words of a command line say.
+
+use std::ops::Range;
+use std::time::Instant;
+
+/// Threads of the host that there are cores for.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The words of a subcommand, taken one after the other.
+pub(super) struct Words<'a> {
+    rest: std::slice::Iter<'a, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(words: &'a [&'a str]) -> Self {
+        Self { rest: words.iter() }
+    }
+
+    /// The next word, if there is one.
+    pub(super) fn next(&mut self) -> Option<&'a str> {
+        self.rest.next().copied()
+    }
+
+    /// The word behind `flag`.
+    pub(super) fn value(&mut self, flag: &str) -> Result<&'a str, String> {
+        self.next().ok_or_else(|| format!("{flag} needs a value"))
+    }
+
+    /// The number behind `flag`.
+    pub(super) fn number(&mut self, flag: &str) -> Result<u64, String> {
+        number(self.value(flag)?)
+    }
+
+    /// The number of host threads behind `flag`.
+    pub(super) fn jobs(&mut self, flag: &str) -> Result<usize, String> {
+        Ok(usize::try_from(self.number(flag)?).map_or(1, |n| n.clamp(1, 1_024)))
+    }
+}
+
+pub(super) fn number(word: &str) -> Result<u64, String> {
+    word.parse().map_err(|_| format!("`{word}` is no number"))
+}
+
+pub(super) fn range(word: &str) -> Result<Range<u64>, String> {
+    let (from, to) = word.split_once("..").ok_or_else(|| format!("`{word}` is no range A..B"))?;
+    let range = number(from)?..number(to)?;
+    if range.is_empty() { Err(format!("the range {word} is empty")) } else { Ok(range) }
+}
+
+/// An unknown word.
+pub(super) fn unknown<T>(word: &str) -> Result<T, String> {
+    Err(format!("unknown flag `{word}`"))
+}
+
+/// The host's time: for progress and totals only, no simulation sees it.
+#[expect(clippy::disallowed_methods, reason = "reports to a person, never to a simulation")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}

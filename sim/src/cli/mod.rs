@@ -1,0 +1,38 @@
+//! The subcommands: a file for each, and the table of them here.
+
+mod flags;
+mod replay;
+mod run;
+
+use std::process::ExitCode;
+
+/// What a subcommand does with its words; an error is one of usage.
+type Command = fn(&[&str]) -> Result<ExitCode, String>;
+
+/// Every subcommand, with its help.
+const COMMANDS: &[(&str, Command, &str)] = &[
+    ("run", run::run, run::RUN_HELP),
+    ("replay", replay::replay, replay::HELP),
+    ("hash", run::hash, run::HASH_HELP),
+];
+
+/// Does what the words after the program's name say.
+pub(crate) fn main(words: &[&str]) -> Result<ExitCode, String> {
+    match words {
+        ["--help" | "-h"] => {
+            println!("engram-sim: the engine on a simulated machine, where a seed decides everything\n");
+            COMMANDS.iter().for_each(|(_, _, help)| print!("{help}"));
+            println!("  engram-sim --help | --version");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["--version" | "-V"] => {
+            println!("engram-sim {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => Err("say what to do".to_owned()),
+        [name, rest @ ..] => match COMMANDS.iter().find(|(known, _, _)| known == name) {
+            Some((_, command, _)) => command(rest),
+            None => Err(format!("cannot do `{name}`")),
+        },
+    }
+}

@@ -1,0 +1,173 @@
+//! From a seed to a plan.
+//!
+//! Swarm testing after Groce et al., "Swarm Testing", ISSTA 2012: a seed switches whole families of operations and
+//! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
+
+mod faults;
+mod settings;
+mod source;
+
+use engram::base::rng::Rng;
+
+use self::faults::{crash_fault, faults};
+use self::settings::{network, threads};
+use self::source::Source;
+use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
+use crate::disk::{Latency, Loss};
+use crate::scheduler::CrashAt;
+
+/// What a power loss leaves, the awkward kinds more often.
+const LOSSES: [Loss; 9] = [
+    Loss::All,
+    Loss::None,
+    Loss::Names,
+    Loss::Subset,
+    Loss::Torn,
+    Loss::Torn,
+    Loss::Torn,
+    Loss::Garbage,
+    Loss::Garbage,
+];
+
+/// Which families a seed has.
+#[derive(Clone, Copy, Debug)]
+struct Swarm {
+    vectors: bool,
+    expiry: bool,
+    transactions: bool,
+    saves: bool,
+    shared: bool,
+    clearing: bool,
+    large: bool,
+    breaks: bool,
+    harmless_faults: bool,
+    harmful_faults: bool,
+    rough_net: bool,
+    crashes: bool,
+}
+
+/// The plan of a seed.
+#[must_use]
+pub fn generate(seed: u64) -> Plan {
+    let mut rng = Rng::stream(seed, "shape");
+    let clients = 1 + rng.index(4);
+    let swarm = Swarm {
+        vectors: rng.below(4) > 0,
+        expiry: rng.below(2) == 0,
+        transactions: rng.below(2) == 0,
+        saves: rng.below(2) == 0,
+        shared: clients > 1 && rng.below(2) == 0,
+        clearing: clients == 1 && rng.below(2) == 0,
+        large: rng.below(4) == 0,
+        breaks: rng.below(3) == 0,
+        harmless_faults: rng.below(2) == 0,
+        harmful_faults: rng.below(4) == 0,
+        rough_net: rng.below(2) == 0,
+        crashes: rng.below(8) > 0,
+    };
+    let server = ServerPlan {
+        workers: 1 + rng.index(3),
+        exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
+        segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
+        snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
+    };
+    let lives = 1 + rng.index(6);
+    let mean_ops = 1 + rng.below(30);
+    let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    Plan { seed, server, lives }
+}
+
+fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -> Life {
+    let stream = |name: &str| Rng::stream(seed, &format!("{name} {number}"));
+    let mut crash = stream("crash plan");
+    let ending = if !swarm.crashes {
+        Ending::Shutdown
+    } else {
+        match crash.below(8) {
+            0 => Ending::Shutdown,
+            1 | 2 => Ending::Kill,
+            _ => Ending::Power(pick(&mut crash, &LOSSES)),
+        }
+    };
+    let mut disk = stream("disk plan");
+    let latency = Latency {
+        transfer: pick(&mut disk, &[0, 0, 20_000]),
+        sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
+    };
+    let mut ops = stream("ops");
+    let mut life = Life {
+        threads: threads(&mut stream("threads")),
+        net: network(&mut stream("net plan"), swarm),
+        latency,
+        faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
+        ending,
+        twice: crash.below(3) == 0,
+        clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
+    };
+    if ending != Ending::Shutdown {
+        plan_crash(&mut crash, &mut life);
+    }
+    life
+}
+
+/// Where the machine stops, if it does not do so when all clients are through.
+fn plan_crash(rng: &mut Rng, life: &mut Life) {
+    match rng.below(12) {
+        0 => {}
+        1 => life.threads.crash = Some(CrashAt::Call(1 + spread(rng, 3_000))),
+        2 => life.threads.crash = Some(CrashAt::Step(1 + spread(rng, 30_000))),
+        3..=5 => {
+            let fault = crash_fault(rng, life.latency);
+            life.faults.push(fault);
+        }
+        _ => {
+            let client = rng.index(life.clients.len());
+            let client = &mut life.clients[client];
+            let writes: Vec<usize> = (0..client.ops.len()).filter(|&i| client.ops[i].is_write()).collect();
+            let behind = writes.get(rng.index(writes.len())).map_or(1, |write| write + 1);
+            let around = 2 * (life.latency.sync + life.net.latency);
+            client.breaks.push((behind, Break::Crash(rng.below(around))));
+        }
+    }
+}
+
+fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -> ClientPlan {
+    let mut source = Source::new(id, swarm);
+    let count = rng.below(2 * mean_ops) as usize;
+    let first = source.first(rng);
+    let ops: Vec<Op> = first.into_iter().chain((0..count).map(|_| source.op(rng))).collect();
+    let breaks = if swarm.breaks && !ops.is_empty() { breaks(rng, ops.len()) } else { Vec::new() };
+    ClientPlan {
+        depth: pick(rng, &[1, 2, 8, 64]),
+        gap: 1_000 << rng.below(10),
+        send: pick(rng, &[1, 7, 64, 4_096, 4_096]),
+        receive: pick(rng, &[1, 64, 4_096, 4_096]),
+        ops,
+        breaks,
+    }
+}
+
+fn breaks(rng: &mut Rng, count: usize) -> Vec<(usize, Break)> {
+    const GARBAGE: [&str; 5] =
+        ["*abc\r\n", "*1\r\n#3\r\n", "*1\r\n$-7\r\n", "*2000000000\r\n", "*1\r\n$99999999999\r\n"];
+    (0..rng.below(3))
+        .map(|_| {
+            let how = match rng.below(4) {
+                0 => Break::Garbage(pick(rng, &GARBAGE).to_owned()),
+                1 => Break::Finish,
+                _ => Break::Reset(rng.below(2_000_000)),
+            };
+            (1 + rng.index(count), how)
+        })
+        .collect()
+}
+
+fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
+    from[rng.index(from.len())]
+}
+
+/// A number below `n`, small ones far more often: every power of two is as likely as the next.
+fn spread(rng: &mut Rng, n: u64) -> u64 {
+    let bits = rng.below(u64::from(n.max(1).ilog2()) + 1);
+    rng.below((2_u64 << bits).min(n.max(1)))
+}

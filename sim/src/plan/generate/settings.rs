@@ -1,0 +1,33 @@
+//! How threads and network of one life behave.
+
+use engram::base::rng::Rng;
+
+use super::{Swarm, pick};
+use crate::net::{self, Cut};
+use crate::scheduler::{self, Strategy};
+
+pub(super) fn threads(rng: &mut Rng) -> scheduler::Settings {
+    let one_in = 1 << rng.below(8);
+    let strategy = match rng.below(8) {
+        0 => Strategy::Calm,
+        1 | 2 => Strategy::Pct { depth: 1 + rng.below(3), horizon: 1 << (8 + rng.below(8)) },
+        3 => Strategy::Starve { victim: rng.index(5), steps: 1 << (6 + rng.below(8)), one_in },
+        _ => Strategy::Uniform { one_in },
+    };
+    scheduler::Settings { strategy, tick: 20 << rng.below(8), ..scheduler::Settings::default() }
+}
+
+pub(super) fn network(rng: &mut Rng, swarm: Swarm) -> net::Settings {
+    let mut settings = net::Settings { latency: 1_000 << rng.below(10), ..net::Settings::default() };
+    if swarm.rough_net {
+        let cuts = [Cut::Whole, Cut::Some, Cut::Some, Cut::Single];
+        settings.reads = pick(rng, &cuts);
+        settings.writes = pick(rng, &cuts);
+        settings.capacity = pick(rng, &[1, 16, 256, 64 << 10]);
+        settings.would_block_one_in = pick(rng, &[0, 2, 5, 20]);
+        settings.spurious_one_in = pick(rng, &[0, 2, 5, 20]);
+        settings.wake_delay = pick(rng, &[0, 1_000, 1_000_000]);
+        settings.batch = pick(rng, &[1, 2, 64]);
+    }
+    settings
+}

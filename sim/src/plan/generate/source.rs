@@ -1,0 +1,149 @@
+//! Where one client's operations come from.
+
+use std::sync::Arc;
+
+use engram::base::rng::Rng;
+
+use super::{Op, Swarm, pick, spread};
+use crate::clock::wall_millis;
+
+/// Where one client's operations come from. It owns keys that no other client names, and all know a few shared ones.
+pub(super) struct Source {
+    client: usize,
+    life: usize,
+    swarm: Swarm,
+    /// Fixed for the client's whole history.
+    dim: usize,
+    metric: &'static str,
+    /// Vectors have few distinct coordinates, so that distances tie.
+    coarse: bool,
+    made: u64,
+}
+
+impl Source {
+    pub(super) fn new((seed, life, client): (u64, usize, usize), swarm: Swarm) -> Self {
+        let mut rng = Rng::stream(seed, &format!("client {client}"));
+        Self {
+            client,
+            life,
+            swarm,
+            dim: 1 + rng.index(20),
+            metric: pick(&mut rng, &["l2", "cosine", "dot"]),
+            coarse: rng.below(3) == 0,
+            made: 0,
+        }
+    }
+
+    /// What a client of vectors does before all else, mostly.
+    pub(super) fn first(&self, rng: &mut Rng) -> Option<Op> {
+        let wanted = self.swarm.vectors && rng.below(4) > 0;
+        wanted.then(|| Op::NewIndex { key: self.index_key(rng), dim: self.dim, metric: self.metric })
+    }
+
+    pub(super) fn op(&mut self, rng: &mut Rng) -> Op {
+        match rng.below(40) {
+            0 => Op::Ping((rng.below(2) == 0).then(|| self.value(rng))),
+            1 => Op::DbSize,
+            2 if self.swarm.saves => Op::Save,
+            3 if self.swarm.clearing => Op::FlushAll,
+            4 | 5 if self.swarm.transactions => {
+                let count = 1 + rng.index(4);
+                Op::Transaction((0..count).map(|_| self.simple(rng)).collect())
+            }
+            6..=10 if self.swarm.shared => self.shared(rng),
+            _ => self.simple(rng),
+        }
+    }
+
+    fn simple(&mut self, rng: &mut Rng) -> Op {
+        if self.swarm.vectors && rng.below(2) == 0 { self.vector_op(rng) } else { self.key_op(rng) }
+    }
+
+    fn key_op(&mut self, rng: &mut Rng) -> Op {
+        let key = self.key(rng);
+        match rng.below(22) {
+            0..=4 => {
+                let expire = (self.swarm.expiry && rng.below(3) == 0).then(|| 1 + spread(rng, 10_000));
+                Op::Set { key, value: self.value(rng), expire }
+            }
+            5..=7 => Op::Get(key),
+            8 | 9 => Op::Del((0..1 + rng.below(2)).map(|_| self.any_key(rng)).collect()),
+            10 | 11 => Op::Incr(format!("c{}:n", self.client)),
+            12 | 13 => Op::Append { key, value: self.value(rng) },
+            14 | 15 => Op::Mset((0..1 + rng.below(4)).map(|_| (self.key(rng), self.value(rng))).collect()),
+            16 if self.swarm.expiry => Op::Expire { key: self.any_key(rng), after: 1 + spread(rng, 10_000) },
+            17 if self.swarm.expiry => {
+                let at = wall_millis(spread(rng, 20_000_000_000));
+                Op::ExpireAt { key: self.any_key(rng), at }
+            }
+            18 => Op::GetDel(key),
+            19 => Op::Rename { from: key, to: self.key(rng) },
+            20 => Op::Exists((0..1 + rng.below(3)).map(|_| self.any_key(rng)).collect()),
+            21 => Op::Pttl(self.any_key(rng)),
+            _ => Op::Type(self.any_key(rng)),
+        }
+    }
+
+    fn vector_op(&mut self, rng: &mut Rng) -> Op {
+        let key = self.index_key(rng);
+        let element = format!("e{}", rng.below(12));
+        match rng.below(24) {
+            0..=2 => Op::NewIndex { key, dim: self.dim, metric: self.metric },
+            3..=12 => Op::Add { key, element, vector: self.vector(rng) },
+            13 | 14 => Op::Remove { key, element },
+            15..=20 => Op::Search {
+                key,
+                query: self.vector(rng),
+                k: pick(rng, &[1, 3, 10, 100]),
+                ef: (rng.below(2) == 0).then(|| 1 + spread(rng, 200) as usize),
+                exact: rng.below(4) == 0,
+                vectors: rng.below(4) == 0,
+            },
+            21 => Op::Info(key),
+            22 => Op::Rename { from: key, to: self.index_key(rng) },
+            _ => Op::Set { key, value: self.value(rng), expire: None },
+        }
+    }
+
+    fn shared(&mut self, rng: &mut Rng) -> Op {
+        let register = format!("shared:r{}", rng.below(2));
+        match rng.below(4) {
+            0 => Op::Incr("shared:n".to_owned()),
+            1 => Op::Get("shared:n".to_owned()),
+            2 => Op::Set { key: register, value: self.value(rng), expire: None },
+            _ => Op::Get(register),
+        }
+    }
+
+    fn key(&self, rng: &mut Rng) -> String {
+        format!("c{}:k{}", self.client, rng.below(5))
+    }
+
+    fn index_key(&self, rng: &mut Rng) -> String {
+        format!("c{}:v{}", self.client, rng.below(2))
+    }
+
+    fn any_key(&self, rng: &mut Rng) -> String {
+        if self.swarm.vectors && rng.below(6) == 0 { self.index_key(rng) } else { self.key(rng) }
+    }
+
+    /// A value that no other write of the run has.
+    fn value(&mut self, rng: &mut Rng) -> String {
+        self.made += 1;
+        let filler = match rng.below(20) {
+            _ if self.swarm.large => rng.index(1_500),
+            0 => 2_000,
+            1 => 300 + rng.index(1_000),
+            2..=4 => rng.index(300),
+            _ => 0,
+        };
+        format!("{}.{}.{}{}", self.client, self.life, self.made, "x".repeat(filler))
+    }
+
+    fn vector(&self, rng: &mut Rng) -> Arc<[f32]> {
+        let coordinate = |rng: &mut Rng| {
+            if self.coarse { rng.below(3) as f32 - 1.0 } else { rng.unit_f32() * 2.0 - 1.0 }
+        };
+        (0..self.dim).map(|_| coordinate(rng)).collect()
+    }
+}
