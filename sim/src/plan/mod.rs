@@ -6,6 +6,8 @@
 
 mod generate;
 mod op;
+mod op_parse;
+mod op_words;
 mod show;
 
 use crate::disk::{Latency, Loss};
@@ -14,7 +16,7 @@ use crate::net;
 use crate::scheduler;
 
 pub use generate::generate;
-pub use op::{Op, pack};
+pub use op::{Form, Lifetime, Only, Op, Word, pack};
 
 /// One run of the rig.
 #[derive(Clone, Debug)]
