@@ -3,6 +3,7 @@
 mod flags;
 mod replay;
 mod run;
+mod shrink;
 
 use std::process::ExitCode;
 
@@ -12,7 +13,8 @@ type Command = fn(&[&str]) -> Result<ExitCode, String>;
 /// Every subcommand, with its help.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
-    ("replay", replay::replay, replay::HELP),
+    ("replay", replay::command, replay::HELP),
+    ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),
 ];
 
