@@ -1,5 +1,6 @@
 //! The subcommands: a file for each, and the table of them here.
 
+mod exhaust;
 mod flags;
 mod replay;
 mod run;
@@ -14,6 +15,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
     ("replay", replay::replay, replay::HELP),
     ("hash", run::hash, run::HASH_HELP),
+    ("exhaust", exhaust::exhaust, exhaust::HELP),
 ];
 
 /// Does what the words after the program's name say.

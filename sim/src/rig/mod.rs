@@ -13,7 +13,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use self::life::{Lived, Stage};
+pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::net;
 use crate::oracle::Oracle;
@@ -195,7 +195,7 @@ impl Run<'_> {
 }
 
 /// A life in which nothing goes wrong and nobody asks for anything.
-fn calm(ending: Ending) -> Life {
+pub(crate) fn calm(ending: Ending) -> Life {
     Life {
         threads: Settings { strategy: Strategy::Uniform { one_in: 16 }, ..Settings::default() },
         net: net::Settings::default(),

@@ -1,0 +1,300 @@
+//! The search of one workload: crash, image, recovery, and crash again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::crashes::{Crash, calls, crashes};
+use super::images::choices;
+use super::workloads::{Prelude, Workload};
+use super::{Case, Row, Scope};
+use crate::clock::wall_millis;
+use crate::disk::{Choice, Disk, Latency, Loss};
+use crate::faults::Call;
+use crate::oracle::Oracle;
+use crate::plan::{ClientPlan, Ending, Life, Op, Plan};
+use crate::rig::{Lived, Rig, Stage, calm};
+use crate::scheduler::{Outcome, Strategy};
+use crate::shared::Shared;
+use crate::trace::Trace;
+
+/// So many violations end a search: what comes behind them is mostly the same again.
+const ENOUGH: usize = 5;
+
+/// What a case violated.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which case.
+    pub case: Case,
+    /// What was violated.
+    pub what: String,
+    /// The crashes and the images on the way to it, in words.
+    pub story: Vec<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "case {}: {} ({})", self.case, self.what.replace('\n', " | "), self.story.join("; "))
+    }
+}
+
+/// A stopped world: the disk, what the oracle knows, and the time.
+#[derive(Clone)]
+struct Scene {
+    disk: Disk,
+    oracle: Arc<Oracle>,
+    now: u64,
+}
+
+/// A life that was lived, and the world behind it.
+struct After {
+    outcome: Outcome,
+    trace: Trace,
+    scene: Scene,
+}
+
+/// The way to a scene.
+#[derive(Clone, Default)]
+struct Way {
+    case: Case,
+    story: Vec<String>,
+}
+
+impl Way {
+    fn then(&self, (crash, text): (usize, &str), (image, what): (usize, String)) -> Self {
+        let mut story = self.story.clone();
+        story.push(format!("crash {text}"));
+        story.push(what);
+        Self { case: self.case.then(crash, image), story }
+    }
+}
+
+struct Search<'a> {
+    rig: &'a Rig,
+    workload: &'a Workload,
+    scope: &'a Scope,
+    plan: Plan,
+    /// Images that were judged, with what the oracle knew of the past, and how many crashes behind them were tried.
+    judged: BTreeMap<(u64, u64, usize, u64), u32>,
+    row: Row,
+}
+
+/// Searches one part of the workload's crashes.
+pub(super) fn search(rig: &Rig, workload: &Workload, scope: &Scope, (part, parts): (usize, usize)) -> Row {
+    let plan = Plan { seed: 0, server: workload.server.clone(), lives: Vec::new() };
+    let row = Row { name: workload.name, ..Row::default() };
+    let mut search = Search { rig, workload, scope, plan, judged: BTreeMap::new(), row };
+    let mut scene = Scene { disk: Disk::default(), oracle: Arc::new(Oracle::new(1)), now: 0 };
+    for prelude in &workload.preludes {
+        scene = search.prelude(scene, prelude);
+    }
+    let whole = search.live("workload", &scene, &search.script(&workload.ops, None), true);
+    let moments = crashes(&whole.trace, false);
+    if part == 0 {
+        search.row.calls = calls(&whole.trace);
+        search.row.points = moments.len();
+    }
+    let range = moments.len() * part / parts..moments.len() * (part + 1) / parts;
+    for (number, moment) in moments.iter().enumerate().take(range.end).skip(range.start) {
+        if search.is_wanted(number) && search.row.violations.len() < ENOUGH {
+            search.crash(&scene, number, moment);
+        }
+    }
+    search.row
+}
+
+impl Search<'_> {
+    /// Whether the only case, if there is one, begins with this crash.
+    fn is_wanted(&self, crash: usize) -> bool {
+        self.scope.only.as_ref().is_none_or(|only| only.steps.first().is_some_and(|step| step.0 == crash))
+    }
+
+    fn leads_on(&self, case: &Case) -> bool {
+        self.scope.only.as_ref().is_none_or(|only| case.leads_to(only))
+    }
+
+    /// Runs a life that prepares the workload's disk.
+    fn prelude(&mut self, scene: Scene, prelude: &Prelude) -> Scene {
+        let script = self.script(&prelude.ops, None);
+        let whole = self.live("prelude", &scene, &script, true);
+        let mut after = if prelude.torn {
+            let torn = |crash: &&Crash| crash.fault.is_some_and(|planned| planned.call == Call::WriteAt);
+            let moments = crashes(&whole.trace, true);
+            let Some(last) = moments.iter().rev().find(torn) else { return whole.scene };
+            self.live("prelude", &scene, &self.script(&prelude.ops, Some(last)), true).scene
+        } else {
+            whole.scene
+        };
+        after.disk.power_loss(Loss::None, &mut |_| 0);
+        after
+    }
+
+    /// Stops the workload at `moment`, and judges every image that is possible then.
+    fn crash(&mut self, scene: &Scene, number: usize, moment: &Crash) {
+        let life = self.script(&self.workload.ops, Some(moment));
+        let After { outcome, trace, scene } = self.live("workload", scene, &life, true);
+        let way = Way::default().then((number, &moment.text), (0, "it is killed".to_owned()));
+        let expected = if moment.fault.is_some() { Outcome::Crashed } else { Outcome::Returned };
+        if outcome != expected {
+            return self.violated(&way, outcome, &trace);
+        }
+        let mut killed = scene.clone();
+        killed.disk.kill();
+        self.judge(&killed, &way, self.scope.depth);
+        let (choices, bounded) = choices(&scene.disk, self.scope.bound);
+        self.row.bounded += usize::from(bounded);
+        for (image, choice) in choices.iter().enumerate() {
+            let case = Case::default().then(number, image + 1);
+            if self.leads_on(&case) && self.row.violations.len() < ENOUGH {
+                let what = in_words(&scene.disk, choice);
+                let way = Way::default().then((number, &moment.text), (image + 1, what));
+                let survivor = Scene { disk: scene.disk.survivor(choice), ..scene.clone() };
+                self.judge(&survivor, &way, self.scope.depth);
+            }
+        }
+    }
+
+    /// Recovers an image in every way, unless that has been done; `depth` crashes may have stopped it.
+    fn judge(&mut self, scene: &Scene, way: &Way, depth: u32) {
+        if !self.leads_on(&way.case) {
+            return;
+        }
+        self.row.tried += 1;
+        let image = scene.disk.fingerprint();
+        self.row.images.insert(image);
+        let (answers, unknown) = scene.oracle.progress();
+        let millis = if self.workload.expires { wall_millis(scene.now) } else { 0 };
+        let before = self.judged.insert((image, answers, unknown, millis), depth);
+        if before.is_some_and(|before| before >= depth) {
+            return;
+        }
+        if before.is_none() {
+            let verified = self.live("verified", scene, &self.script(&[], None), true);
+            if self.scope.only.as_ref() == Some(&way.case) {
+                self.row.trace = verified.trace.events().iter().map(ToString::to_string).collect();
+            }
+            if matches!(verified.outcome, Outcome::Failed(_)) {
+                return self.violated(way, verified.outcome, &verified.trace);
+            }
+        }
+        let once = self.live("recovered", scene, &recovery(None), false);
+        let twice = self.live("recovered", &once.scene, &recovery(None), false);
+        for after in [&once, &twice] {
+            if matches!(after.outcome, Outcome::Failed(_)) {
+                return self.violated(way, after.outcome.clone(), &after.trace);
+            }
+        }
+        if once.scene.disk.contents() != twice.scene.disk.contents() {
+            let what =
+                format!("recovering twice changes {}", difference(&once.scene.disk, &twice.scene.disk));
+            return self.violated(way, Outcome::Failed(what), &twice.trace);
+        }
+        if depth > 1 {
+            self.crash_recovery(scene, way, &once, depth - 1);
+        }
+    }
+
+    /// Stops the recovery of `scene` wherever it changes something, and judges what is left.
+    fn crash_recovery(&mut self, scene: &Scene, way: &Way, once: &After, depth: u32) {
+        for (number, moment) in crashes(&once.trace, true).iter().enumerate() {
+            let stopped = match moment.fault {
+                None => once.scene.clone(),
+                Some(_) => self.live("recovered", scene, &recovery(Some(moment)), false).scene,
+            };
+            let left = |change: &dyn Fn(&mut Disk)| {
+                let mut scene = stopped.clone();
+                change(&mut scene.disk);
+                scene
+            };
+            let images = [
+                ("it is killed", left(&Disk::kill)),
+                (
+                    "the power goes with all that is pending",
+                    left(&|disk| disk.power_loss(Loss::All, &mut |_| 0)),
+                ),
+                ("the power goes, all is written", left(&|disk| disk.power_loss(Loss::None, &mut |_| 0))),
+            ];
+            for (image, (what, scene)) in images.iter().enumerate() {
+                let text = format!("of recovery {}", moment.text);
+                let way = way.then((number, &text), (image, (*what).to_owned()));
+                self.judge(scene, &way, depth);
+            }
+        }
+    }
+
+    fn violated(&mut self, way: &Way, outcome: Outcome, trace: &Trace) {
+        let what = match outcome {
+            Outcome::Failed(what) => what,
+            other => format!("the life came to another end: {other:?}"),
+        };
+        if self.scope.only.as_ref() == Some(&way.case) {
+            self.row.trace = trace.events().iter().map(ToString::to_string).collect();
+        }
+        self.row.violations.push(Violation { case: way.case.clone(), what, story: way.story.clone() });
+    }
+
+    /// A life of the workload's client, stopped at `crash` or finished in order; without operations, of the inspector.
+    fn script(&self, ops: &[Op], crash: Option<&Crash>) -> Life {
+        let ending = if ops.is_empty() { Ending::Kill } else { Ending::Shutdown };
+        let mut life = calm(ending);
+        life.threads.strategy = Strategy::Calm;
+        life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
+        if !ops.is_empty() {
+            life.clients = vec![ClientPlan {
+                depth: self.workload.depth,
+                gap: self.workload.gap,
+                send: 1 << 20,
+                receive: 1 << 20,
+                ops: ops.to_vec(),
+                breaks: Vec::new(),
+            }];
+        }
+        life
+    }
+
+    /// Lives `life` on a copy of the scene, under the eyes of the oracle if it is to be `judged`.
+    fn live(&mut self, name: &str, scene: &Scene, life: &Life, judged: bool) -> After {
+        self.row.recoveries += u64::from(name != "workload" && name != "prelude");
+        let oracle = judged.then(|| Arc::new(Shared::new(Oracle::clone(&scene.oracle))));
+        let stage = Stage { name, life, disk: scene.disk.clone(), oracle: oracle.clone() };
+        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(true), scene.now);
+        let scene = match oracle {
+            None => Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now },
+            Some(oracle) => {
+                let oracle = Arc::new(std::mem::take(&mut *oracle.lock()));
+                Scene { disk, oracle, now: ended.now }
+            }
+        };
+        After { outcome: ended.outcome, trace: ended.trace, scene }
+    }
+}
+
+/// A life that recovers and stops when it waits for clients. Time stands still: nothing expires.
+fn recovery(crash: Option<&Crash>) -> Life {
+    let mut life = calm(Ending::Kill);
+    life.threads.strategy = Strategy::Calm;
+    life.threads.tick = 0;
+    life.threads.stop_when_idle = true;
+    life.latency = Latency::default();
+    life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
+    life
+}
+
+/// What the power loss leaves.
+fn in_words(disk: &Disk, choice: &Choice) -> String {
+    let (names, changes) = (disk.pending_names(), disk.pending_changes());
+    let mut kept: Vec<String> = choice.names.iter().map(|&number| names[number].clone()).collect();
+    kept.extend(choice.changes.iter().map(|(number, fate)| format!("{} ({fate:?})", changes[*number].text)));
+    let of = names.len() + changes.len();
+    format!("the power goes and leaves {} of {of} pending: {}", kept.len(), kept.join(", "))
+}
+
+/// The files that differ, with their sizes.
+fn difference(a: &Disk, b: &Disk) -> String {
+    let (a, b) = (a.contents(), b.contents());
+    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let size = |of: Option<&Vec<u8>>| of.map_or_else(|| "none".to_owned(), |bytes| bytes.len().to_string());
+    let differ = names.into_iter().filter(|name| a.get(*name) != b.get(*name));
+    let show = |name: &String| format!("{name} ({} bytes, then {})", size(a.get(name)), size(b.get(name)));
+    differ.map(show).collect::<Vec<_>>().join(", ")
+}
