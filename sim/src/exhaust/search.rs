@@ -13,7 +13,7 @@ use crate::disk::{Choice, Disk, Latency, Loss};
 use crate::faults::Call;
 use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life, Op, Plan};
-use crate::rig::{Lived, Rig, Stage, calm};
+use crate::rig::{Lived, Rig, Stage};
 use crate::scheduler::{Outcome, Strategy};
 use crate::shared::Shared;
 use crate::trace::Trace;
@@ -81,7 +81,7 @@ struct Search<'a> {
 
 /// Searches one part of the workload's crashes.
 pub(super) fn search(rig: &Rig, workload: &Workload, scope: &Scope, (part, parts): (usize, usize)) -> Row {
-    let plan = Plan { seed: 0, server: workload.server.clone(), lives: Vec::new() };
+    let plan = Plan { server: workload.server.clone(), ..Plan::default() };
     let row = Row { name: workload.name, ..Row::default() };
     let mut search = Search { rig, workload, scope, plan, judged: BTreeMap::new(), row };
     let mut scene = Scene { disk: Disk::default(), oracle: Arc::new(Oracle::new(1)), now: 0 };
@@ -132,26 +132,13 @@ impl Search<'_> {
     /// Stops the workload at `moment`, and judges every image that is possible then.
     fn crash(&mut self, scene: &Scene, number: usize, moment: &Crash) {
         let life = self.script(&self.workload.ops, Some(moment));
-        let After { outcome, trace, scene } = self.live("workload", scene, &life, true);
-        let way = Way::default().then((number, &moment.text), (0, "it is killed".to_owned()));
+        let After { outcome, trace, scene } = self.live("workload", scene, &life, self.scope.only.is_some());
         let expected = if moment.fault.is_some() { Outcome::Crashed } else { Outcome::Returned };
         if outcome != expected {
+            let way = Way::default().then((number, &moment.text), (0, "before it".to_owned()));
             return self.violated(&way, outcome, &trace);
         }
-        let mut killed = scene.clone();
-        killed.disk.kill();
-        self.judge(&killed, &way, self.scope.depth);
-        let (choices, bounded) = choices(&scene.disk, self.scope.bound);
-        self.row.bounded += usize::from(bounded);
-        for (image, choice) in choices.iter().enumerate() {
-            let case = Case::default().then(number, image + 1);
-            if self.leads_on(&case) && self.row.violations.len() < ENOUGH {
-                let what = in_words(&scene.disk, choice);
-                let way = Way::default().then((number, &moment.text), (image + 1, what));
-                let survivor = Scene { disk: scene.disk.survivor(choice), ..scene.clone() };
-                self.judge(&survivor, &way, self.scope.depth);
-            }
-        }
+        self.leave(&scene, &Way::default(), (number, &moment.text), self.scope.depth);
     }
 
     /// Recovers an image in every way, unless that has been done; `depth` crashes may have stopped it.
@@ -169,7 +156,7 @@ impl Search<'_> {
             return;
         }
         if before.is_none() {
-            let verified = self.live("verified", scene, &self.script(&[], None), true);
+            let verified = self.live("verified", scene, &self.script(&[], None), self.scope.only.is_some());
             if self.scope.only.as_ref() == Some(&way.case) {
                 self.row.trace = verified.trace.events().iter().map(ToString::to_string).collect();
             }
@@ -177,8 +164,8 @@ impl Search<'_> {
                 return self.violated(way, verified.outcome, &verified.trace);
             }
         }
-        let once = self.live("recovered", scene, &recovery(None), false);
-        let twice = self.live("recovered", &once.scene, &recovery(None), false);
+        let once = self.recover(scene, None);
+        let twice = self.recover(&once.scene, None);
         for after in [&once, &twice] {
             if matches!(after.outcome, Outcome::Failed(_)) {
                 return self.violated(way, after.outcome.clone(), &after.trace);
@@ -194,30 +181,36 @@ impl Search<'_> {
         }
     }
 
-    /// Stops the recovery of `scene` wherever it changes something, and judges what is left.
+    /// Stops the recovery of `scene` wherever it changes something, and judges every image that is possible then.
     fn crash_recovery(&mut self, scene: &Scene, way: &Way, once: &After, depth: u32) {
         for (number, moment) in crashes(&once.trace, true).iter().enumerate() {
-            let stopped = match moment.fault {
-                None => once.scene.clone(),
-                Some(_) => self.live("recovered", scene, &recovery(Some(moment)), false).scene,
-            };
-            let left = |change: &dyn Fn(&mut Disk)| {
-                let mut scene = stopped.clone();
-                change(&mut scene.disk);
-                scene
-            };
-            let images = [
-                ("it is killed", left(&Disk::kill)),
-                (
-                    "the power goes with all that is pending",
-                    left(&|disk| disk.power_loss(Loss::All, &mut |_| 0)),
-                ),
-                ("the power goes, all is written", left(&|disk| disk.power_loss(Loss::None, &mut |_| 0))),
-            ];
-            for (image, (what, scene)) in images.iter().enumerate() {
-                let text = format!("of recovery {}", moment.text);
-                let way = way.then((number, &text), (image, (*what).to_owned()));
-                self.judge(scene, &way, depth);
+            let text = format!("of recovery {}", moment.text);
+            if moment.fault.is_none() {
+                self.leave(&once.scene, way, (number, &text), depth);
+                continue;
+            }
+            let stopped = self.recover(scene, Some(moment));
+            if stopped.outcome != Outcome::Crashed {
+                let way = way.then((number, &text), (0, "before it".to_owned()));
+                return self.violated(&way, stopped.outcome, &stopped.trace);
+            }
+            self.leave(&stopped.scene, way, (number, &text), depth);
+        }
+    }
+
+    /// Judges what may be left of a scene behind crash `number`.
+    fn leave(&mut self, scene: &Scene, way: &Way, (number, text): (usize, &str), depth: u32) {
+        let mut killed = scene.clone();
+        killed.disk.kill();
+        let killed_way = way.then((number, text), (0, "it is killed".to_owned()));
+        self.judge(&killed, &killed_way, depth);
+        let (choices, bounded) = choices(&scene.disk, self.scope.bound);
+        self.row.bounded += usize::from(bounded);
+        for (image, choice) in choices.iter().enumerate() {
+            if self.leads_on(&way.case.then(number, image + 1)) && self.row.violations.len() < ENOUGH {
+                let survivor = Scene { disk: scene.disk.survivor(choice), ..scene.clone() };
+                let way = way.then((number, text), (image + 1, in_words(&scene.disk, choice)));
+                self.judge(&survivor, &way, depth);
             }
         }
     }
@@ -236,7 +229,7 @@ impl Search<'_> {
     /// A life of the workload's client, stopped at `crash` or finished in order; without operations, of the inspector.
     fn script(&self, ops: &[Op], crash: Option<&Crash>) -> Life {
         let ending = if ops.is_empty() { Ending::Kill } else { Ending::Shutdown };
-        let mut life = calm(ending);
+        let mut life = Life { ending, ..Life::default() };
         life.threads.strategy = Strategy::Calm;
         life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
         if !ops.is_empty() {
@@ -252,32 +245,32 @@ impl Search<'_> {
         life
     }
 
-    /// Lives `life` on a copy of the scene, under the eyes of the oracle if it is to be `judged`.
-    fn live(&mut self, name: &str, scene: &Scene, life: &Life, judged: bool) -> After {
-        self.row.recoveries += u64::from(name != "workload" && name != "prelude");
-        let oracle = judged.then(|| Arc::new(Shared::new(Oracle::clone(&scene.oracle))));
-        let stage = Stage { name, life, disk: scene.disk.clone(), oracle: oracle.clone() };
-        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(true), scene.now);
-        let scene = match oracle {
-            None => Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now },
-            Some(oracle) => {
-                let oracle = Arc::new(std::mem::take(&mut *oracle.lock()));
-                Scene { disk, oracle, now: ended.now }
-            }
-        };
+    /// Lives `life` on a copy of the scene, under the eyes of the oracle; `keep` says whether its events are kept.
+    fn live(&mut self, name: &str, scene: &Scene, life: &Life, keep: bool) -> After {
+        self.row.recoveries += u64::from(life.clients.is_empty());
+        let oracle = Arc::new(Shared::new(Oracle::clone(&scene.oracle)));
+        let stage = Stage { name, life, disk: scene.disk.clone(), oracle: Some(Arc::clone(&oracle)) };
+        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
+        let oracle = Arc::new(std::mem::take(&mut *oracle.lock()));
+        let scene = Scene { disk, oracle, now: ended.now };
         After { outcome: ended.outcome, trace: ended.trace, scene }
     }
-}
 
-/// A life that recovers and stops when it waits for clients. Time stands still: nothing expires.
-fn recovery(crash: Option<&Crash>) -> Life {
-    let mut life = calm(Ending::Kill);
-    life.threads.strategy = Strategy::Calm;
-    life.threads.tick = 0;
-    life.threads.stop_when_idle = true;
-    life.latency = Latency::default();
-    life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
-    life
+    /// Recovers a copy of the scene, up to `crash` if there is one, without a client. Time stands still: nothing
+    /// expires, and the machine stops when the server waits.
+    fn recover(&mut self, scene: &Scene, crash: Option<&Crash>) -> After {
+        self.row.recoveries += 1;
+        let mut life = Life { ending: Ending::Kill, latency: Latency::default(), ..Life::default() };
+        life.threads.strategy = Strategy::Calm;
+        life.threads.tick = 0;
+        life.threads.stop_when_idle = true;
+        life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
+        let stage = Stage { name: "recovered", life: &life, disk: scene.disk.clone(), oracle: None };
+        let trace = Trace::new(crash.is_none());
+        let Lived { ended, disk } = stage.play(&self.plan, self.rig, trace, scene.now);
+        let scene = Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now };
+        After { outcome: ended.outcome, trace: ended.trace, scene }
+    }
 }
 
 /// What the power loss leaves.

@@ -37,6 +37,13 @@ pub struct Prelude {
 /// All of them.
 #[must_use]
 pub fn workloads() -> Vec<Workload> {
+    let mut all = plain();
+    all.extend(more());
+    all
+}
+
+/// Those that add to an empty disk.
+fn plain() -> Vec<Workload> {
     vec![
         workload("set", "one key", vec![set("k0", 10)]),
         Workload {
@@ -79,6 +86,12 @@ pub fn workloads() -> Vec<Workload> {
             server: server(512),
             ..workload("resave", "a second snapshot replaces the first, segments go", resave())
         },
+    ]
+}
+
+/// Those that put keys away, and those that begin on a disk with a history.
+fn more() -> Vec<Workload> {
+    vec![
         workload(
             "clear",
             "everything goes, one key comes back",

@@ -8,6 +8,7 @@ mod life;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -15,10 +16,9 @@ use engram::env::Machine;
 
 pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
-use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Outcome, Pool, Settings, Strategy};
+use crate::scheduler::{Outcome, Pool};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -110,12 +110,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self) {
-        for (number, life) in self.plan.lives.iter().enumerate() {
-            if !self.live(&number.to_string(), life) || (life.twice && !self.recover_twice(number)) {
+        for life in &self.plan.lives {
+            if !self.live(&life.number.to_string(), life) || (life.twice && !self.recover_twice(life.number))
+            {
                 return;
             }
         }
-        self.live("last", &calm(Ending::Shutdown));
+        self.live("last", &Life::default());
     }
 
     /// One life and its end; false after a violation.
@@ -126,6 +127,7 @@ impl Run<'_> {
         let pending = disk.pending() as u64;
         let ending = life.ending.to_string();
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
+        let before = self.report.trace.keeps().then(|| lengths(&disk));
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
@@ -133,6 +135,9 @@ impl Run<'_> {
                 let mut rng = Rng::stream(self.plan.seed, &format!("loss {name}"));
                 disk.power_loss(loss, &mut |n| rng.below(n));
             }
+        }
+        if let Some(before) = before {
+            self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
         self.disk = disk;
         true
@@ -143,7 +148,7 @@ impl Run<'_> {
         let mut disk = self.disk.clone();
         let mut before = None;
         // Time stands still: nothing expires, and the machine stops when the server waits for clients.
-        let mut life = calm(Ending::Kill);
+        let mut life = Life { ending: Ending::Kill, ..Life::default() };
         life.threads.tick = 0;
         life.threads.stop_when_idle = true;
         life.latency = Latency::default();
@@ -158,12 +163,6 @@ impl Run<'_> {
             if let Some(before) = before.replace(contents.clone())
                 && before != contents
             {
-                let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
-                    c.iter()
-                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
                 let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
                 self.report.failure = Some(format!("life {number}: {what}"));
                 return false;
@@ -194,15 +193,11 @@ impl Run<'_> {
     }
 }
 
-/// A life in which nothing goes wrong and nobody asks for anything.
-pub(crate) fn calm(ending: Ending) -> Life {
-    Life {
-        threads: Settings { strategy: Strategy::Uniform { one_in: 16 }, ..Settings::default() },
-        net: net::Settings::default(),
-        latency: Latency { transfer: 0, sync: 100_000 },
-        faults: Vec::new(),
-        ending,
-        twice: false,
-        clients: Vec::new(),
-    }
+/// The files that a process sees, with their lengths.
+fn lengths(disk: &Disk) -> String {
+    sizes(&disk.contents())
+}
+
+fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {
+    contents.iter().map(|(name, bytes)| format!("{name} {}", bytes.len())).collect::<Vec<_>>().join(", ")
 }
