@@ -74,7 +74,7 @@ struct Search<'a> {
     workload: &'a Workload,
     scope: &'a Scope,
     plan: Plan,
-    /// Images that were judged, with what the oracle knew of the past, and how many crashes behind them were tried.
+    /// Images that were judged, with what the oracle knew of the past, and how many crashes were allowed for.
     judged: BTreeMap<(u64, u64, usize, u64), u32>,
     row: Row,
 }
@@ -136,36 +136,37 @@ impl Search<'_> {
         let expected = if moment.fault.is_some() { Outcome::Crashed } else { Outcome::Returned };
         if outcome != expected {
             let way = Way::default().then((number, &moment.text), (0, "before it".to_owned()));
-            return self.violated(&way, outcome, &trace);
+            self.violated(&way, outcome, &trace);
+            return;
         }
         self.leave(&scene, &Way::default(), (number, &moment.text), self.scope.depth);
     }
 
-    /// Recovers an image in every way, unless that has been done; `depth` crashes may have stopped it.
-    fn judge(&mut self, scene: &Scene, way: &Way, depth: u32) {
-        if !self.leads_on(&way.case) {
-            return;
-        }
+    /// Counts an image. Says whether it is to be judged, and whether crashes of its recovery are to be tried: not if
+    /// that has been done with an oracle that knew as much, and `depth` crashes or more.
+    fn meet(&mut self, scene: &Scene, depth: u32) -> (bool, bool) {
         self.row.tried += 1;
         let image = scene.disk.fingerprint();
         self.row.images.insert(image);
         let (answers, unknown) = scene.oracle.progress();
         let millis = if self.workload.expires { wall_millis(scene.now) } else { 0 };
-        let before = self.judged.insert((image, answers, unknown, millis), depth);
-        if before.is_some_and(|before| before >= depth) {
-            return;
+        let before = self.judged.entry((image, answers, unknown, millis)).or_default();
+        let (unknown, deeper) = (*before == 0, *before < depth && depth > 1);
+        *before = depth.max(*before);
+        (unknown, deeper)
+    }
+
+    /// Recovers an image under the eyes of the oracle, and then twice without; false after a violation.
+    fn judge(&mut self, scene: &Scene, way: &Way) -> bool {
+        let verified = self.live("verified", scene, &self.script(&[], None), self.scope.only.is_some());
+        if self.scope.only.as_ref() == Some(&way.case) {
+            self.row.trace = verified.trace.events().iter().map(ToString::to_string).collect();
         }
-        if before.is_none() {
-            let verified = self.live("verified", scene, &self.script(&[], None), self.scope.only.is_some());
-            if self.scope.only.as_ref() == Some(&way.case) {
-                self.row.trace = verified.trace.events().iter().map(ToString::to_string).collect();
-            }
-            if matches!(verified.outcome, Outcome::Failed(_)) {
-                return self.violated(way, verified.outcome, &verified.trace);
-            }
+        if matches!(verified.outcome, Outcome::Failed(_)) {
+            return self.violated(way, verified.outcome, &verified.trace);
         }
-        let once = self.recover(scene, None);
-        let twice = self.recover(&once.scene, None);
+        let once = self.recover(scene, None, false);
+        let twice = self.recover(&once.scene, None, false);
         for after in [&once, &twice] {
             if matches!(after.outcome, Outcome::Failed(_)) {
                 return self.violated(way, after.outcome.clone(), &after.trace);
@@ -176,46 +177,61 @@ impl Search<'_> {
                 format!("recovering twice changes {}", difference(&once.scene.disk, &twice.scene.disk));
             return self.violated(way, Outcome::Failed(what), &twice.trace);
         }
-        if depth > 1 {
-            self.crash_recovery(scene, way, &once, depth - 1);
-        }
+        true
     }
 
     /// Stops the recovery of `scene` wherever it changes something, and judges every image that is possible then.
-    fn crash_recovery(&mut self, scene: &Scene, way: &Way, once: &After, depth: u32) {
-        for (number, moment) in crashes(&once.trace, true).iter().enumerate() {
+    fn crash_recovery(&mut self, scene: &Scene, way: &Way, depth: u32) {
+        let whole = self.recover(scene, None, true);
+        for (number, moment) in crashes(&whole.trace, true).iter().enumerate() {
             let text = format!("of recovery {}", moment.text);
             if moment.fault.is_none() {
-                self.leave(&once.scene, way, (number, &text), depth);
+                self.leave(&whole.scene, way, (number, &text), depth);
                 continue;
             }
-            let stopped = self.recover(scene, Some(moment));
-            if stopped.outcome != Outcome::Crashed {
+            let stopped = self.recover(scene, Some(moment), false);
+            if stopped.outcome == Outcome::Crashed {
+                self.leave(&stopped.scene, way, (number, &text), depth);
+            } else {
                 let way = way.then((number, &text), (0, "before it".to_owned()));
-                return self.violated(&way, stopped.outcome, &stopped.trace);
+                self.violated(&way, stopped.outcome, &stopped.trace);
             }
-            self.leave(&stopped.scene, way, (number, &text), depth);
         }
     }
 
-    /// Judges what may be left of a scene behind crash `number`.
+    /// Judges all that may be left of a scene behind crash `number`, and only then, if `depth` allows for more, what
+    /// may be left of that by a crash of its recovery.
     fn leave(&mut self, scene: &Scene, way: &Way, (number, text): (usize, &str), depth: u32) {
-        let mut killed = scene.clone();
-        killed.disk.kill();
-        let killed_way = way.then((number, text), (0, "it is killed".to_owned()));
-        self.judge(&killed, &killed_way, depth);
         let (choices, bounded) = choices(&scene.disk, self.scope.bound);
         self.row.bounded += usize::from(bounded);
-        for (image, choice) in choices.iter().enumerate() {
-            if self.leads_on(&way.case.then(number, image + 1)) && self.row.violations.len() < ENOUGH {
-                let survivor = Scene { disk: scene.disk.survivor(choice), ..scene.clone() };
-                let way = way.then((number, text), (image + 1, in_words(&scene.disk, choice)));
-                self.judge(&survivor, &way, depth);
+        let mut deeper = Vec::new();
+        for (image, choice) in std::iter::once(None).chain(choices.iter().map(Some)).enumerate() {
+            if !self.leads_on(&way.case.then(number, image)) || self.row.violations.len() >= ENOUGH {
+                continue;
+            }
+            let mut left = scene.clone();
+            match choice {
+                None => left.disk.kill(),
+                Some(choice) => left.disk = scene.disk.survivor(choice),
+            }
+            let (unknown, goes_on) = self.meet(&left, depth);
+            if unknown || goes_on {
+                let what = choice.map_or_else(|| "it is killed".to_owned(), |it| in_words(&scene.disk, it));
+                let way = way.then((number, text), (image, what));
+                if (!unknown || self.judge(&left, &way)) && goes_on {
+                    deeper.push((left, way));
+                }
+            }
+        }
+        for (left, way) in deeper {
+            if self.row.violations.len() < ENOUGH {
+                self.crash_recovery(&left, &way, depth - 1);
             }
         }
     }
 
-    fn violated(&mut self, way: &Way, outcome: Outcome, trace: &Trace) {
+    /// Always false.
+    fn violated(&mut self, way: &Way, outcome: Outcome, trace: &Trace) -> bool {
         let what = match outcome {
             Outcome::Failed(what) => what,
             other => format!("the life came to another end: {other:?}"),
@@ -224,6 +240,7 @@ impl Search<'_> {
             self.row.trace = trace.events().iter().map(ToString::to_string).collect();
         }
         self.row.violations.push(Violation { case: way.case.clone(), what, story: way.story.clone() });
+        false
     }
 
     /// A life of the workload's client, stopped at `crash` or finished in order; without operations, of the inspector.
@@ -258,7 +275,7 @@ impl Search<'_> {
 
     /// Recovers a copy of the scene, up to `crash` if there is one, without a client. Time stands still: nothing
     /// expires, and the machine stops when the server waits.
-    fn recover(&mut self, scene: &Scene, crash: Option<&Crash>) -> After {
+    fn recover(&mut self, scene: &Scene, crash: Option<&Crash>, keep: bool) -> After {
         self.row.recoveries += 1;
         let mut life = Life { ending: Ending::Kill, latency: Latency::default(), ..Life::default() };
         life.threads.strategy = Strategy::Calm;
@@ -266,8 +283,7 @@ impl Search<'_> {
         life.threads.stop_when_idle = true;
         life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
         let stage = Stage { name: "recovered", life: &life, disk: scene.disk.clone(), oracle: None };
-        let trace = Trace::new(crash.is_none());
-        let Lived { ended, disk } = stage.play(&self.plan, self.rig, trace, scene.now);
+        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
         let scene = Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now };
         After { outcome: ended.outcome, trace: ended.trace, scene }
     }
