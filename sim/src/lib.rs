@@ -10,6 +10,7 @@ mod client;
 pub mod clock;
 pub mod disk;
 pub mod engine;
+pub mod exhaust;
 pub mod faults;
 pub mod net;
 pub mod oracle;

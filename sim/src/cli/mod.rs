@@ -1,5 +1,6 @@
 //! The subcommands: a file for each, and the table of them here.
 
+mod exhaust;
 mod flags;
 mod replay;
 mod run;
@@ -16,6 +17,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("replay", replay::command, replay::HELP),
     ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),
+    ("exhaust", exhaust::exhaust, exhaust::HELP),
 ];
 
 /// Does what the words after the program's name say.

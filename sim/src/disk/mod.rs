@@ -4,6 +4,7 @@
 //! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
 //! Not modelled yet: bit rot, misdirected writes, a file changed under a map.
 
+mod choice;
 mod doors;
 mod image;
 mod loss;
@@ -21,6 +22,7 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
+pub use choice::{Choice, Fate, PendingChange};
 pub use doors::SimStorage;
 pub use loss::{Decide, Loss};
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use self::life::{Lived, Stage};
+pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
