@@ -6,6 +6,7 @@
 
 mod doors;
 mod image;
+mod kind;
 mod loss;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
 pub use doors::SimStorage;
+pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
 
 /// Lies that a disk may tell, to see whether the rig notices.
