@@ -209,6 +209,8 @@ impl Client {
             let now = self.inner.scheduler.now();
             let Some(op) = state.script.next(now) else { return };
             op.encode(&mut state.out);
+            let who = state.script.who.to_string();
+            self.inner.scheduler.tell("ask", &who, [op.replies() as u64, 0, 0], || op.to_string());
             state.sent.push(Sent { op, at: now, replies: Vec::new() });
             let behind = state.script.asked_for();
             for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
@@ -300,7 +302,8 @@ impl Client {
                 )),
             };
         };
-        self.inner.scheduler.note("reply", &who.to_string(), [state_hash(&value), 0, 0]);
+        let shown = || crate::oracle::show(&value);
+        self.inner.scheduler.tell("reply", &who.to_string(), [state_hash(&value), 0, 0], shown);
         first.replies.push(value);
         if first.replies.len() < first.op.replies() {
             return Ok(());

@@ -8,6 +8,7 @@ mod fields;
 mod generate;
 mod op;
 mod show;
+mod smaller;
 
 use crate::disk::{Latency, Loss};
 use crate::faults::Planned;
@@ -76,7 +77,7 @@ pub enum Ending {
 }
 
 /// What one client does during one life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientPlan {
     /// Requests that may be on their way at the same time; at least 1.
     pub depth: usize,

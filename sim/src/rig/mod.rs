@@ -8,6 +8,7 @@ mod life;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -126,6 +127,7 @@ impl Run<'_> {
         let pending = disk.pending() as u64;
         let ending = life.ending.to_string();
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
+        let before = self.report.trace.keeps().then(|| lengths(&disk));
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
@@ -133,6 +135,9 @@ impl Run<'_> {
                 let mut rng = Rng::stream(self.plan.seed, &format!("loss {name}"));
                 disk.power_loss(loss, &mut |n| rng.below(n));
             }
+        }
+        if let Some(before) = before {
+            self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
         self.disk = disk;
         true
@@ -158,12 +163,6 @@ impl Run<'_> {
             if let Some(before) = before.replace(contents.clone())
                 && before != contents
             {
-                let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
-                    c.iter()
-                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
                 let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
                 self.report.failure = Some(format!("life {number}: {what}"));
                 return false;
@@ -192,4 +191,13 @@ impl Run<'_> {
         }
         Some(disk)
     }
+}
+
+/// The files that a process sees, with their lengths.
+fn lengths(disk: &Disk) -> String {
+    sizes(&disk.contents())
+}
+
+fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {
+    contents.iter().map(|(name, bytes)| format!("{name} {}", bytes.len())).collect::<Vec<_>>().join(", ")
 }
