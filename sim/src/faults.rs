@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 /// A kind of call at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +144,44 @@ impl fmt::Display for Fault {
     }
 }
 
+impl FromStr for Call {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        CALLS.into_iter().find(|call| call.name() == name).ok_or_else(|| format!("no call `{name}`"))
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(match name {
+            "short" => Self::Short(number(value)?),
+            "interrupted" => Self::Interrupted,
+            "io" => Self::Io,
+            "io-half" => Self::IoHalf,
+            "sync-dropped" => Self::SyncDropped,
+            "sync-reverted" => Self::SyncReverted,
+            "full" => Self::Full(number(value)?),
+            "slow" => Self::Slow(number(value)?),
+            "would-block" => Self::WouldBlock,
+            "reset" => Self::Reset,
+            "aborted" => Self::Aborted,
+            "no-descriptors" => Self::NoDescriptors,
+            "spurious" => Self::Spurious,
+            "crash" => Self::Crash(number(value)?),
+            "crash-short" => Self::CrashShort(number(value)?),
+            _ => return Err(format!("no fault `{name}`")),
+        })
+    }
+}
+
+fn number<T: FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("`{word}` is no number of the size that is wanted here"))
+}
+
 impl Fault {
     /// Whether the server may refuse writes, or refuse to start, because of it.
     #[must_use]
@@ -165,6 +204,16 @@ pub struct Planned {
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.call.name(), self.index, self.fault)
+    }
+}
+
+impl FromStr for Planned {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.splitn(3, ' ');
+        let mut word = || words.next().ok_or_else(|| format!("`{text}` is no call, index and fault"));
+        Ok(Self { call: word()?.parse()?, index: number(word()?)?, fault: word()?.parse()? })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use super::image::{Change, Content, Image, apply, put, rename};
 
@@ -39,6 +40,15 @@ impl fmt::Display for Loss {
             Self::Garbage => "garbage",
             Self::Names => "names",
         })
+    }
+}
+
+impl FromStr for Loss {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::All, Self::None, Self::Subset, Self::Torn, Self::Garbage, Self::Names];
+        all.into_iter().find(|loss| loss.to_string() == name).ok_or_else(|| format!("no loss `{name}`"))
     }
 }
 

@@ -12,6 +12,8 @@ mod tests;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -37,6 +39,25 @@ pub enum Cut {
     Some,
     /// One at a time.
     Single,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole => "whole",
+            Self::Some => "some",
+            Self::Single => "single",
+        })
+    }
+}
+
+impl FromStr for Cut {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::Whole, Self::Some, Self::Single];
+        all.into_iter().find(|cut| cut.to_string() == name).ok_or_else(|| format!("no cut `{name}`"))
+    }
 }
 
 /// How the network of one life behaves. Times are virtual nanoseconds.

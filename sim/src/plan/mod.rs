@@ -4,6 +4,7 @@
 //! while a run goes on (latencies, where bytes are cut, which thread is next) comes from streams of the same seed, one
 //! a subsystem, so that a family of faults that is switched off changes nothing for the others.
 
+mod fields;
 mod generate;
 mod op;
 mod show;
@@ -17,8 +18,10 @@ pub use generate::generate;
 pub use op::{Op, pack};
 
 /// One run of the rig.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// What a person has to say about it, a line each.
+    pub story: Vec<String>,
     /// The seed it was made from; also the root of the streams that are drawn from during the run.
     pub seed: u64,
     /// How the server is started, in every life.
@@ -43,6 +46,8 @@ pub struct ServerPlan {
 /// One life of the server.
 #[derive(Clone, Debug)]
 pub struct Life {
+    /// Names it and its random streams, wherever in the plan it stands.
+    pub number: usize,
     /// Threads, virtual time and the crash point.
     pub threads: scheduler::Settings,
     /// How the network behaves.
@@ -87,6 +92,14 @@ pub struct ClientPlan {
     pub breaks: Vec<(usize, Break)>,
 }
 
+impl ClientPlan {
+    /// True for one that never says a word.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.ops.is_empty() && self.breaks.is_empty()
+    }
+}
+
 /// How a client breaks a connection off. It comes back with a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Break {
@@ -98,4 +111,35 @@ pub enum Break {
     Garbage(String),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
+}
+
+impl Default for ServerPlan {
+    fn default() -> Self {
+        Self { workers: 1, exact_below: 1_000, segment_bytes: 1 << 20, snapshot_slice: 256 }
+    }
+}
+
+impl Default for ClientPlan {
+    fn default() -> Self {
+        Self { depth: 1, gap: 1_000, send: 4_096, receive: 4_096, ops: Vec::new(), breaks: Vec::new() }
+    }
+}
+
+/// A life in which nothing goes wrong and nobody asks for anything.
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            threads: scheduler::Settings {
+                strategy: scheduler::Strategy::Uniform { one_in: 16 },
+                ..scheduler::Settings::default()
+            },
+            net: net::Settings::default(),
+            latency: Latency { transfer: 0, sync: 100_000 },
+            faults: Vec::new(),
+            ending: Ending::Shutdown,
+            twice: false,
+            clients: Vec::new(),
+        }
+    }
 }

@@ -1,57 +1,34 @@
-//! A plan as text: a line for each thing that it decides.
+//! A plan as text: a line for each thing that it decides. [`super::parse`] reads it back.
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Break, Ending, Life, Plan};
-use crate::scheduler::CrashAt;
+use super::fields::{self, Fields, Word};
+use super::{Break, ClientPlan, Ending, Life, Plan, ServerPlan};
+use crate::disk::Latency;
+use crate::{net, scheduler};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.story.iter().try_for_each(|line| writeln!(f, "# {line}"))?;
         writeln!(f, "plan seed {}", self.seed)?;
-        let server = &self.server;
-        writeln!(
-            f,
-            "server workers {} exact-below {} segment-bytes {} snapshot-slice {}",
-            server.workers, server.exact_below, server.segment_bytes, server.snapshot_slice
-        )?;
-        for (number, life) in self.lives.iter().enumerate() {
-            writeln!(f, "life {number}")?;
-            life.fmt(f)?;
-        }
-        Ok(())
+        writeln!(f, "server{}", fields::show(&self.server))?;
+        self.lives.iter().try_for_each(|life| life.fmt(f))
     }
 }
 
 impl Display for Life {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "  threads {} tick {}", self.threads.strategy, self.threads.tick)?;
-        match self.threads.crash {
-            Some(CrashAt::Step(n)) => writeln!(f, "  crash at step {n}")?,
-            Some(CrashAt::Call(n)) => writeln!(f, "  crash at call {n}")?,
-            None => {}
-        }
+        writeln!(f, "life {}", self.number)?;
         writeln!(f, "  ending {} twice {}", self.ending, self.twice)?;
-        let net = &self.net;
-        writeln!(
-            f,
-            "  net latency {} reads {:?} writes {:?} capacity {} would-block {} spurious {} wake-delay {} batch {}",
-            net.latency,
-            net.reads,
-            net.writes,
-            net.capacity,
-            net.would_block_one_in,
-            net.spurious_one_in,
-            net.wake_delay,
-            net.batch
-        )?;
-        writeln!(f, "  disk transfer {} sync {}", self.latency.transfer, self.latency.sync)?;
+        writeln!(f, "  threads{}", fields::show(&self.threads))?;
+        if let Some(crash) = self.threads.crash {
+            writeln!(f, "  crash {crash}")?;
+        }
+        writeln!(f, "  net{}", fields::show(&self.net))?;
+        writeln!(f, "  disk{}", fields::show(&self.latency))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
-        for (number, client) in self.clients.iter().enumerate() {
-            writeln!(
-                f,
-                "  client {number} depth {} gap {} send {} receive {}",
-                client.depth, client.gap, client.send, client.receive
-            )?;
+        for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
+            writeln!(f, "  client {number}{}", fields::show(client))?;
             for (at, op) in client.ops.iter().enumerate() {
                 writeln!(f, "    {op}")?;
                 for (_, how) in client.breaks.iter().filter(|(behind, _)| *behind == at + 1) {
@@ -63,12 +40,57 @@ impl Display for Life {
     }
 }
 
+impl Fields for ServerPlan {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("workers", &mut self.workers);
+        each("exact-below", &mut self.exact_below);
+        each("segment-bytes", &mut self.segment_bytes);
+        each("snapshot-slice", &mut self.snapshot_slice);
+    }
+}
+
+impl Fields for scheduler::Settings {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("strategy", &mut self.strategy);
+        each("tick", &mut self.tick);
+    }
+}
+
+impl Fields for net::Settings {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("latency", &mut self.latency);
+        each("reads", &mut self.reads);
+        each("writes", &mut self.writes);
+        each("capacity", &mut self.capacity);
+        each("would-block", &mut self.would_block_one_in);
+        each("spurious", &mut self.spurious_one_in);
+        each("wake-delay", &mut self.wake_delay);
+        each("batch", &mut self.batch);
+    }
+}
+
+impl Fields for Latency {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("transfer", &mut self.transfer);
+        each("sync", &mut self.sync);
+    }
+}
+
+impl Fields for ClientPlan {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("depth", &mut self.depth);
+        each("gap", &mut self.gap);
+        each("send", &mut self.send);
+        each("receive", &mut self.receive);
+    }
+}
+
 impl Display for Ending {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Shutdown => f.write_str("shutdown"),
             Self::Kill => f.write_str("kill"),
-            Self::Power(loss) => write!(f, "power {loss}"),
+            Self::Power(loss) => write!(f, "power:{loss}"),
         }
     }
 }

@@ -15,10 +15,9 @@ use engram::env::Machine;
 
 use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
-use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Outcome, Pool, Settings, Strategy};
+use crate::scheduler::{Outcome, Pool};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -110,12 +109,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self) {
-        for (number, life) in self.plan.lives.iter().enumerate() {
-            if !self.live(&number.to_string(), life) || (life.twice && !self.recover_twice(number)) {
+        for life in &self.plan.lives {
+            if !self.live(&life.number.to_string(), life) || (life.twice && !self.recover_twice(life.number))
+            {
                 return;
             }
         }
-        self.live("last", &calm(Ending::Shutdown));
+        self.live("last", &Life::default());
     }
 
     /// One life and its end; false after a violation.
@@ -143,7 +143,7 @@ impl Run<'_> {
         let mut disk = self.disk.clone();
         let mut before = None;
         // Time stands still: nothing expires, and the machine stops when the server waits for clients.
-        let mut life = calm(Ending::Kill);
+        let mut life = Life { ending: Ending::Kill, ..Life::default() };
         life.threads.tick = 0;
         life.threads.stop_when_idle = true;
         life.latency = Latency::default();
@@ -191,18 +191,5 @@ impl Run<'_> {
             return None;
         }
         Some(disk)
-    }
-}
-
-/// A life in which nothing goes wrong and nobody asks for anything.
-fn calm(ending: Ending) -> Life {
-    Life {
-        threads: Settings { strategy: Strategy::Uniform { one_in: 16 }, ..Settings::default() },
-        net: net::Settings::default(),
-        latency: Latency { transfer: 0, sync: 100_000 },
-        faults: Vec::new(),
-        ending,
-        twice: false,
-        clients: Vec::new(),
     }
 }

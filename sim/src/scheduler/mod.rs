@@ -16,7 +16,9 @@ mod strategy;
 mod tests;
 mod turn;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,30 @@ pub enum CrashAt {
     Step(u64),
     /// At this call of a door, counted from 1, before it has an effect.
     Call(u64),
+}
+
+impl fmt::Display for CrashAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(number) => write!(f, "step {number}"),
+            Self::Call(number) => write!(f, "call {number}"),
+        }
+    }
+}
+
+impl FromStr for CrashAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is neither `step N` nor `call N`");
+        let (kind, number) = text.split_once(' ').ok_or_else(wrong)?;
+        let number = number.parse().map_err(|_| wrong())?;
+        match kind {
+            "step" => Ok(Self::Step(number)),
+            "call" => Ok(Self::Call(number)),
+            _ => Err(wrong()),
+        }
+    }
 }
 
 /// How one life is scheduled.

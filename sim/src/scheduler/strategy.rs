@@ -5,6 +5,7 @@
 //! running thread falls below all others.
 
 use std::fmt;
+use std::str::FromStr;
 
 use engram::base::rng::Rng;
 
@@ -40,10 +41,33 @@ impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Calm => write!(f, "calm"),
-            Self::Uniform { one_in } => write!(f, "uniform {one_in}"),
-            Self::Pct { depth, horizon } => write!(f, "pct {depth} {horizon}"),
-            Self::Starve { victim, steps, one_in } => write!(f, "starve {victim} {steps} {one_in}"),
+            Self::Uniform { one_in } => write!(f, "uniform:{one_in}"),
+            Self::Pct { depth, horizon } => write!(f, "pct:{depth}:{horizon}"),
+            Self::Starve { victim, steps, one_in } => write!(f, "starve:{victim}:{steps}:{one_in}"),
         }
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split(':');
+        let name = words.next().unwrap_or_default();
+        let mut number = || {
+            let word = words.next().ok_or_else(|| format!("`{text}` lacks a number"))?;
+            word.parse::<u64>().map_err(|_| format!("`{word}` is no number"))
+        };
+        Ok(match name {
+            "calm" => Self::Calm,
+            "uniform" => Self::Uniform { one_in: number()?.max(1) },
+            "pct" => Self::Pct { depth: number()?, horizon: number()?.max(1) },
+            "starve" => {
+                let victim = usize::try_from(number()?).map_err(|_| "no such thread")?;
+                Self::Starve { victim, steps: number()?, one_in: number()?.max(1) }
+            }
+            _ => return Err(format!("no strategy `{name}`")),
+        })
     }
 }
 

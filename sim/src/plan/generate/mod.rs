@@ -74,7 +74,7 @@ pub fn generate(seed: u64) -> Plan {
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
     let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
-    Plan { seed, server, lives }
+    Plan { story: Vec::new(), seed, server, lives }
 }
 
 fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -> Life {
@@ -96,6 +96,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
     };
     let mut ops = stream("ops");
     let mut life = Life {
+        number,
         threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
         latency,
