@@ -10,6 +10,7 @@ use engram::env::{Accepted, ConnId, Event, Interest, Net, Waker};
 use super::link::{End, LinkId};
 use super::{Cut, EVENTS, Inner, State};
 use crate::faults::{Call, Fault};
+use crate::trace::excerpt;
 
 /// The server's end of the network.
 pub struct SimNet {
@@ -77,7 +78,8 @@ impl SimNet {
     fn link(&self, state: &State, conn: ConnId, call: Call) -> io::Result<LinkId> {
         let id = state.conns.get(&conn).copied();
         if id.is_none() {
-            let what = format!("the server calls {} on connection {}, which it does not have", call.name(), conn.0);
+            let what =
+                format!("the server calls {} on connection {}, which it does not have", call.name(), conn.0);
             self.inner.scheduler.fail(&what);
         }
         id.ok_or_else(|| unknown(conn))
@@ -172,7 +174,8 @@ impl Net for SimNet {
         link.moved = now;
         link.taken += len as u64;
         drop(state);
-        self.inner.scheduler.note("read", "", [conn.0, len as u64, u64::from(crc32c(&buf[..len]))]);
+        let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
+        self.inner.scheduler.tell("read", "", numbers, || excerpt(&buf[..len]));
         Ok(len)
     }
 
@@ -191,7 +194,8 @@ impl Net for SimNet {
         state.links[to.0].outbound.extend(&bytes);
         state.links[id.0].moved = now;
         drop(state);
-        self.inner.scheduler.note("write", "", [conn.0, len as u64, u64::from(crc32c(&buf[..len]))]);
+        let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
+        self.inner.scheduler.tell("write", "", numbers, || excerpt(&buf[..len]));
         self.inner.tell(to);
         Ok(len)
     }

@@ -4,10 +4,12 @@
 //! what must, may and must not be there. Only then the plan's clients go on. After the plan's lives comes a calm one
 //! that is inspected and finishes in order.
 
+mod cast;
 mod life;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -15,6 +17,7 @@ use engram::env::Machine;
 
 use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
+use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
 use crate::scheduler::{Outcome, Pool};
@@ -30,6 +33,7 @@ pub struct Rig {
     pool: Arc<Pool>,
     body: Arc<Body>,
     sabotage: Sabotage,
+    net_sabotage: net::Sabotage,
 }
 
 impl std::fmt::Debug for Rig {
@@ -61,13 +65,24 @@ impl Rig {
     /// A rig for `body`.
     #[must_use]
     pub fn new(body: Arc<Body>) -> Self {
-        Self { pool: Arc::default(), body, sabotage: Sabotage::default() }
+        Self {
+            pool: Arc::default(),
+            body,
+            sabotage: Sabotage::default(),
+            net_sabotage: net::Sabotage::default(),
+        }
     }
 
     /// The same rig on a disk that lies.
     #[must_use]
     pub fn sabotaged(self, sabotage: Sabotage) -> Self {
         Self { sabotage, ..self }
+    }
+
+    /// The same rig on a network that lies.
+    #[must_use]
+    pub fn net_sabotaged(self, net_sabotage: net::Sabotage) -> Self {
+        Self { net_sabotage, ..self }
     }
 
     /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.
@@ -126,6 +141,7 @@ impl Run<'_> {
         let pending = disk.pending() as u64;
         let ending = life.ending.to_string();
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
+        let before = self.report.trace.keeps().then(|| lengths(&disk));
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
@@ -133,6 +149,9 @@ impl Run<'_> {
                 let mut rng = Rng::stream(self.plan.seed, &format!("loss {name}"));
                 disk.power_loss(loss, &mut |n| rng.below(n));
             }
+        }
+        if let Some(before) = before {
+            self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
         self.disk = disk;
         true
@@ -158,12 +177,6 @@ impl Run<'_> {
             if let Some(before) = before.replace(contents.clone())
                 && before != contents
             {
-                let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
-                    c.iter()
-                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
                 let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
                 self.report.failure = Some(format!("life {number}: {what}"));
                 return false;
@@ -192,4 +205,13 @@ impl Run<'_> {
         }
         Some(disk)
     }
+}
+
+/// The files that a process sees, with their lengths.
+fn lengths(disk: &Disk) -> String {
+    sizes(&disk.contents())
+}
+
+fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {
+    contents.iter().map(|(name, bytes)| format!("{name} {}", bytes.len())).collect::<Vec<_>>().join(", ")
 }

@@ -66,6 +66,8 @@ pub(super) struct Core {
     pub(super) now: u64,
     pub(super) steps: u64,
     pub(super) calls: u64,
+    /// Virtual nanoseconds in which no thread could run.
+    pub(super) idled: u64,
     pub(super) chooser: Chooser,
     /// Set when the machine has stopped: threads only unwind from then on.
     pub(super) outcome: Option<Outcome>,
@@ -83,6 +85,7 @@ impl Core {
             now,
             steps: 0,
             calls: 0,
+            idled: 0,
             chooser,
             outcome: None,
             trace,
@@ -166,7 +169,9 @@ impl Core {
     /// Lets time jump to the next entry; false when there is none.
     pub(super) fn jump(&mut self) -> bool {
         let next = self.agenda.peek().map(|entry| entry.at);
-        self.now = self.now.max(next.unwrap_or(0));
+        let now = self.now.max(next.unwrap_or(0));
+        self.idled += now - self.now;
+        self.now = now;
         next.is_some()
     }
 

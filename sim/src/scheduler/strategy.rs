@@ -71,6 +71,19 @@ impl FromStr for Strategy {
     }
 }
 
+impl Strategy {
+    /// How many switches a listed schedule has; for one that is drawn, 1 unless it is calm.
+    #[must_use]
+    pub fn switches(&self) -> usize {
+        usize::from(*self != Self::Calm)
+    }
+
+    /// Takes one of [`Strategy::switches`] out.
+    pub fn drop_switch(&mut self, _number: usize) {
+        *self = Self::Calm;
+    }
+}
+
 /// A strategy at work.
 #[derive(Debug)]
 pub(super) struct Chooser {
