@@ -1,6 +1,7 @@
 //! The subcommands: a file for each, and the table of them here.
 
 mod flags;
+mod hunt;
 mod replay;
 mod run;
 
@@ -14,6 +15,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
     ("replay", replay::replay, replay::HELP),
     ("hash", run::hash, run::HASH_HELP),
+    ("hunt", hunt::hunt, hunt::HELP),
 ];
 
 /// Does what the words after the program's name say.
