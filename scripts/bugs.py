@@ -49,7 +49,8 @@ def patches(names):
     unknown = set(names) - {patch.name for patch in found}
     if unknown:
         sys.exit(f"error: no patch called {', '.join(sorted(unknown))}")
-    return [patch for patch in found if not names or patch.name in names]
+    by_name = {patch.name: patch for patch in found}
+    return [by_name[name] for name in names] if names else found
 
 
 def check(chosen):
