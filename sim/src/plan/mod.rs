@@ -7,6 +7,8 @@
 mod fields;
 mod generate;
 mod op;
+mod op_parse;
+mod op_words;
 mod show;
 mod smaller;
 
@@ -16,7 +18,7 @@ use crate::net;
 use crate::scheduler;
 
 pub use generate::generate;
-pub use op::{Op, pack};
+pub use op::{Form, Lifetime, Only, Op, Word, pack};
 
 /// One run of the rig.
 #[derive(Clone, Debug, Default)]
