@@ -17,4 +17,5 @@ pub mod plan;
 pub mod rig;
 pub mod scheduler;
 pub mod shared;
+pub mod shrink;
 pub mod trace;

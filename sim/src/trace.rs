@@ -21,6 +21,8 @@ pub struct Event {
     pub name: String,
     /// Its numbers; what they mean depends on the kind.
     pub numbers: [u64; 3],
+    /// What a person would like to read: an operation, an answer, bytes. It is no part of the hash.
+    pub detail: String,
 }
 
 impl fmt::Display for Event {
@@ -30,6 +32,9 @@ impl fmt::Display for Event {
         let [a, b, c] = self.numbers;
         if self.numbers != [0; 3] {
             write!(f, " {a} {b} {c:x}")?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, " {}", self.detail)?;
         }
         Ok(())
     }
@@ -61,7 +66,27 @@ impl Trace {
             self.absorb(number);
         }
         if let Some(events) = &mut self.events {
-            events.push(Event { at, thread: Arc::clone(thread), kind, name: name.to_owned(), numbers });
+            events.push(Event {
+                at,
+                thread: Arc::clone(thread),
+                kind,
+                name: name.to_owned(),
+                numbers,
+                detail: String::new(),
+            });
+        }
+    }
+
+    /// Whether events are kept.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Adds to the last event what a person would like to read, if events are kept.
+    pub fn explain(&mut self, detail: impl FnOnce() -> String) {
+        if let Some(event) = self.events.as_mut().and_then(|events| events.last_mut()) {
+            event.detail = detail();
         }
     }
 
@@ -97,6 +122,14 @@ impl Trace {
         last[..rest.len()].copy_from_slice(rest);
         self.absorb(u64::from_le_bytes(last) ^ bytes.len() as u64);
     }
+}
+
+/// Bytes for a person to read: escaped, and not too many.
+#[must_use]
+pub fn excerpt(bytes: &[u8]) -> String {
+    const MOST: usize = 240;
+    let shown = bytes[..bytes.len().min(MOST)].escape_ascii();
+    if bytes.len() > MOST { format!("{shown}... {} bytes", bytes.len()) } else { shown.to_string() }
 }
 
 /// Describes the first place where two runs part, or nothing when they never do.

@@ -31,6 +31,17 @@ struct Sent {
     replies: Vec<Value>,
 }
 
+impl Sent {
+    /// Where a scan goes on that has not come to its end.
+    fn goes_on(&self) -> Option<String> {
+        let (Op::Scan { .. }, Some(Value::Array(parts))) = (&self.op, self.replies.last()) else {
+            return None;
+        };
+        let Some(Value::Bulk(cursor)) = parts.first() else { return None };
+        (cursor != b"0").then(|| String::from_utf8_lossy(cursor).into_owned())
+    }
+}
+
 /// What a client does after its last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
@@ -209,6 +220,8 @@ impl Client {
             let now = self.inner.scheduler.now();
             let Some(op) = state.script.next(now) else { return };
             op.encode(&mut state.out);
+            let who = state.script.who.to_string();
+            self.inner.scheduler.tell("ask", &who, [op.replies() as u64, 0, 0], || op.to_string());
             state.sent.push(Sent { op, at: now, replies: Vec::new() });
             let behind = state.script.asked_for();
             for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
@@ -300,12 +313,19 @@ impl Client {
                 )),
             };
         };
-        self.inner.scheduler.note("reply", &who.to_string(), [state_hash(&value), 0, 0]);
+        let shown = || crate::oracle::show(&value);
+        self.inner.scheduler.tell("reply", &who.to_string(), [state_hash(&value), 0, 0], shown);
         first.replies.push(value);
         if first.replies.len() < first.op.replies() {
             return Ok(());
         }
         let sent = state.sent.remove(0);
+        if let Some(cursor) = sent.goes_on().filter(|_| state.leaving == Leaving::No) {
+            // A scan is asked for step by step, each behind what is on its way.
+            sent.op.encode_scan(&cursor, &mut state.out);
+            state.sent.push(sent);
+            return Ok(());
+        }
         let later: Vec<&Op> = state.sent.iter().map(|sent| &sent.op).collect();
         state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.scheduler.now()))
     }

@@ -13,6 +13,7 @@ use super::{Disk, Latency, Sabotage};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
+use crate::trace::excerpt;
 
 /// A [`Disk`] in use by one life.
 pub struct SimStorage {
@@ -197,6 +198,7 @@ impl Storage for SimStorage {
         self.inner.pause(self.inner.latency.sync, Call::SyncDir);
         if !self.inner.sabotage.skip_sync_dir {
             self.inner.state.lock().image.settle_names(mark);
+            self.inner.scheduler.note("durable", "names", [mark as u64, 0, 0]);
         }
         Ok(())
     }
@@ -228,6 +230,7 @@ impl File for SimFile {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let numbers = [offset, buf.len() as u64, u64::from(crc32c(buf))];
         let fault = self.inner.enter(Call::WriteAt, &self.name, numbers)?;
+        self.inner.scheduler.explain(|| excerpt(buf));
         self.inner.pause(self.inner.latency.transfer, Call::WriteAt);
         if fault == Some(Fault::IoHalf) {
             let half = &buf[..buf.len() / 2];
@@ -275,7 +278,11 @@ impl File for SimFile {
             _ => {}
         }
         if !self.inner.sabotage.skip_sync {
-            self.inner.with_content(self.file, |content| content.settle(mark));
+            let durable = self.inner.with_content(self.file, |content| {
+                content.settle(mark);
+                content.durable.len()
+            });
+            self.inner.scheduler.note("durable", &self.name, [durable as u64, 0, 0]);
         }
         Ok(())
     }

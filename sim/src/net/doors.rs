@@ -10,6 +10,7 @@ use engram::env::{Accepted, ConnId, Event, Interest, Net, Waker};
 use super::link::{End, LinkId};
 use super::{Cut, EVENTS, Inner, State};
 use crate::faults::{Call, Fault};
+use crate::trace::excerpt;
 
 /// The server's end of the network.
 pub struct SimNet {
@@ -138,7 +139,8 @@ impl Net for SimNet {
             *to = byte;
         }
         drop(state);
-        self.inner.scheduler.note("read", "", [conn.0, len as u64, u64::from(crc32c(&buf[..len]))]);
+        let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
+        self.inner.scheduler.tell("read", "", numbers, || excerpt(&buf[..len]));
         Ok(len)
     }
 
@@ -153,7 +155,8 @@ impl Net for SimNet {
         let len = moved(&mut state, possible, self.inner.settings.writes, fault);
         state.links[id.0].outbound.extend(&buf[..len]);
         drop(state);
-        self.inner.scheduler.note("write", "", [conn.0, len as u64, u64::from(crc32c(&buf[..len]))]);
+        let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
+        self.inner.scheduler.tell("write", "", numbers, || excerpt(&buf[..len]));
         self.inner.tell(id);
         Ok(len)
     }

@@ -7,7 +7,10 @@
 mod fields;
 mod generate;
 mod op;
+mod op_parse;
+mod op_words;
 mod show;
+mod smaller;
 
 use crate::disk::{Latency, Loss};
 use crate::faults::Planned;
@@ -15,7 +18,7 @@ use crate::net;
 use crate::scheduler;
 
 pub use generate::generate;
-pub use op::{Op, pack};
+pub use op::{Form, Lifetime, Only, Op, Word, pack};
 
 /// One run of the rig.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +79,7 @@ pub enum Ending {
 }
 
 /// What one client does during one life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientPlan {
     /// Requests that may be on their way at the same time; at least 1.
     pub depth: usize,

@@ -8,6 +8,7 @@ mod life;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -17,7 +18,7 @@ use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Carry, Choice, Outcome, Pool};
+use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
 use crate::shared::{Binding, Shared};
 use crate::trace::Trace;
 
@@ -57,6 +58,21 @@ pub struct Report {
     pub nanos: u64,
     /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.
     pub schedules: Vec<Schedule>,
+}
+
+impl Report {
+    /// The same plan with every choice of this run written into it, instead of being drawn.
+    #[must_use]
+    pub fn listed(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        for life in &mut plan.lives {
+            let name = life.number.to_string();
+            let schedule = self.schedules.iter().find(|schedule| schedule.life == name);
+            let choices = schedule.map(|schedule| schedule.choices.as_slice()).unwrap_or_default();
+            life.threads.strategy = Strategy::Listed(choices.into());
+        }
+        plan
+    }
 }
 
 /// How one life was scheduled.
@@ -147,6 +163,7 @@ impl Run<'_> {
         let pending = disk.pending() as u64;
         let ending = life.ending.to_string();
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
+        let before = self.report.trace.keeps().then(|| lengths(&disk));
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),
@@ -154,6 +171,9 @@ impl Run<'_> {
                 let mut rng = Rng::stream(self.plan.seed, &format!("loss {name}"));
                 disk.power_loss(loss, &mut |n| rng.below(n));
             }
+        }
+        if let Some(before) = before {
+            self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
         self.disk = disk;
         true
@@ -179,12 +199,6 @@ impl Run<'_> {
             if let Some(before) = before.replace(contents.clone())
                 && before != contents
             {
-                let sizes = |c: &std::collections::BTreeMap<String, Vec<u8>>| {
-                    c.iter()
-                        .map(|(name, bytes)| format!("{name}: {}", bytes.len()))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
                 let what = format!("recovering twice changes [{}] to [{}]", sizes(&before), sizes(&contents));
                 self.report.failure = Some(format!("life {number}: {what}"));
                 return false;
@@ -215,4 +229,13 @@ impl Run<'_> {
         }
         Some(disk)
     }
+}
+
+/// The files that a process sees, with their lengths.
+fn lengths(disk: &Disk) -> String {
+    sizes(&disk.contents())
+}
+
+fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {
+    contents.iter().map(|(name, bytes)| format!("{name} {}", bytes.len())).collect::<Vec<_>>().join(", ")
 }

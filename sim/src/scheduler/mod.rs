@@ -187,6 +187,18 @@ impl Scheduler {
         self.core().note(kind, name, numbers);
     }
 
+    /// Adds an event and, if events are kept, what a person would like to read about it.
+    pub fn tell(&self, kind: &'static str, name: &str, numbers: [u64; 3], detail: impl FnOnce() -> String) {
+        let mut core = self.core();
+        core.note(kind, name, numbers);
+        core.trace.explain(detail);
+    }
+
+    /// Adds to the last event what a person would like to read, if events are kept.
+    pub fn explain(&self, detail: impl FnOnce() -> String) {
+        self.core().trace.explain(detail);
+    }
+
     /// Runs `act` after `delay` virtual nanoseconds, on whatever thread holds the baton then. It must not reach a
     /// scheduling point.
     pub fn later(&self, delay: u64, act: impl FnOnce() + Send + 'static) {
