@@ -15,6 +15,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mark::Mark;
+
 pub use atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub use lock::{Condvar, Mutex, MutexGuard};
 pub use thread::{JoinHandle, catch, spawn};
@@ -35,6 +37,10 @@ pub trait Scheduler: Send + Sync {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize;
     /// True while the thread that [`Scheduler::spawn`] named has not ended.
     fn running(&self, thread: usize) -> bool;
+    /// The calling thread has come by `mark`. Not a point.
+    fn reached(&self, mark: Mark) {
+        let _ = mark;
+    }
 }
 
 /// The payload with which a scheduler unwinds the threads of a machine that has crashed.
@@ -58,6 +64,21 @@ pub fn install(scheduler: Option<Arc<dyn Scheduler>>) {
 pub fn point(site: &'static str) {
     if SIMULATED.get() {
         simulated_point(site);
+    }
+}
+
+/// Tells the calling thread's scheduler, if it is simulated, of a mark.
+#[inline]
+pub(super) fn tell(mark: Mark) {
+    if SIMULATED.get() {
+        simulated_mark(mark);
+    }
+}
+
+#[cold]
+fn simulated_mark(mark: Mark) {
+    if let Some(scheduler) = scheduler() {
+        scheduler.reached(mark);
     }
 }
 
