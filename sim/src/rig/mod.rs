@@ -85,7 +85,9 @@ pub struct Schedule {
     pub life: String,
     /// Its choices: as [`crate::scheduler::Strategy::Listed`] they give the same life again.
     pub choices: Vec<Choice>,
-    /// Choices of a listed schedule that could not be made.
+    /// What could have been chosen instead, if the plan's settings want that listed.
+    pub others: Vec<Choice>,
+    /// Choices of a listed schedule that could not be made, and disturbances that never came.
     pub unmatched: u64,
 }
 
@@ -232,8 +234,8 @@ impl Run<'_> {
         report.lives += 1;
         report.steps += ended.steps;
         report.calls += ended.calls;
-        let (choices, unmatched) = (ended.choices, ended.unmatched);
-        report.schedules.push(Schedule { life: name.clone(), choices, unmatched });
+        let (choices, others, unmatched) = (ended.choices, ended.others, ended.unmatched);
+        report.schedules.push(Schedule { life: name.clone(), choices, others, unmatched });
         if !recovering {
             self.now = ended.now;
         }

@@ -91,6 +91,7 @@ pub fn size(plan: &Plan) -> Size {
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
         size.faults +=
             life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
+        size.faults += life.threads.disturbances.len();
         size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();

@@ -64,7 +64,7 @@ fn panics_are_contained_while_other_fibers_wait_and_registers_survive() {
 #[test]
 fn a_fiber_has_room_for_deep_calls() {
     let ended = life(1, Settings::default(), || {
-        spawn("deep", || assert_eq!(deep(1_500), 1_500)).unwrap().join().unwrap();
+        spawn("deep", || assert_eq!(deep(300), 300)).unwrap().join().unwrap();
     });
     assert_eq!(ended.outcome, Outcome::Returned);
 }
