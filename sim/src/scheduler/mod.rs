@@ -273,8 +273,9 @@ impl Scheduler {
         if std::thread::panicking() {
             return !self.stopped();
         }
-        self.core().call(site);
-        self.point(site);
+        let mut core = self.core();
+        core.call(site);
+        self.pass(core, site);
         true
     }
 
@@ -304,7 +305,10 @@ impl Scheduler {
         self.core().wake(object, true);
     }
 
+    #[inline]
     fn core(&self) -> Held<'_, Core> {
-        self.inner.core.lock()
+        let mut core = self.inner.core.lock();
+        core.settle();
+        core
     }
 }

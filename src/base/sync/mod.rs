@@ -49,6 +49,8 @@ pub struct Stopped;
 
 thread_local! {
     static SIMULATED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Points that may be passed before the scheduler is asked again.
+    static QUIET: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static SCHEDULER: RefCell<Option<Arc<dyn Scheduler>>> = const { RefCell::new(None) };
 }
 
@@ -56,7 +58,20 @@ thread_local! {
 /// simulated threads run on it, be it one or all of them, and after the last of them has ended.
 pub fn install(scheduler: Option<Arc<dyn Scheduler>>) {
     SIMULATED.set(scheduler.is_some());
+    QUIET.set(0);
     SCHEDULER.replace(scheduler);
+}
+
+/// Lets the calling thread of the host pass so many points without asking its scheduler, which knows that it would have
+/// nothing to do there, and which learns from [`quiet`] how many are left.
+pub fn set_quiet(points: u64) {
+    QUIET.set(points);
+}
+
+/// What is left of the last [`set_quiet`] on the calling thread of the host.
+#[must_use]
+pub fn quiet() -> u64 {
+    QUIET.get()
 }
 
 /// A place where another thread may run. `site` names it in traces: `"hop"`, `"publish row"`.
@@ -82,7 +97,10 @@ fn simulated_mark(mark: Mark) {
 
 #[cold]
 fn simulated_point(site: &'static str) {
-    simulated(|scheduler| scheduler.point(site));
+    match QUIET.get() {
+        0 => drop(simulated(|scheduler| scheduler.point(site))),
+        left => QUIET.set(left - 1),
+    }
 }
 
 /// Asks the calling thread's scheduler; none in production. Other threads may have their turns meanwhile, so the
