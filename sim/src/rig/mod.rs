@@ -40,7 +40,7 @@ impl std::fmt::Debug for Rig {
 }
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// The violation, if there was one.
     pub failure: Option<String>,
@@ -56,6 +56,14 @@ pub struct Report {
     pub judged: u64,
     /// Virtual nanoseconds.
     pub nanos: u64,
+}
+
+impl Report {
+    /// Of a run that nothing is known of but that it must not have ended so.
+    #[must_use]
+    pub fn failed(what: String) -> Self {
+        Self { failure: Some(what), ..Self::default() }
+    }
 }
 
 impl Rig {
@@ -81,15 +89,7 @@ impl Rig {
             disk: Disk::default(),
             oracle: Arc::new(Shared::new(Oracle::new(clients))),
             now: 0,
-            report: Report {
-                failure: None,
-                trace: Trace::new(keep),
-                lives: 0,
-                steps: 0,
-                calls: 0,
-                judged: 0,
-                nanos: 0,
-            },
+            report: Report { trace: Trace::new(keep), ..Report::default() },
         };
         run.all();
         run.report.judged = run.oracle.lock().judged;

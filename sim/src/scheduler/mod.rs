@@ -22,6 +22,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engram::base::mark::Mark;
 use engram::base::rng::Rng;
 use engram::base::sync::{Scheduler as Hook, Stopped, install};
 
@@ -436,5 +437,9 @@ impl Hook for Scheduler {
 
     fn running(&self, thread: usize) -> bool {
         self.core().threads[thread - 1].state != State::Ended
+    }
+
+    fn reached(&self, mark: Mark) {
+        self.core().mark(mark);
     }
 }
