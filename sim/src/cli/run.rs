@@ -13,8 +13,7 @@ use engram_sim::plan::generate;
 
 use super::flags::{Words, cores, now, range, unknown};
 
-pub(super) const RUN_HELP: &str = "\
-  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--keep DIR]
+pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--keep DIR]
                  [--sabotage LIE]
       runs seeds A to B-1; a line `FAIL seed=N: what` for each violation, exit code 1 if there was one;
       a summary of what was covered, and a closing line `seeds=N failures=N seconds=S`
@@ -27,8 +26,7 @@ pub(super) const RUN_HELP: &str = "\
       --sabotage LIE   let the disk lie, to see the rig notice: skip-sync, skip-sync-dir, late-sync
 ";
 
-pub(super) const HASH_HELP: &str = "\
-  engram-sim hash --seeds A..B [--jobs N] [--kernels NAME]
+pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N] [--kernels NAME]
       one hash over the traces of all seeds, to compare builds and machines
 ";
 

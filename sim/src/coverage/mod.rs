@@ -18,6 +18,7 @@ use std::fmt;
 
 use engram::base::mark::{MARKS, Mark};
 
+use crate::disk::Kind;
 use crate::faults::{CALLS, Call};
 use crate::plan::Plan;
 
@@ -60,23 +61,14 @@ impl Phase {
 pub struct Site {
     /// The call.
     pub call: Call,
-    /// One of [`FILES`].
-    pub file: &'static str,
-}
-
-/// What files are; nothing for calls that are about none.
-pub const FILES: [&str; 5] = ["", "log", "copy", "snapshot", "temporary"];
-
-/// What the file called `name` is.
-fn file_kind(name: &str) -> &'static str {
-    let kinds = [(".log.tmp", "copy"), (".tmp", "temporary"), (".log", "log"), (".snap", "snapshot")];
-    kinds.iter().find(|(suffix, _)| name.ends_with(suffix)).map_or("", |(_, kind)| kind)
+    /// The kind of file; any for calls that are about none.
+    pub of: Kind,
 }
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if self.file.is_empty() { "" } else { " " };
-        write!(f, "{}{space}{}", self.call.name(), self.file)
+        f.write_str(self.call.name())?;
+        if self.of == Kind::Any { Ok(()) } else { write!(f, " of {}", self.of) }
     }
 }
 
@@ -133,7 +125,7 @@ impl Default for Coverage {
             phase: Phase::default(),
             crashed_starting: false,
             rehearsal: false,
-            last: Site { call: Call::Open, file: "" },
+            last: Site { call: Call::Open, of: Kind::Any },
             crashing: false,
         }
     }
@@ -163,7 +155,7 @@ impl Coverage {
             "crash" => self.crash(numbers),
             _ => {
                 if let Some(call) = CALLS.into_iter().find(|call| call.name() == kind) {
-                    self.last = Site { call, file: if storage(call) { file_kind(name) } else { "" } };
+                    self.last = Site { call, of: if storage(call) { Kind::of(name) } else { Kind::Any } };
                     *self.calls.entry((self.last, self.phase)).or_default() += 1;
                 }
             }
@@ -183,7 +175,7 @@ impl Coverage {
         let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
         let mut fault = first;
         if let Some(call) = CALLS.into_iter().find(|call| call.name() == first) {
-            self.last = Site { call, file: "" };
+            self.last = Site { call, of: Kind::Any };
             *self.calls.entry((self.last, self.phase)).or_default() += 1;
             fault = rest.split(' ').next().unwrap_or(rest);
         }

@@ -7,6 +7,7 @@
 use engram::base::mark::Mark;
 
 use super::{Cell, PHASES, Phase, Site};
+use crate::disk::Kind;
 use crate::faults::Call;
 
 /// Kinds of faults, and the calls that plans must have them for.
@@ -45,23 +46,31 @@ pub const PAIRS: &[(&str, &[Call])] = &[
 ];
 
 /// Which files a call is ever made for, and in which phases.
-const MADE: &[(Call, &[(&str, &[Phase])])] = &[
-    (Call::Open, &[("log", STARTING)]),
-    (Call::Create, &[("log", RUNNING), ("copy", STARTING), ("temporary", SAVING)]),
-    (Call::Rename, &[("copy", STARTING), ("temporary", SAVING)]),
-    (Call::Remove, &[("log", &PHASES), ("copy", STARTING), ("snapshot", SWEEPING), ("temporary", SWEEPING)]),
-    (Call::List, &[("", SWEEPING)]),
-    (Call::SyncDir, &[("", &PHASES)]),
-    (Call::Map, &[("snapshot", STARTING)]),
-    (Call::Size, &[("log", STARTING)]),
-    (Call::ReadAt, &[("log", STARTING)]),
-    (Call::WriteAt, &[("log", RUNNING), ("copy", STARTING), ("temporary", SAVING)]),
-    (Call::SetLen, &[("log", &PHASES)]),
-    (Call::Sync, &[("log", &PHASES), ("copy", STARTING), ("temporary", SAVING)]),
-    (Call::Accept, &[("", SERVING)]),
-    (Call::Read, &[("", SERVING)]),
-    (Call::Write, &[("", RUNNING)]),
-    (Call::Wait, &[("", RUNNING)]),
+const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
+    (Call::Open, &[(Kind::Log, STARTING)]),
+    (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (
+        Call::Remove,
+        &[
+            (Kind::Log, &PHASES),
+            (Kind::Copy, STARTING),
+            (Kind::Snapshot, SWEEPING),
+            (Kind::Temporary, SWEEPING),
+        ],
+    ),
+    (Call::List, &[(Kind::Any, SWEEPING)]),
+    (Call::SyncDir, &[(Kind::Any, &PHASES)]),
+    (Call::Map, &[(Kind::Snapshot, STARTING)]),
+    (Call::Size, &[(Kind::Log, STARTING)]),
+    (Call::ReadAt, &[(Kind::Log, STARTING)]),
+    (Call::WriteAt, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::SetLen, &[(Kind::Log, &PHASES)]),
+    (Call::Sync, &[(Kind::Log, &PHASES), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Accept, &[(Kind::Any, SERVING)]),
+    (Call::Read, &[(Kind::Any, SERVING)]),
+    (Call::Write, &[(Kind::Any, RUNNING)]),
+    (Call::Wait, &[(Kind::Any, RUNNING)]),
 ];
 
 const STARTING: &[Phase] = &[Phase::Recovery, Phase::Again];
@@ -74,7 +83,7 @@ const SWEEPING: &[Phase] = &[Phase::Recovery, Phase::Again, Phase::Snapshot, Pha
 pub struct Rule {
     faults: &'static [&'static str],
     calls: &'static [Call],
-    files: &'static [&'static str],
+    kinds: &'static [Kind],
     phases: &'static [Phase],
     /// The reason.
     pub why: &'static str,
@@ -95,12 +104,12 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[];
 /// Why a cell cannot be reached; nothing for one that can.
 #[must_use]
 pub fn excuse(cell: &Cell) -> Option<&'static str> {
-    let Cell { fault, site: Site { call, file }, phase } = cell;
-    let made = MADE.iter().filter(|(of, _)| of == call).flat_map(|(_, files)| *files);
-    if !made.clone().any(|(of, _)| of == file) {
+    let Cell { fault, site: Site { call, of: kind }, phase } = cell;
+    let made = MADE.iter().filter(|(of, _)| of == call).flat_map(|(_, kinds)| *kinds);
+    if !made.clone().any(|(of, _)| of == kind) {
         return Some("the call is not made for such files");
     }
-    if !made.clone().any(|(of, phases)| of == file && phases.contains(phase)) {
+    if !made.clone().any(|(of, phases)| of == kind && phases.contains(phase)) {
         return Some("the call is not made for such files in this phase");
     }
     fn all<T: PartialEq>(list: &[T], one: &T) -> bool {
@@ -109,7 +118,7 @@ pub fn excuse(cell: &Cell) -> Option<&'static str> {
     let applies = |rule: &&Rule| {
         all(rule.faults, &fault.as_str())
             && all(rule.calls, call)
-            && all(rule.files, file)
+            && all(rule.kinds, kind)
             && all(rule.phases, phase)
     };
     RULES.iter().find(applies).map(|rule| rule.why)

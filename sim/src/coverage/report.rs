@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use engram::base::mark::{MARKS, Mark};
 
 use super::reachable::{PAIRS, excuse, excuse_mark};
-use super::{Cell, Coverage, FILES, PHASES, Phase, Site};
+use super::{Cell, Coverage, PHASES, Phase, Site};
+use crate::disk::KINDS;
 use crate::faults::Call;
 
 /// What is to be reached, what of it was, and what should not have been.
@@ -67,8 +68,8 @@ impl Coverage {
         let pairs: BTreeSet<(&str, Call)> = wanted.chain(planned).collect();
         let mut cells: BTreeSet<Cell> = self.fired.keys().cloned().collect();
         for (fault, call) in pairs {
-            for file in FILES {
-                let site = Site { call, file };
+            for of in KINDS {
+                let site = Site { call, of };
                 cells.extend(PHASES.map(|phase| Cell { fault: fault.to_owned(), site, phase }));
             }
         }

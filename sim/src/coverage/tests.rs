@@ -6,14 +6,14 @@ fn seen(events: &[(&str, &str)]) -> Coverage {
     coverage
 }
 
-fn cell(fault: &str, call: Call, file: &'static str, phase: Phase) -> Cell {
-    Cell { fault: fault.to_owned(), site: Site { call, file }, phase }
+fn cell(fault: &str, call: Call, of: Kind, phase: Phase) -> Cell {
+    Cell { fault: fault.to_owned(), site: Site { call, of }, phase }
 }
 
 #[test]
 fn a_fault_counts_once_somebody_has_looked() {
     let events = [("life", "0"), ("sync", "wal-00000000000000000001.log"), ("fault", "io")];
-    let io = cell("io", Call::Sync, "log", Phase::Recovery);
+    let io = cell("io", Call::Sync, Kind::Log, Phase::Recovery);
     assert_eq!(seen(&events).fired(&io), 0);
     let looked: Vec<_> = events.into_iter().chain([("life", "1"), ("reply", "client 0")]).collect();
     assert_eq!(seen(&looked).fired(&io), 1);
@@ -22,7 +22,7 @@ fn a_fault_counts_once_somebody_has_looked() {
 #[test]
 fn a_fault_of_the_network_names_its_call() {
     let coverage = seen(&[("life", "0"), ("fault", "accept aborted"), ("reply", "")]);
-    assert_eq!(coverage.fired(&cell("aborted", Call::Accept, "", Phase::Recovery)), 1);
+    assert_eq!(coverage.fired(&cell("aborted", Call::Accept, Kind::Any, Phase::Recovery)), 1);
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn what_is_empty_is_named_and_what_cannot_be_is_not() {
     let mut coverage = Coverage::default();
     coverage.planned.insert(("new-kind".to_owned(), Call::Map), 1);
     let summary = coverage.summary();
-    assert!(summary.empty.contains(&cell("new-kind", Call::Map, "snapshot", Phase::Again)));
-    assert!(!summary.empty.contains(&cell("new-kind", Call::Map, "snapshot", Phase::Serving)));
+    assert!(summary.empty.contains(&cell("new-kind", Call::Map, Kind::Snapshot, Phase::Again)));
+    assert!(!summary.empty.contains(&cell("new-kind", Call::Map, Kind::Snapshot, Phase::Serving)));
     assert!(!summary.is_complete() && summary.is_consistent());
-    coverage.fired.insert(cell("io", Call::Map, "snapshot", Phase::Serving), 1);
+    coverage.fired.insert(cell("io", Call::Map, Kind::Snapshot, Phase::Serving), 1);
     assert!(!coverage.summary().is_consistent());
 }

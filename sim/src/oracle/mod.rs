@@ -35,7 +35,7 @@ pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
 
 /// What is known, over all lives of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
     shared: SharedKeys,
@@ -145,6 +145,12 @@ impl Oracle {
             self.shared.read(&key, text, Asked { at, answered: now })?;
         }
         Ok(())
+    }
+
+    /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.judged, self.clients.iter().map(Model::pending).sum())
     }
 
     /// How many clients there are.

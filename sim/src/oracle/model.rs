@@ -136,6 +136,11 @@ impl Model {
         }
     }
 
+    /// Operations whose effect is unknown.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
     pub(super) fn inspected(&mut self, seen: &Seen, at: Span) -> Result<(), String> {
         let pending = std::mem::take(&mut self.pending);

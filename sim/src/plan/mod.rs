@@ -9,6 +9,7 @@ mod generate;
 mod op;
 mod op_parse;
 mod op_words;
+mod parse;
 mod show;
 mod smaller;
 
@@ -19,6 +20,7 @@ use crate::scheduler;
 
 pub use generate::generate;
 pub use op::{Form, Lifetime, Only, Op, Word, pack};
+pub use parse::parse;
 
 /// One run of the rig.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +101,7 @@ impl ClientPlan {
     /// True for one that never says a word.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ops.is_empty() && self.breaks.is_empty()
+        self.ops.is_empty()
     }
 }
 

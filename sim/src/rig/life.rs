@@ -21,19 +21,19 @@ use crate::trace::Trace;
 const FINISHING: u64 = 120_000_000_000;
 
 /// A life about to be played.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// Names it in reports and in its random streams.
-    pub(super) name: &'a str,
-    pub(super) life: &'a Life,
-    pub(super) disk: Disk,
+    pub(crate) name: &'a str,
+    pub(crate) life: &'a Life,
+    pub(crate) disk: Disk,
     /// Who judges it; without a judge nobody connects.
-    pub(super) oracle: Option<Arc<Shared<Oracle>>>,
+    pub(crate) oracle: Option<Arc<Shared<Oracle>>>,
 }
 
 /// A life that was played.
-pub(super) struct Lived {
-    pub(super) ended: Ended,
-    pub(super) disk: Disk,
+pub(crate) struct Lived {
+    pub(crate) ended: Ended,
+    pub(crate) disk: Disk,
 }
 
 /// The clients of a life, and what happens when they are through.
@@ -46,7 +46,7 @@ struct Cast {
 }
 
 impl Stage<'_> {
-    pub(super) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
+    pub(crate) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
         let Self { name, life, disk, oracle } = self;
         let stream = |what: &str| Rng::stream(plan.seed, &format!("{what} {name}"));
         let thread: Arc<str> = Arc::from("rig");
@@ -116,7 +116,7 @@ fn cast(
         clients: Vec::new(),
         busy: 0,
     }));
-    for (number, client) in life.clients.iter().enumerate() {
+    for (number, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
         let script = Script::new(Who::Client(number), oracle, client.ops.clone());
         let theirs = Arc::clone(&cast);
         let done = move |_| one_less(&theirs);

@@ -52,8 +52,8 @@ thread_local! {
     static SCHEDULER: RefCell<Option<Arc<dyn Scheduler>>> = const { RefCell::new(None) };
 }
 
-/// Puts the calling thread under `scheduler`, or back under the real one. A simulation calls this first thing on
-/// every thread that it starts.
+/// Puts the calling thread of the host under `scheduler`, or back under the real one. A simulation calls this before
+/// simulated threads run on it, be it one or all of them, and after the last of them has ended.
 pub fn install(scheduler: Option<Arc<dyn Scheduler>>) {
     SIMULATED.set(scheduler.is_some());
     SCHEDULER.replace(scheduler);
@@ -77,20 +77,25 @@ pub(super) fn tell(mark: Mark) {
 
 #[cold]
 fn simulated_mark(mark: Mark) {
-    if let Some(scheduler) = scheduler() {
-        scheduler.reached(mark);
-    }
+    simulated(|scheduler| scheduler.reached(mark));
 }
 
 #[cold]
 fn simulated_point(site: &'static str) {
-    if let Some(scheduler) = scheduler() {
-        scheduler.point(site);
-    }
+    simulated(|scheduler| scheduler.point(site));
 }
 
-/// The calling thread's scheduler, if it is simulated.
+/// Asks the calling thread's scheduler; none in production. Other threads may have their turns meanwhile, so the
+/// borrow can last: [`install`] is called only where no thread of the machine is.
 #[inline]
+fn simulated<T>(ask: impl FnOnce(&dyn Scheduler) -> T) -> Option<T> {
+    if !SIMULATED.get() {
+        return None;
+    }
+    SCHEDULER.with_borrow(|scheduler| scheduler.as_deref().map(ask))
+}
+
+/// The calling thread's scheduler, to be kept; none in production.
 fn scheduler() -> Option<Arc<dyn Scheduler>> {
     if SIMULATED.get() { SCHEDULER.with_borrow(Clone::clone) } else { None }
 }

@@ -40,7 +40,7 @@ fn harmless_fault(rng: &mut Rng) -> Planned {
         ],
     );
     let horizon = if call == Call::Accept { 4 } else { 300 };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }
 
 /// A fault of the disk because of which the server may refuse writes, or refuse to start.
@@ -67,7 +67,7 @@ fn harmful_fault(rng: &mut Rng) -> Planned {
         ],
     );
     let horizon = if matches!(call, Call::WriteAt | Call::Sync | Call::ReadAt) { 60 } else { 6 };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }
 
 /// The machine stops at a call that changes the disk, or while that is under way.
@@ -88,5 +88,5 @@ pub(super) fn crash_fault(rng: &mut Rng, latency: Latency) -> Planned {
     let delay = if rng.below(2) == 0 { 0 } else { rng.below(2 * latency.sync) };
     let short = call == Call::WriteAt && rng.below(2) == 0;
     let fault = if short { Fault::CrashShort(rng.below(1_000) as u16) } else { Fault::Crash(delay) };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }
