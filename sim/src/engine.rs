@@ -31,6 +31,8 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.workers = plan.workers;
         options.kernel = kernels.to_owned();
         options.exact_below = plan.exact_below;
+        plan.limits.apply(&mut options);
+        options.shares = plan.shares();
         let server = Server::start(machine, options).map_err(|error| format!("start: {error}"))?;
         server.run().map_err(|error| format!("run: {error}"))
     })

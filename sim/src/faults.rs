@@ -26,10 +26,12 @@ pub enum Call {
     Read,
     Write,
     Wait,
+    Interest,
+    Accepting,
 }
 
 /// Every kind of call, in the order of their numbers.
-pub const CALLS: [Call; 16] = [
+pub const CALLS: [Call; 18] = [
     Call::Open,
     Call::Create,
     Call::Rename,
@@ -46,6 +48,8 @@ pub const CALLS: [Call; 16] = [
     Call::Read,
     Call::Write,
     Call::Wait,
+    Call::Interest,
+    Call::Accepting,
 ];
 
 impl Call {
@@ -69,6 +73,8 @@ impl Call {
             Self::Read => "read",
             Self::Write => "write",
             Self::Wait => "wait",
+            Self::Interest => "interest",
+            Self::Accepting => "accepting",
         }
     }
 }
@@ -98,8 +104,14 @@ pub enum Fault {
     Reset,
     /// A connection to be accepted is gone already.
     Aborted,
-    /// No descriptor is left for a new connection.
+    /// No descriptor is left for a new connection in the process (`EMFILE`).
     NoDescriptors,
+    /// No descriptor is left in the whole system (`ENFILE`).
+    TableFull,
+    /// The kernel has no memory for it (`ENOMEM`).
+    NoMemory,
+    /// As [`Fault::WouldBlock`], for this and so many following reads, writes and accepts, whatever readiness says.
+    Storm(u32),
     /// An event that nothing stands behind.
     Spurious,
     /// The machine stops, this many virtual nanoseconds after the call has begun; at once, before it has an effect,
@@ -124,6 +136,9 @@ impl fmt::Display for Fault {
             Self::Reset => write!(f, "reset"),
             Self::Aborted => write!(f, "aborted"),
             Self::NoDescriptors => write!(f, "no-descriptors"),
+            Self::TableFull => write!(f, "table-full"),
+            Self::NoMemory => write!(f, "no-memory"),
+            Self::Storm(calls) => write!(f, "storm {calls}"),
             Self::Spurious => write!(f, "spurious"),
             Self::Crash(nanos) => write!(f, "crash {nanos}"),
             Self::CrashShort(permille) => write!(f, "crash-short {permille}"),
@@ -157,6 +172,9 @@ impl FromStr for Fault {
             "reset" => Self::Reset,
             "aborted" => Self::Aborted,
             "no-descriptors" => Self::NoDescriptors,
+            "table-full" => Self::TableFull,
+            "no-memory" => Self::NoMemory,
+            "storm" => Self::Storm(number(value)?),
             "spurious" => Self::Spurious,
             "crash" => Self::Crash(number(value)?),
             "crash-short" => Self::CrashShort(number(value)?),
