@@ -23,7 +23,7 @@ pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--t
       --coverage FILE  write the matrix of faults and the ledger of rare events, with counts
       --covered        exit code 1, too, when something that can be reached was not, and name it
       --keep DIR       write the plan of each failing seed to DIR/SEED.plan
-      --sabotage LIE   let the disk lie, to see the rig notice: skip-sync, skip-sync-dir, late-sync
+      --sabotage LIE   let the disk lie, to see the rig notice: skip-sync, skip-sync-dir, late-sync (several with commas)
 ";
 
 pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N] [--kernels NAME]
@@ -61,7 +61,7 @@ impl Flags {
                 "--jobs" => flags.jobs = words.jobs(word)?,
                 "--twice" => flags.twice = true,
                 "--kernels" => flags.kernels = kernels_called(words.value(word)?)?,
-                "--sabotage" => flags.sabotage = lie(words.value(word)?)?,
+                "--sabotage" => flags.sabotage = words.value(word)?.parse()?,
                 "--coverage" => flags.coverage = Some(words.value(word)?.into()),
                 "--covered" => flags.covered = true,
                 "--keep" => flags.keep = Some(words.value(word)?.into()),
@@ -80,16 +80,6 @@ fn kernels_called(name: &str) -> Result<&'static str, String> {
         kernels::Kernels::named(known)?;
     }
     Ok(known)
-}
-
-fn lie(name: &str) -> Result<Sabotage, String> {
-    let honest = Sabotage::default();
-    match name {
-        "skip-sync" => Ok(Sabotage { skip_sync: true, ..honest }),
-        "skip-sync-dir" => Ok(Sabotage { skip_sync_dir: true, ..honest }),
-        "late-sync" => Ok(Sabotage { late_sync: true, ..honest }),
-        _ => Err(format!("no disk tells the lie `{name}`")),
-    }
 }
 
 fn all(flags: &Flags) -> (Totals, f64) {

@@ -156,6 +156,7 @@ impl FromStr for Break {
             "reset" => Self::Reset(number(rest)?),
             "finish" => Self::Finish,
             "crash" => Self::Crash(number(rest)?),
+            "quit" => Self::Quit(number(rest)?),
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })

@@ -106,6 +106,7 @@ impl Display for Break {
             Self::CutFinish(bytes) => write!(f, "cut-finish {bytes}"),
             Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
             Self::Crash(after) => write!(f, "crash {after}"),
+            Self::Quit(after) => write!(f, "quit {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }
     }
