@@ -82,7 +82,7 @@ fn leave_behind(rng: &mut Rng, lives: &mut [Life], at: usize) {
         life.ending = Ending::Kill;
     }
     for life in lives.iter_mut().skip(at + 1).take(2) {
-        let fault = pick(rng, &[Fault::Io, Fault::Crash(0), Fault::Interrupted]);
+        let fault = pick(rng, &[Fault::Io, Fault::Crash(0)]);
         life.faults.push(Planned { call: meeting, of: met, index: 1, fault });
     }
 }
