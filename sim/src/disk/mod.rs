@@ -8,6 +8,7 @@ mod choice;
 mod doors;
 mod image;
 mod loss;
+mod refusals;
 #[cfg(test)]
 mod tests;
 

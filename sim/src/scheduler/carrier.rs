@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use engram::base::sync::Scheduler as Hook;
 
-use super::threads::{Threads, Workers};
 #[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 use super::fibers::{Fibers, Stacks};
+use super::threads::{Threads, Workers};
 
 /// A simulated thread from its first turn to its end. It contains its panics, and returns who is next: the rig when
 /// nobody is left.

@@ -29,34 +29,35 @@ fn fibers_and_threads_of_the_host_give_the_same_runs() {
 
 #[test]
 fn panics_are_contained_while_other_fibers_wait_and_registers_survive() {
-    let ended = life(3, Settings { strategy: Strategy::Uniform { one_in: 1 }, ..Settings::default() }, || {
-        let threads: Vec<_> = (0..6_u32)
-            .map(|number| {
-                let body = move || {
-                    let mut sum = f64::from(number);
-                    for round in 0..50_u32 {
-                        let caught = catch(|| -> u32 {
-                            point("before a panic");
-                            if (round + number) % 3 == 0 {
-                                std::panic::panic_any(format!("{number} in {round}"));
+    let ended =
+        life(3, Settings { strategy: Strategy::Uniform { one_in: 1 }, ..Settings::default() }, || {
+            let threads: Vec<_> = (0..6_u32)
+                .map(|number| {
+                    let body = move || {
+                        let mut sum = f64::from(number);
+                        for round in 0..50_u32 {
+                            let caught = catch(|| -> u32 {
+                                point("before a panic");
+                                if (round + number) % 3 == 0 {
+                                    std::panic::panic_any(format!("{number} in {round}"));
+                                }
+                                round
+                            });
+                            point("after a panic");
+                            match caught {
+                                Ok(went) => assert_eq!(went, round),
+                                Err(what) => assert_eq!(what, format!("{number} in {round}")),
                             }
-                            round
-                        });
-                        point("after a panic");
-                        match caught {
-                            Ok(went) => assert_eq!(went, round),
-                            Err(what) => assert_eq!(what, format!("{number} in {round}")),
+                            sum += f64::from(round);
+                            assert!(!std::thread::panicking());
                         }
-                        sum += f64::from(round);
-                        assert!(!std::thread::panicking());
-                    }
-                    assert_eq!(sum, f64::from(number) + 1_225.0);
-                };
-                spawn(&format!("thread {number}"), body).unwrap()
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
+                        assert_eq!(sum, f64::from(number) + 1_225.0);
+                    };
+                    spawn(&format!("thread {number}"), body).unwrap()
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
     assert_eq!(ended.outcome, Outcome::Returned);
 }
 

@@ -44,7 +44,11 @@ fn a_recorded_schedule_gives_the_same_run_when_it_is_listed() {
             made += first.choices.len();
             let listed = Strategy::Listed(first.choices.clone().into());
             let second = queueing(seed + 1_000, listed);
-            assert_eq!(crate::trace::first_difference(&first.trace, &second.trace), None, "{strategy} {seed}");
+            assert_eq!(
+                crate::trace::first_difference(&first.trace, &second.trace),
+                None,
+                "{strategy} {seed}"
+            );
             assert_eq!(first.trace.hash(), second.trace.hash());
             assert_eq!(second.choices, first.choices);
             assert_eq!(second.unmatched, 0);
