@@ -64,6 +64,7 @@ pub struct Engine {
     /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
     /// of a transaction must not halve it.
     failed: Option<String>,
+    log_backlog: usize,
     /// Changes so far, each a new number; WATCH compares them.
     changes: u64,
     watched: watch::Watched,
@@ -321,7 +322,7 @@ impl Engine {
     /// True while so much waits for the log that writing commands should wait too.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
     }
 
     /// Bytes of keys, values, rows and graphs.

@@ -29,6 +29,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Entries that a running snapshot looks at in one turn at most; at least 1.
     pub snapshot_slice: usize,
+    /// Bytes waiting for the log thread above which [`Engine::is_behind`].
+    pub log_backlog: usize,
     /// Threads that link rows during recovery.
     pub workers: usize,
     /// How indexes are made.
@@ -132,6 +134,7 @@ impl Engine {
             record: Vec::new(),
             depth: 0,
             failed: None,
+            log_backlog: options.log_backlog,
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),

@@ -171,7 +171,7 @@ fn must_wait(server: &Server, connection: &Connection, command: &Command) -> boo
     let queued = connection.session.transaction.as_ref().filter(|_| exec);
     let vector = command.group == Group::Vector || queued.is_some();
     let write = command.flags.contains(Flags::WRITE) || queued.is_some();
-    let full = vector && server.pool.in_flight() >= crate::base::limits::JOBS;
+    let full = vector && server.pool.in_flight() >= server.options.shares.jobs;
     if full {
         reached(Mark::JobQueueFull);
     }

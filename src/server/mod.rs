@@ -34,7 +34,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::{OptionError, Options, Parsed};
+pub use options::{OptionError, Options, Parsed, Shares};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,7 @@ impl Server {
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
         let ledger = Ledger::new(now, clock.wall(), run_id(seed));
+        let scratch = vec![0; options.shares.read_per_turn.clamp(1, 64 << 10)];
         let mut server = Self {
             net,
             clock,
@@ -133,7 +134,7 @@ impl Server {
             savers: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
-            scratch: vec![0; 64 << 10],
+            scratch,
             now,
             next_chores: now,
             accept_again: None,

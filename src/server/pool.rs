@@ -1,7 +1,7 @@
 //! The worker threads: jobs in, answers out.
 //!
 //! Guarantees: every job that is not silent is answered exactly once, a panicking one with an error; the loop is woken
-//! after answers have been laid out. Bounded by its caller ([`crate::base::limits::JOBS`]).
+//! after answers have been laid out. Bounded by its caller ([`super::options::Shares::jobs`]).
 
 use std::collections::VecDeque;
 use std::io;

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use super::connection::Connection;
 use super::dispatch::Dispatched;
 use super::{Server, dispatch};
-use crate::base::limits;
 use crate::base::mark::{Mark, reached};
 use crate::env::Level;
 use crate::resp::{ParseLimits, Progress};
@@ -26,8 +25,9 @@ impl Server {
         if connection.unserved {
             return true;
         }
+        let shares = self.options.shares;
         let mut taken = 0;
-        while taken < limits::READ_PER_TURN && connection.wanted_interest().read {
+        while taken < shares.read_per_turn && connection.wanted_interest(&shares).read {
             match self.net.read(connection.id, &mut self.scratch) {
                 Ok(0) => {
                     let due = connection.jobs > 0 || !connection.replies.is_empty();
@@ -111,7 +111,7 @@ impl Server {
 
     /// True while there is room for more jobs and more log.
     pub(super) fn has_room(&self) -> bool {
-        self.pool.in_flight() < limits::JOBS && !self.engine.is_behind()
+        self.pool.in_flight() < self.options.shares.jobs && !self.engine.is_behind()
     }
 
     /// Parses and executes commands of one connection.
@@ -121,11 +121,11 @@ impl Server {
             authenticated: connection.session.authenticated,
         };
         self.ledger.begin_share();
-        for _ in 0..limits::COMMANDS_PER_TURN {
+        for _ in 0..self.options.shares.commands_per_turn {
             if connection.closing || self.finishing.is_some() {
                 return Stop::Rest;
             }
-            if connection.is_full() {
+            if connection.is_full(&self.options.shares) {
                 reached(Mark::PipelinePaused);
                 return Stop::Unserved;
             }
@@ -208,7 +208,7 @@ impl Server {
             self.log(Level::Warning, &text);
             return self.forget(connection);
         }
-        let wanted = connection.wanted_interest();
+        let wanted = connection.wanted_interest(&self.options.shares);
         if wanted != connection.interest {
             connection.interest = wanted;
             if self.net.interest(connection.id, wanted).is_err() {
@@ -222,7 +222,7 @@ impl Server {
                 self.behind_log.push(connection.id);
             }
         }
-        if connection.unserved && !connection.is_full() {
+        if connection.unserved && !connection.is_full(&self.options.shares) {
             self.list(&mut connection);
         }
         let memory = connection.memory();

@@ -7,6 +7,7 @@
 mod choice;
 mod doors;
 mod image;
+mod kind;
 mod loss;
 mod refusals;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::shared::Shared;
 
 pub use choice::{Choice, Fate, PendingChange};
 pub use doors::SimStorage;
+pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
 
 /// Lies that a disk may tell, to see whether the rig notices.

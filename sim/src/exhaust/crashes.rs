@@ -36,7 +36,7 @@ pub(super) fn crashes(trace: &Trace, changing: bool) -> Vec<Crash> {
         }
         let mut add = |how: &str, fault| {
             let text = format!("{how} {} {index} {}", call.name(), event.name);
-            found.push(Crash { fault: Some(Planned { call, index: *index, fault }), text });
+            found.push(Crash { fault: Some(Planned::new(call, *index, fault)), text });
         };
         add("before", Fault::Crash(0));
         let [_, bytes, _] = event.numbers;

@@ -133,7 +133,7 @@ fn workload(name: &'static str, story: &'static str, ops: Vec<Op>) -> Workload {
 }
 
 fn server(segment_bytes: u64) -> ServerPlan {
-    ServerPlan { workers: 1, exact_below: 8, segment_bytes, snapshot_slice: 4 }
+    ServerPlan { workers: 1, exact_below: 8, segment_bytes, snapshot_slice: 4, ..ServerPlan::default() }
 }
 
 fn vectors() -> Vec<Op> {

@@ -4,6 +4,7 @@
 //! what must, may and must not be there. Only then the plan's clients go on. After the plan's lives comes a calm one
 //! that is inspected and finishes in order.
 
+mod cast;
 mod life;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use engram::env::Machine;
 
 pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
+use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
 use crate::scheduler::{Carry, Choice, Outcome, Pool};
@@ -31,6 +33,7 @@ pub struct Rig {
     pool: Pool,
     body: Arc<Body>,
     sabotage: Sabotage,
+    net_sabotage: net::Sabotage,
 }
 
 impl std::fmt::Debug for Rig {
@@ -75,7 +78,12 @@ impl Rig {
     /// A rig for `body`.
     #[must_use]
     pub fn new(body: Arc<Body>) -> Self {
-        Self { pool: Pool::default(), body, sabotage: Sabotage::default() }
+        Self {
+            pool: Pool::default(),
+            body,
+            sabotage: Sabotage::default(),
+            net_sabotage: net::Sabotage::default(),
+        }
     }
 
     /// The same rig on a disk that lies.
@@ -88,6 +96,12 @@ impl Rig {
     #[must_use]
     pub fn carried(self, carry: Carry) -> Self {
         Self { pool: Pool::new(carry), ..self }
+    }
+
+    /// The same rig on a network that lies.
+    #[must_use]
+    pub fn net_sabotaged(self, net_sabotage: net::Sabotage) -> Self {
+        Self { net_sabotage, ..self }
     }
 
     /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.

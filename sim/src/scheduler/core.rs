@@ -64,6 +64,8 @@ pub(super) struct Core {
     pub(super) now: u64,
     pub(super) steps: u64,
     pub(super) calls: u64,
+    /// Virtual nanoseconds in which no thread could run.
+    pub(super) idled: u64,
     /// Choices of this step so far.
     nth: u32,
     /// Steps at which a thread blocked. The others were scheduling points.
@@ -93,6 +95,7 @@ impl Core {
             nth: 0,
             blocked: 0,
             quiet_until: 0,
+            idled: 0,
             chooser,
             made: Vec::new(),
             outcome: None,
@@ -231,7 +234,9 @@ impl Core {
     /// Lets time jump to the next entry; false when there is none.
     pub(super) fn jump(&mut self) -> bool {
         let next = self.agenda.peek().map(|entry| entry.at);
-        self.now = self.now.max(next.unwrap_or(0));
+        let now = self.now.max(next.unwrap_or(0));
+        self.idled += now - self.now;
+        self.now = now;
         next.is_some()
     }
 

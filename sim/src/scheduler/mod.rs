@@ -182,6 +182,12 @@ impl Scheduler {
         self.core().now
     }
 
+    /// Virtual nanoseconds so far in which no thread could run: the whole machine waited for something.
+    #[must_use]
+    pub fn idled(&self) -> u64 {
+        self.core().idled
+    }
+
     /// Adds an event to the trace.
     pub fn note(&self, kind: &'static str, name: &str, numbers: [u64; 3]) {
         self.core().note(kind, name, numbers);
