@@ -37,7 +37,7 @@ pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
 
 /// What is known, over all lives of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
     shared: History,
@@ -190,6 +190,12 @@ impl Oracle {
     #[must_use]
     pub fn effort(&self) -> (u64, u64) {
         (self.shared.steps, self.shared.given_up)
+    }
+
+    /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.judged, self.clients.iter().map(Model::pending).sum())
     }
 
     /// How many clients there are.

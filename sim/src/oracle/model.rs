@@ -151,6 +151,11 @@ impl Model {
         }
     }
 
+    /// Operations whose effect is unknown.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
     ///
     /// Returns where its requests may have been cut off: for each number of unanswered ones that explains it, the last
