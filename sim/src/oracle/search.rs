@@ -19,10 +19,20 @@ use crate::plan::{Op, pack};
 const DEFAULT_EF: usize = 100;
 
 /// One hit as it came.
-struct Hit {
-    element: String,
-    distance: f32,
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    pub(super) element: String,
+    pub(super) distance: f32,
     vector: Option<Vec<u8>>,
+}
+
+impl Hit {
+    /// Whether `row` is what was hit: its distance right to the last bit, and its vector where that came too.
+    pub(super) fn is_of(&self, metric: &str, query: &[f32], row: &[f32]) -> bool {
+        row.len() == query.len()
+            && self.vector.as_ref().is_none_or(|came| *came == pack(row))
+            && distance(metric, query, row).to_bits() == self.distance.to_bits()
+    }
 }
 
 /// The distance of `row` from `query` as the server has to report it, to the last bit.
@@ -164,7 +174,7 @@ impl<'a> Changed<'a> {
     }
 }
 
-fn read_hits(items: &[Value], vectors: bool) -> Result<Vec<Hit>, String> {
+pub(super) fn read_hits(items: &[Value], vectors: bool) -> Result<Vec<Hit>, String> {
     let width = if vectors { 3 } else { 2 };
     if !items.len().is_multiple_of(width) {
         return Err(format!("{} words do not make hits of {width}", items.len()));
