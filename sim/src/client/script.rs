@@ -81,6 +81,13 @@ impl Script {
         Some(op)
     }
 
+    /// Passes over the next operation: it will not be asked for.
+    pub(crate) fn skip(&mut self) -> Option<Op> {
+        let op = self.ops.get(self.next)?.clone();
+        self.next += 1;
+        Some(op)
+    }
+
     /// The number of the operation that was asked for last, from 1; none during an inspection.
     pub(crate) fn asked_for(&self) -> Option<usize> {
         self.inspection.is_none().then_some(self.next)

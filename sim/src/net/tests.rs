@@ -64,7 +64,7 @@ fn converse(settings: Settings, planned: &[Planned], seed: u64, sent: &[u8]) -> 
     let pool = Arc::new(Pool::default());
     let scheduler = Scheduler::new(Threads::default(), Rng::new(seed), Trace::new(true), 0, &pool);
     let faults = Arc::new(Shared::new(Faults::new(planned)));
-    let (mut net, wire) = network(settings, &scheduler, &faults, Rng::new(seed));
+    let (mut net, wire) = network(settings, &scheduler, &faults, Sabotage::default(), Rng::new(seed));
     let heard: Heard = Arc::default();
     let (hearing, sent, client) = (Arc::clone(&heard), sent.to_vec(), wire.clone());
     let ended = scheduler.run(move || {
@@ -112,13 +112,13 @@ fn bytes_keep_their_order_however_they_are_cut() {
 
 #[test]
 fn planned_faults_show_at_the_door() {
-    let reset = Planned { call: Call::Read, index: 1, fault: Fault::Reset };
+    let reset = Planned::new(Call::Read, 1, Fault::Reset);
     let (heard, ended) = converse(Settings::default(), &[reset], 1, b"hello");
     assert_eq!(ended.outcome, Outcome::Returned);
     assert_eq!(*heard.lock(), (vec![], Some(End::Reset)));
-    let aborted = Planned { call: Call::Accept, index: 1, fault: Fault::Aborted };
+    let aborted = Planned::new(Call::Accept, 1, Fault::Aborted);
     assert_eq!(*converse(Settings::default(), &[aborted], 1, b"hello").0.lock(), (vec![], Some(End::Reset)));
-    let scarce = Planned { call: Call::Accept, index: 1, fault: Fault::NoDescriptors };
+    let scarce = Planned::new(Call::Accept, 1, Fault::NoDescriptors);
     let (heard, _) = converse(Settings::default(), &[scarce], 1, b"hello");
     assert_eq!(*heard.lock(), (b"hello".to_vec(), Some(End::Finished)));
 }
@@ -130,7 +130,7 @@ fn a_waker_ends_the_wait_of_another_thread_however_late() {
         let scheduler = Scheduler::new(Threads::default(), Rng::new(1), Trace::new(true), 0, &pool);
         let faults = Arc::new(Shared::new(Faults::default()));
         let settings = Settings { wake_delay, ..Settings::default() };
-        let (mut net, _wire) = network(settings, &scheduler, &faults, Rng::new(1));
+        let (mut net, _wire) = network(settings, &scheduler, &faults, Sabotage::default(), Rng::new(1));
         let ended = scheduler.run(move || {
             let waker = net.waker();
             let other =

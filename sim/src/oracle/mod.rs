@@ -35,7 +35,7 @@ pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
 
 /// What is known, over all lives of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
     shared: SharedKeys,
@@ -147,6 +147,12 @@ impl Oracle {
         Ok(())
     }
 
+    /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.judged, self.clients.iter().map(Model::pending).sum())
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {
@@ -156,7 +162,7 @@ impl Oracle {
 
 /// True for an answer that only a failed log gives.
 fn refused(op: &Op, replies: &[Value]) -> bool {
-    let aborts = matches!(op, Op::Transaction(ops) if ops.iter().any(|op| matches!(op, Op::Wrong(_))));
+    let aborts = op.is_aborted();
     let code = |text: &[u8]| text.starts_with(b"MISCONF ") || (text.starts_with(b"EXECABORT ") && !aborts);
     replies.iter().any(|reply| match reply {
         Value::Error(text) => code(text),

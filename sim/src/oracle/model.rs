@@ -118,7 +118,9 @@ impl Model {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-            if !next.is_empty() && next.iter().all(|state| !before.contains(state)) {
+            if !next.is_empty()
+                && next.iter().all(|state| before.iter().all(|before| before.entries != state.entries))
+            {
                 self.states = next;
                 self.pending.clear();
                 return Ok(());
@@ -134,6 +136,11 @@ impl Model {
         if op.is_write() || is_about_transactions(&op) {
             self.pending.push((op, at));
         }
+    }
+
+    /// Operations whose effect is unknown.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.

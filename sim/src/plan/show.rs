@@ -36,7 +36,7 @@ impl Display for Life {
                 }
             }
         }
-        Ok(())
+        self.visitors.iter().try_for_each(|visitor| writeln!(f, "  visitor {visitor}"))
     }
 }
 
@@ -46,6 +46,7 @@ impl Fields for ServerPlan {
         each("exact-below", &mut self.exact_below);
         each("segment-bytes", &mut self.segment_bytes);
         each("snapshot-slice", &mut self.snapshot_slice);
+        self.limits.fields(each);
     }
 }
 
@@ -66,6 +67,7 @@ impl Fields for net::Settings {
         each("spurious", &mut self.spurious_one_in);
         each("wake-delay", &mut self.wake_delay);
         each("batch", &mut self.batch);
+        each("backlog", &mut self.backlog);
     }
 }
 
@@ -100,6 +102,9 @@ impl Display for Break {
         match self {
             Self::Reset(after) => write!(f, "reset {after}"),
             Self::Finish => f.write_str("finish"),
+            Self::CutReset(bytes) => write!(f, "cut-reset {bytes}"),
+            Self::CutFinish(bytes) => write!(f, "cut-finish {bytes}"),
+            Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
             Self::Crash(after) => write!(f, "crash {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }

@@ -5,48 +5,39 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use super::Rig;
-use crate::client::{Client, Script, Who};
+use super::{Rig, cast};
+use crate::client::Town;
 use crate::clock;
 use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
-use crate::plan::{ClientPlan, Ending, Life, Plan};
+use crate::plan::{Life, Plan};
 use crate::scheduler::{Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
-/// Virtual nanoseconds that a server may take to finish.
-const FINISHING: u64 = 120_000_000_000;
+/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
+const PATIENCE: u64 = 60_000_000_000;
 
 /// A life about to be played.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// Names it in reports and in its random streams.
-    pub(super) name: &'a str,
-    pub(super) life: &'a Life,
-    pub(super) disk: Disk,
+    pub(crate) name: &'a str,
+    pub(crate) life: &'a Life,
+    pub(crate) disk: Disk,
     /// Who judges it; without a judge nobody connects.
-    pub(super) oracle: Option<Arc<Shared<Oracle>>>,
+    pub(crate) oracle: Option<Arc<Shared<Oracle>>>,
 }
 
 /// A life that was played.
-pub(super) struct Lived {
-    pub(super) ended: Ended,
-    pub(super) disk: Disk,
-}
-
-/// The clients of a life, and what happens when they are through.
-struct Cast {
-    scheduler: Scheduler,
-    wire: Wire,
-    ending: Ending,
-    clients: Vec<Client>,
-    busy: usize,
+pub(crate) struct Lived {
+    pub(crate) ended: Ended,
+    pub(crate) disk: Disk,
 }
 
 impl Stage<'_> {
-    pub(super) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
+    pub(crate) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
         let Self { name, life, disk, oracle } = self;
         let stream = |what: &str| Rng::stream(plan.seed, &format!("{what} {name}"));
         let thread: Arc<str> = Arc::from("rig");
@@ -54,7 +45,8 @@ impl Stage<'_> {
         let scheduler = Scheduler::new(life.threads.clone(), stream("schedule"), trace, now, &rig.pool);
         let faults = Arc::new(Shared::new(Faults::new(&life.faults)));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
-        let (net, wire) = net::network(life.net.clone(), &scheduler, &faults, stream("net"));
+        let (net, wire) =
+            net::network(life.net.clone(), &scheduler, &faults, rig.net_sabotage, stream("net"));
         let machine = Machine {
             storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
             net: Box::new(net),
@@ -67,7 +59,8 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-                Some(cast(life, (&scheduler, &wire), &oracle, &stream))
+                let town = town(plan, life, &scheduler, &wire);
+                Some(cast::cast(life, &town, &oracle, &stream))
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
@@ -90,8 +83,7 @@ impl Stage<'_> {
         });
         if let Some((cast, inspector)) = cast {
             inspector.abandon(ended.now);
-            let clients = std::mem::take(&mut cast.lock().clients);
-            clients.iter().for_each(|client| client.abandon(ended.now));
+            cast::dismiss(&cast, ended.now);
         }
         wire.clear();
         let disk = storage.take(ended.outcome == Outcome::Returned);
@@ -99,82 +91,14 @@ impl Stage<'_> {
     }
 }
 
-type Ensemble = (Arc<Shared<Cast>>, Client);
-
-/// The inspector, which starts everyone else when it has seen all, and the plan's clients.
-fn cast(
-    life: &Life,
-    ties: (&Scheduler, &Wire),
-    oracle: &Arc<Shared<Oracle>>,
-    stream: &dyn Fn(&str) -> Rng,
-) -> Ensemble {
-    let (scheduler, wire) = ties;
-    let cast = Arc::new(Shared::new(Cast {
+/// What everyone who talks to the server has to know.
+fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
+    Town {
         scheduler: scheduler.clone(),
         wire: wire.clone(),
-        ending: life.ending,
-        clients: Vec::new(),
-        busy: 0,
-    }));
-    for (number, client) in life.clients.iter().enumerate() {
-        let script = Script::new(Who::Client(number), oracle, client.ops.clone());
-        let theirs = Arc::clone(&cast);
-        let done = move |_| one_less(&theirs);
-        let rng = stream(&format!("client {number}"));
-        let client = Client::new(ties, client.clone(), script, rng, done);
-        cast.lock().clients.push(client);
-    }
-    let theirs = Arc::clone(&cast);
-    // What nobody could look at, nobody can judge: then the life ends here.
-    let inspected = move |satisfied| if satisfied { begin(&theirs) } else { end(&theirs) };
-    let script = Script::new(Who::Inspector, oracle, Vec::new());
-    let calm = ClientPlan {
-        depth: 16,
-        gap: 1_000,
-        send: 4_096,
-        receive: 1 << 20,
-        ops: Vec::new(),
-        breaks: Vec::new(),
-    };
-    let inspector = Client::new(ties, calm, script, stream("inspector"), inspected);
-    (cast, inspector)
-}
-
-/// The inspection is over: the plan's clients begin.
-fn begin(cast: &Arc<Shared<Cast>>) {
-    let mut held = cast.lock();
-    held.busy = held.clients.len();
-    let clients = held.clients.clone();
-    drop(held);
-    clients.iter().for_each(Client::start);
-    if clients.is_empty() {
-        end(cast);
-    }
-}
-
-fn one_less(cast: &Arc<Shared<Cast>>) {
-    let mut held = cast.lock();
-    held.busy -= 1;
-    let last = held.busy == 0;
-    drop(held);
-    if last {
-        end(cast);
-    }
-}
-
-/// Everyone is through: the life ends as the plan has it.
-fn end(cast: &Arc<Shared<Cast>>) {
-    let held = cast.lock();
-    let (scheduler, wire, ending) = (held.scheduler.clone(), held.wire.clone(), held.ending);
-    drop(held);
-    if ending == Ending::Shutdown {
-        wire.shutdown();
-        let watching = scheduler.clone();
-        scheduler.later(FINISHING, move || {
-            let report = watching.report();
-            watching.fail(&format!("the server does not finish\n{report}"));
-        });
-    } else {
-        scheduler.crash();
+        server: plan.server.clone(),
+        capacity: life.net.capacity,
+        latency: life.net.latency,
+        patience: PATIENCE,
     }
 }

@@ -6,12 +6,14 @@
 mod faults;
 mod settings;
 mod source;
+mod visitors;
 
 use engram::base::rng::Rng;
 
-use self::faults::{crash_fault, faults};
+use self::faults::{crash_fault, cuts, faults, net_faults};
 use self::settings::{network, threads};
 use self::source::Source;
+use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
 use crate::scheduler::CrashAt;
@@ -70,6 +72,7 @@ pub fn generate(seed: u64) -> Plan {
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
         snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
+        limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
@@ -104,7 +107,10 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
+        visitors: visitors(&mut stream("visitors")),
     };
+    life.faults.extend(net_faults(&mut stream("net faults"), swarm));
+    cuts(&mut stream("cuts"), &mut life);
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
