@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use engram::base::mark::Mark;
 use engram::base::sync::{quiet, set_quiet};
 
 use super::disturb::Disturbances;
@@ -130,6 +131,11 @@ impl Core {
     pub(super) fn note(&mut self, kind: &'static str, name: &str, numbers: [u64; 3]) {
         let thread = &self.threads[self.current].name;
         self.trace.add(self.now, thread, kind, name, numbers);
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let thread = &self.threads[self.current].name;
+        self.trace.mark(self.now, thread, mark);
     }
 
     /// Counts one step, with its time.
