@@ -8,10 +8,12 @@
 pub mod campaign;
 mod client;
 pub mod clock;
+pub mod coverage;
 pub mod disk;
 pub mod engine;
 pub mod exhaust;
 pub mod faults;
+pub mod interleave;
 pub mod net;
 pub mod oracle;
 pub mod page;

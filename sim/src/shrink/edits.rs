@@ -16,6 +16,7 @@ pub(super) enum Edit {
     DropFault(usize, usize),
     DropBreak(usize, usize, usize),
     DropVisitor(usize, usize),
+    DropDisturbance(usize, usize),
     DropSwitch(usize, usize),
     /// The same schedule, but as a list of its choices.
     List(usize, Arc<[Choice]>),
@@ -30,6 +31,16 @@ pub(super) enum Edit {
     CalmNet(usize),
     CalmDisk(usize),
     Server(Box<ServerPlan>),
+}
+
+impl Edit {
+    /// Whether it takes out something that goes wrong.
+    pub(super) fn is_of_a_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::DropFault(..) | Self::DropBreak(..) | Self::DropVisitor(..) | Self::DropDisturbance(..)
+        )
+    }
 }
 
 /// Every edit that makes `plan` smaller.
@@ -65,6 +76,7 @@ fn of_life(number: usize, life: &Life, edits: &mut Vec<Edit>) {
     edits.extend(simpler(life.ending).into_iter().map(|ending| Edit::End(number, ending)));
     edits.extend((0..life.threads.strategy.switches()).map(|i| Edit::DropSwitch(number, i)));
     edits.extend((0..life.visitors.len()).map(|i| Edit::DropVisitor(number, i)));
+    edits.extend((0..life.threads.disturbances.len()).map(|i| Edit::DropDisturbance(number, i)));
     edits.extend((0..life.faults.len()).map(|i| Edit::DropFault(number, i)));
     for (id, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
         edits.push(Edit::DropClient(number, id));
@@ -112,6 +124,7 @@ fn one(plan: &mut Plan, edit: &Edit) {
         Edit::DropClient(life, id) => lives[*life].clients[*id] = ClientPlan::default(),
         Edit::DropOp(life, id, i) => drop_op(&mut lives[*life].clients[*id], *i),
         Edit::DropFault(life, i) => drop(lives[*life].faults.remove(*i)),
+        Edit::DropDisturbance(life, i) => drop(lives[*life].threads.disturbances.remove(*i)),
         Edit::DropBreak(life, id, i) => drop(lives[*life].clients[*id].breaks.remove(*i)),
         Edit::DropVisitor(life, i) => drop(lives[*life].visitors.remove(*i)),
         Edit::List(life, choices) => lives[*life].threads.strategy = Strategy::Listed(Arc::clone(choices)),

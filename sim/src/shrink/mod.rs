@@ -92,9 +92,10 @@ pub fn size(plan: &Plan) -> Size {
     for life in &plan.lives {
         size.ops +=
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
-        size.faults += life.visitors.len();
+        size.faults += life.visitors.len() + life.threads.disturbances.len();
         size.faults +=
             life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
+        size.faults += life.threads.disturbances.len();
         size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();
@@ -160,9 +161,7 @@ impl Search<'_> {
             self.cut(&|edit| matches!(edit, Edit::DropLife(_)));
             self.cut(&|edit| matches!(edit, Edit::DropClient(..)));
             self.cut(&|edit| matches!(edit, Edit::DropOp(..)));
-            self.cut(&|edit| {
-                matches!(edit, Edit::DropFault(..) | Edit::DropBreak(..) | Edit::DropVisitor(..))
-            });
+            self.cut(&Edit::is_of_a_fault);
             self.singles();
             self.list();
             self.cut(&|edit| matches!(edit, Edit::DropSwitch(..)));
