@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::disk::{KINDS, Kind};
+
 /// A kind of call at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is the door's method of that name")]
@@ -198,15 +200,29 @@ impl Fault {
 pub struct Planned {
     /// Which kind of call.
     pub call: Call,
-    /// Which of its calls in this life, counted from 1.
+    /// Which kind of file it is about; only calls for such files are counted then.
+    pub of: Kind,
+    /// Which of these calls in this life, counted from 1.
     pub index: u64,
     /// What goes wrong.
     pub fault: Fault,
 }
 
+impl Planned {
+    /// A fault at a call for whichever file, or for none.
+    #[must_use]
+    pub fn new(call: Call, index: u64, fault: Fault) -> Self {
+        Self { call, of: Kind::Any, index, fault }
+    }
+}
+
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.call.name(), self.index, self.fault)
+        f.write_str(self.call.name())?;
+        if self.of != Kind::Any {
+            write!(f, " of {}", self.of)?;
+        }
+        write!(f, " {} {}", self.index, self.fault)
     }
 }
 
@@ -214,17 +230,23 @@ impl FromStr for Planned {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut words = text.splitn(3, ' ');
-        let mut word = || words.next().ok_or_else(|| format!("`{text}` is no call, index and fault"));
-        Ok(Self { call: word()?.parse()?, index: number(word()?)?, fault: word()?.parse()? })
+        let wrong = || format!("`{text}` is no call, index and fault");
+        let (call, mut rest) = text.split_once(' ').ok_or_else(wrong)?;
+        let mut of = Kind::Any;
+        if let Some(kind_and_rest) = rest.strip_prefix("of ") {
+            let (kind, behind) = kind_and_rest.split_once(' ').ok_or_else(wrong)?;
+            (of, rest) = (kind.parse()?, behind);
+        }
+        let (index, fault) = rest.split_once(' ').ok_or_else(wrong)?;
+        Ok(Self { call: call.parse()?, of, index: number(index)?, fault: fault.parse()? })
     }
 }
 
 /// The faults of one life, and how far it has come.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    planned: BTreeMap<(Call, u64), Fault>,
-    made: [u64; CALLS.len()],
+    planned: BTreeMap<(Call, Kind, u64), Fault>,
+    made: [[u64; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
 }
 
@@ -232,21 +254,34 @@ impl Faults {
     /// The faults `planned`; the last one stands where two name the same call.
     #[must_use]
     pub fn new(planned: &[Planned]) -> Self {
-        let planned = planned.iter().map(|p| ((p.call, p.index), p.fault)).collect();
+        let planned = planned.iter().map(|p| ((p.call, p.of, p.index), p.fault)).collect();
         Self { planned, ..Self::default() }
     }
 
-    /// Counts a call and says whether it goes wrong.
+    /// Counts a call that is about no file and says whether it goes wrong.
     pub fn next(&mut self, call: Call) -> Option<Fault> {
-        let made = &mut self.made[call as usize];
-        *made += 1;
-        let index = *made;
-        let fault = self.planned.remove(&(call, index))?;
-        self.fired.push(Planned { call, index, fault });
-        Some(fault)
+        self.next_of(call, Kind::Any)
     }
 
-    /// What has gone wrong so far.
+    /// Counts a call for a file of kind `of` and says whether it goes wrong. Where the plan has one fault for this call
+    /// of the kind and one for this call of any, both have had their turn and the first is what happens.
+    pub fn next_of(&mut self, call: Call, of: Kind) -> Option<Fault> {
+        let any = self.count(call, Kind::Any);
+        let own = if of == Kind::Any { None } else { self.count(call, of) };
+        let fired = own.or(any)?;
+        self.fired.push(Planned { of, ..fired });
+        Some(fired.fault)
+    }
+
+    fn count(&mut self, call: Call, of: Kind) -> Option<Planned> {
+        let made = &mut self.made[call as usize][of as usize];
+        *made += 1;
+        let index = *made;
+        let fault = self.planned.remove(&(call, of, index))?;
+        Some(Planned { call, of, index, fault })
+    }
+
+    /// What has gone wrong so far; each with the kind of the file that it has hit.
     #[must_use]
     pub fn fired(&self) -> &[Planned] {
         &self.fired
@@ -259,13 +294,36 @@ mod tests {
 
     #[test]
     fn a_fault_fires_at_its_call_and_once() {
-        let planned = Planned { call: Call::Sync, index: 2, fault: Fault::Io };
+        let planned = Planned::new(Call::Sync, 2, Fault::Io);
         let mut faults = Faults::new(&[planned]);
         assert_eq!(faults.next(Call::Sync), None);
         assert_eq!(faults.next(Call::WriteAt), None);
         assert_eq!(faults.next(Call::Sync), Some(Fault::Io));
         assert_eq!(faults.next(Call::Sync), None);
         assert_eq!(faults.fired(), [planned]);
+    }
+
+    #[test]
+    fn a_fault_for_a_kind_of_file_counts_calls_for_that_kind() {
+        let planned = Planned { of: Kind::Log, ..Planned::new(Call::Sync, 2, Fault::Io) };
+        let mut faults = Faults::new(&[planned, Planned::new(Call::Sync, 2, Fault::SyncDropped)]);
+        assert_eq!(faults.next_of(Call::Sync, Kind::Log), None);
+        assert_eq!(faults.next_of(Call::Sync, Kind::Temporary), Some(Fault::SyncDropped));
+        assert_eq!(faults.next_of(Call::Sync, Kind::Log), Some(Fault::Io));
+        let hit: Vec<String> = faults.fired().iter().map(Planned::to_string).collect();
+        assert_eq!(hit, ["sync of temporary 2 sync-dropped", "sync of log 2 io"]);
+    }
+
+    #[test]
+    fn a_planned_fault_is_one_line_that_reads_back() {
+        for text in
+            ["sync of log 3 io", "write_at 7 short 250", "sync_dir 1 sync-dropped", "accept 1 aborted"]
+        {
+            assert_eq!(text.parse::<Planned>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "sync", "sync 1", "sync of log io", "sync of door 1 io", "sync of log 1 oi"] {
+            assert!(wrong.parse::<Planned>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::hash::FixedMap;
+use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::engine::{self, Engine, Finished, Report};
 use crate::env::{Clock, ConnId, Console, Event, Host, Level, Machine, Net};
@@ -145,6 +146,7 @@ impl Server {
         };
         server.net.accepting(true).map_err(|e| ServeError(format!("listening: {e}")))?;
         server.announce(directory, &report);
+        reached(Mark::Serving);
         Ok(server)
     }
 
@@ -180,6 +182,7 @@ impl Server {
         self.take_saved();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {
+            reached(Mark::GarbageSent);
             self.pool.put_silent(job);
         }
         if self.now >= self.next_chores {
@@ -223,7 +226,7 @@ impl Server {
     }
 
     fn take_ready(&mut self, id: ConnId, readable: bool, writable: bool) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.remove(&id) else { return reached(Mark::EventForNobody) };
         let alive = (!readable || self.read(&mut connection)) && (!writable || self.write(&mut connection));
         if alive {
             self.list(&mut connection);

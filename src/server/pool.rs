@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::replies::Place;
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::base::time::Mono;
 use crate::engine::command::Command;
@@ -105,6 +106,9 @@ impl Pool {
         jobs.closed = true;
         let queued = std::mem::take(&mut jobs.queue);
         drop(jobs);
+        if !queued.is_empty() {
+            reached(Mark::FinishingWithJobs);
+        }
         drop(queued);
         self.shared.filled.notify_all();
         for thread in self.threads {
@@ -118,6 +122,7 @@ fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
         let finished = sync::catch(|| job.run(&mut scratch)).unwrap_or_else(|message| {
+            reached(Mark::JobPanicked);
             scratch = Scratch::default();
             Finished::failed(&message)
         });
@@ -128,6 +133,8 @@ fn work(shared: &Shared) {
             drop(done);
             if first {
                 shared.waker.wake();
+            } else {
+                reached(Mark::AnswersMerge);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::connection::Connection;
 use super::dispatch::Dispatched;
 use super::{Server, dispatch};
+use crate::base::mark::{Mark, reached};
 use crate::env::Level;
 use crate::resp::{ParseLimits, Progress};
 
@@ -28,7 +29,11 @@ impl Server {
         let mut taken = 0;
         while taken < shares.read_per_turn && connection.wanted_interest(&shares).read {
             match self.net.read(connection.id, &mut self.scratch) {
-                Ok(0) => connection.input_ended = true,
+                Ok(0) => {
+                    let due = connection.jobs > 0 || !connection.replies.is_empty();
+                    reached(if due { Mark::InputEndedEarly } else { Mark::InputEnded });
+                    connection.input_ended = true;
+                }
                 Ok(n) => {
                     taken += n;
                     connection.input.receive(&self.scratch[..n]);
@@ -38,8 +43,11 @@ impl Server {
                 }
                 Err(e) => match e.kind() {
                     ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted => {}
-                    _ => return false,
+                    ErrorKind::Interrupted => reached(Mark::InputInterrupted),
+                    _ => {
+                        reached(Mark::InputFailed);
+                        return false;
+                    }
                 },
             }
         }
@@ -56,14 +64,23 @@ impl Server {
             match self.net.write(connection.id, connection.replies.unsent()) {
                 Ok(0) => break,
                 Ok(n) => {
+                    if n < connection.replies.unsent().len() {
+                        reached(Mark::OutputInParts);
+                    }
                     connection.replies.sent(n);
                     connection.last_active = self.now;
                     self.ledger.bytes_out += n as u64;
                 }
                 Err(e) => match e.kind() {
-                    ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted => {}
-                    _ => return false,
+                    ErrorKind::WouldBlock => {
+                        reached(Mark::OutputWaits);
+                        break;
+                    }
+                    ErrorKind::Interrupted => reached(Mark::OutputInterrupted),
+                    _ => {
+                        reached(Mark::OutputFailed);
+                        return false;
+                    }
                 },
             }
         }
@@ -109,6 +126,7 @@ impl Server {
                 return Stop::Rest;
             }
             if connection.is_full(&self.options.shares) {
+                reached(Mark::PipelinePaused);
                 return Stop::Unserved;
             }
             if !connection.parked {
@@ -121,6 +139,7 @@ impl Server {
                     }
                     Ok(Progress::Command) => {}
                     Err(e) => {
+                        reached(e.mark());
                         self.refuse_protocol(connection, &e.to_string());
                         return Stop::Rest;
                     }
@@ -130,6 +149,7 @@ impl Server {
             match dispatch::dispatch(self, connection) {
                 Dispatched::Done => {}
                 Dispatched::Parked => {
+                    reached(Mark::CommandParked);
                     connection.parked = true;
                     if !connection.waits_for_room {
                         connection.waits_for_room = true;
@@ -144,12 +164,14 @@ impl Server {
             }
             connection.input.consume();
         }
+        reached(Mark::ShareUsedUp);
         Stop::Unserved
     }
 
     /// The rest of a command has not come yet: fine, within the query buffer's limit.
     fn want_more(&mut self, connection: &mut Connection) -> Stop {
         if connection.input.backlog() > self.options.client_query_buffer_limit {
+            reached(Mark::QueryTooLong);
             let text = format!(
                 "closing {}: its unfinished command passed client-query-buffer-limit",
                 connection.peer
@@ -180,6 +202,7 @@ impl Server {
             return self.forget(connection);
         }
         if connection.replies.bytes() > self.options.client_output_buffer_limit {
+            reached(Mark::OutputTooLong);
             let text =
                 format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
             self.log(Level::Warning, &text);
@@ -214,6 +237,7 @@ impl Server {
         if self.behind_log.is_empty() || (durable <= self.released && self.engine.poisoned().is_none()) {
             return;
         }
+        reached(Mark::LogReleases);
         self.released = durable;
         for id in std::mem::take(&mut self.behind_log) {
             if let Some(mut connection) = self.connections.remove(&id) {

@@ -1,8 +1,10 @@
 //! The subcommands: a file for each, and the table of them here.
 
+mod exhaust;
 mod flags;
 mod replay;
 mod run;
+mod shrink;
 
 use std::process::ExitCode;
 
@@ -12,8 +14,10 @@ type Command = fn(&[&str]) -> Result<ExitCode, String>;
 /// Every subcommand, with its help.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
-    ("replay", replay::replay, replay::HELP),
+    ("replay", replay::command, replay::HELP),
+    ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),
+    ("exhaust", exhaust::exhaust, exhaust::HELP),
 ];
 
 /// Does what the words after the program's name say.

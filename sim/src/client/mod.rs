@@ -34,6 +34,17 @@ struct Sent {
     cut: Option<usize>,
 }
 
+impl Sent {
+    /// Where a scan goes on that has not come to its end.
+    fn goes_on(&self) -> Option<String> {
+        let (Op::Scan { .. }, Some(Value::Array(parts))) = (&self.op, self.replies.last()) else {
+            return None;
+        };
+        let Some(Value::Bulk(cursor)) = parts.first() else { return None };
+        (cursor != b"0").then(|| String::from_utf8_lossy(cursor).into_owned())
+    }
+}
+
 /// What a client does after its last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
@@ -357,6 +368,12 @@ impl Client {
             return Ok(());
         }
         let sent = state.sent.remove(0);
+        if let Some(cursor) = sent.goes_on().filter(|_| state.leaving == Leaving::No) {
+            // A scan is asked for step by step, each behind what is on its way.
+            sent.op.encode_scan(&cursor, &mut state.out);
+            state.sent.push(sent);
+            return Ok(());
+        }
         let later: Vec<&Op> = state.sent.iter().map(|sent| &sent.op).collect();
         state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.town.scheduler.now()))
     }

@@ -9,7 +9,7 @@ use engram::base::rng::Rng;
 use engram::env::{File, Map, Storage};
 
 use super::image::{Image, NameChange};
-use super::{Disk, Latency, Sabotage};
+use super::{Disk, Kind, Latency, Sabotage};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -96,7 +96,7 @@ impl Inner {
         if !self.scheduler.door(call.name()) {
             return Err(io::Error::other("the machine has stopped"));
         }
-        let fault = self.faults.lock().next(call);
+        let fault = self.faults.lock().next_of(call, Kind::of(name));
         self.scheduler.note(call.name(), name, numbers);
         if let Some(fault) = fault {
             self.scheduler.note("fault", &fault.to_string(), [0; 3]);

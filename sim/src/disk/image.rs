@@ -103,6 +103,11 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// A directory without files that numbers new ones as this one would.
+    pub(super) fn bare(&self) -> Self {
+        Self { made: self.made, ..Self::default() }
+    }
+
     pub(super) fn create(&mut self, name: &str) -> u64 {
         self.made += 1;
         let file = self.made;

@@ -151,7 +151,7 @@ fn tear(durable: &mut Vec<u8>, offset: u64, bytes: &[u8], how: u64, loss: Loss, 
 }
 
 /// The write, cut where sectors meet.
-fn pieces(offset: u64, mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+pub(super) fn pieces(offset: u64, mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     let mut pieces = Vec::new();
     let mut at = offset;
     while !bytes.is_empty() {

@@ -4,13 +4,16 @@
 //! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
 //! Not modelled yet: bit rot, misdirected writes, a file changed under a map.
 
+mod choice;
 mod doors;
 mod image;
+mod kind;
 mod loss;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -20,7 +23,9 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
+pub use choice::{Choice, Fate, PendingChange};
 pub use doors::SimStorage;
+pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
 
 /// Lies that a disk may tell, to see whether the rig notices.
@@ -37,6 +42,26 @@ pub struct Sabotage {
     pub no_copies: bool,
     /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
     pub late_sync: bool,
+}
+
+impl FromStr for Sabotage {
+    type Err = String;
+
+    fn from_str(names: &str) -> Result<Self, String> {
+        let mut lies = Self::default();
+        for name in names.split(',') {
+            let lie = match name {
+                "skip-sync" => &mut lies.skip_sync,
+                "skip-sync-dir" => &mut lies.skip_sync_dir,
+                "ignore-set-len" => &mut lies.ignore_set_len,
+                "no-copies" => &mut lies.no_copies,
+                "late-sync" => &mut lies.late_sync,
+                _ => return Err(format!("no lie `{name}`")),
+            };
+            *lie = true;
+        }
+        Ok(lies)
+    }
 }
 
 /// How long the disk takes, in virtual nanoseconds; each is drawn up to twice the mean given here.

@@ -106,7 +106,7 @@ fn a_kill_keeps_the_page_cache_and_what_was_pending_stays_pending() {
 #[test]
 fn failed_syncs_fail_in_their_own_ways() {
     let failing = |fault| {
-        let planned = [Planned { call: Call::Sync, index: 2, fault }];
+        let planned = [Planned::new(Call::Sync, 2, fault)];
         life(Disk::default(), &planned, Sabotage::default(), |storage| {
             half_synced(storage);
             let file = storage.open("log").unwrap();
@@ -123,7 +123,7 @@ fn failed_syncs_fail_in_their_own_ways() {
 
 #[test]
 fn planned_faults_show_at_the_door() {
-    let at = |call, index, fault| Planned { call, index, fault };
+    let at = Planned::new;
     let planned = [
         at(Call::WriteAt, 1, Fault::Short(250)),
         at(Call::WriteAt, 2, Fault::Interrupted),

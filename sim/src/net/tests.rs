@@ -112,13 +112,13 @@ fn bytes_keep_their_order_however_they_are_cut() {
 
 #[test]
 fn planned_faults_show_at_the_door() {
-    let reset = Planned { call: Call::Read, index: 1, fault: Fault::Reset };
+    let reset = Planned::new(Call::Read, 1, Fault::Reset);
     let (heard, ended) = converse(Settings::default(), &[reset], 1, b"hello");
     assert_eq!(ended.outcome, Outcome::Returned);
     assert_eq!(*heard.lock(), (vec![], Some(End::Reset)));
-    let aborted = Planned { call: Call::Accept, index: 1, fault: Fault::Aborted };
+    let aborted = Planned::new(Call::Accept, 1, Fault::Aborted);
     assert_eq!(*converse(Settings::default(), &[aborted], 1, b"hello").0.lock(), (vec![], Some(End::Reset)));
-    let scarce = Planned { call: Call::Accept, index: 1, fault: Fault::NoDescriptors };
+    let scarce = Planned::new(Call::Accept, 1, Fault::NoDescriptors);
     let (heard, _) = converse(Settings::default(), &[scarce], 1, b"hello");
     assert_eq!(*heard.lock(), (b"hello".to_vec(), Some(End::Finished)));
 }

@@ -9,6 +9,17 @@ pub struct Context<'a> {
     pub op: &'a Op,
     /// Operations of the same client that were sent before the answer came: a search may have seen what they did.
     pub later: &'a [&'a Op],
+    /// When it was asked for and when it was answered, in virtual nanoseconds.
+    pub times: (u64, u64),
+    /// The client that asked.
+    pub client: usize,
     /// The plan let the disk fail in this life.
     pub disk_failed: bool,
+}
+
+impl Context<'_> {
+    /// What the names of the client's own keys begin with.
+    pub(super) fn own(&self) -> String {
+        format!("c{}:", self.client)
+    }
 }

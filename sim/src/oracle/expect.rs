@@ -1,11 +1,13 @@
 //! What an answer has to be, and whether it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engram::resp::client::Value;
 
 use super::context::Context;
 use super::index::Index;
+use super::names::{Names, scanned};
 use super::search::check_hits;
 use crate::plan::Op;
 
@@ -24,11 +26,21 @@ pub enum Expect {
     Error(&'static str),
     /// `OK`, or an error where the plan let the disk fail.
     Saved,
+    /// That a snapshot begins, or an error where the plan let the disk fail.
+    Begun,
+    /// These names, in any order.
+    Names(Names),
+    /// These names, by one scan to its end.
+    Scanned(Names),
+    /// One of these names; nothing if there are none.
+    SomeKey(Names),
+    /// An array of these, which answers one command.
+    List(Vec<Expect>),
     /// Hits of a search in this index.
     Hits(Arc<Index>),
     /// A description of this index.
     Info(Arc<Index>),
-    /// An array of these.
+    /// An array of these, which answers the commands of a transaction.
     Array(Vec<Expect>),
     /// Several replies.
     Sequence(Vec<Expect>),
@@ -57,6 +69,12 @@ impl Expect {
 
     /// Compares the replies to one operation with what they have to be. An error says what is wrong.
     pub fn check(&self, replies: &[Value], context: Context<'_>) -> Result<(), String> {
+        if let Self::Scanned(names) = self {
+            let (told, ended) = scanned(replies)?;
+            // A client that leaves does not ask for the rest.
+            let must = if ended { names.must.clone() } else { BTreeSet::new() };
+            return Names { must, ..names.clone() }.check(&told, &context.own(), true);
+        }
         let parts =
             if let Self::Sequence(parts) = self { parts.as_slice() } else { std::slice::from_ref(self) };
         if parts.len() != replies.len() {
@@ -76,6 +94,16 @@ impl Expect {
             }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
             (Self::Saved, Value::Error(_)) => context.disk_failed,
+            (Self::Begun, Value::Simple(text)) => text == b"Background saving started",
+            (Self::Begun, Value::Error(_)) => context.disk_failed,
+            (Self::Names(names), Value::Array(items)) => {
+                return names.check(&items.iter().collect::<Vec<_>>(), &context.own(), false);
+            }
+            (Self::SomeKey(names), _) => return names.check_drawn(reply, &context.own()),
+            (Self::Scanned(_), _) => return self.check(std::slice::from_ref(reply), context),
+            (Self::List(parts), Value::Array(items)) if parts.len() == items.len() => {
+                return parts.iter().zip(items).try_for_each(|(part, item)| part.check_one(item, context));
+            }
             (Self::Hits(index), Value::Array(items)) => return check_hits(index, items, context),
             (Self::Info(index), Value::Array(items)) => return check_info(index, items),
             (Self::Array(parts), Value::Array(items)) => return check_array(parts, items, context),

@@ -8,6 +8,7 @@ mod context;
 mod expect;
 mod index;
 mod model;
+mod names;
 mod search;
 mod seen;
 mod shared;
@@ -34,7 +35,7 @@ pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
 
 /// What is known, over all lives of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
     shared: SharedKeys,
@@ -49,7 +50,7 @@ pub struct Oracle {
 /// Keys that client `number` owns.
 #[must_use]
 pub fn keys_of(number: usize) -> Vec<String> {
-    let names = ["k0", "k1", "k2", "k3", "k4", "n", "v0", "v1"];
+    let names = ["k0", "k1", "k2", "k3", "k4", "n", "f", "v0", "v1"];
     names.iter().map(|name| format!("c{number}:{name}")).collect()
 }
 
@@ -96,7 +97,7 @@ impl Oracle {
     ) -> Result<(), String> {
         self.judged += 1;
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
-        if refused(replies) {
+        if refused(op, replies) {
             if !self.disk_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
@@ -112,7 +113,7 @@ impl Oracle {
             let reply = replies.last().ok_or("no reply")?;
             return self.shared.answered(op, reply, Asked { at, answered: now }).map_err(wrong);
         }
-        let context = Context { op, later, disk_failed: self.disk_failed() };
+        let context = Context { op, later, times: (at, now), client, disk_failed: self.disk_failed() };
         self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
     }
 
@@ -146,6 +147,12 @@ impl Oracle {
         Ok(())
     }
 
+    /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.judged, self.clients.iter().map(Model::pending).sum())
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {
@@ -154,12 +161,13 @@ impl Oracle {
 }
 
 /// True for an answer that only a failed log gives.
-fn refused(replies: &[Value]) -> bool {
-    let code = |text: &[u8]| text.starts_with(b"MISCONF ") || text.starts_with(b"EXECABORT ");
+fn refused(op: &Op, replies: &[Value]) -> bool {
+    let aborts = matches!(op, Op::Transaction(ops) if ops.iter().any(|op| matches!(op, Op::Wrong(_))));
+    let code = |text: &[u8]| text.starts_with(b"MISCONF ") || (text.starts_with(b"EXECABORT ") && !aborts);
     replies.iter().any(|reply| match reply {
         Value::Error(text) => code(text),
         // The log failed while the transaction was executed: no part of it counts.
-        Value::Array(parts) => refused(parts),
+        Value::Array(parts) => refused(op, parts),
         _ => false,
     })
 }

@@ -4,9 +4,13 @@
 //! there is one state, or a few where expiry is in doubt, and a crash leaves that state plus some prefix of the
 //! operations that were sent and not answered. Nothing in between, nothing with a hole.
 
+use std::collections::BTreeMap;
+
 use engram::resp::client::Value;
 
 use super::context::Context;
+use super::expect::Expect;
+use super::names::Names;
 use super::seen::Seen;
 use super::state::{Span, State};
 use crate::plan::Op;
@@ -18,11 +22,15 @@ pub(super) struct Model {
     states: Vec<State>,
     /// Sent since, without an answer or refused, in order.
     pending: Vec<(Op, Span)>,
+    /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
+    touched: BTreeMap<String, u64>,
+    /// When all of them may have.
+    cleared: u64,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![State::default()], pending: Vec::new() }
+        Self { states: vec![State::default()], pending: Vec::new(), touched: BTreeMap::new(), cleared: 0 }
     }
 }
 
@@ -34,11 +42,61 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
+        let (_, now) = context.times;
+        if let Op::Scan { pattern, .. } = context.op {
+            return self.scanned(pattern.as_deref(), replies, at, context);
+        }
+        if context.op.is_write() {
+            self.touched.extend(context.op.keys().into_iter().map(|key| (key.to_owned(), now)));
+        }
+        if clears(context.op) {
+            self.cleared = now;
+        }
         if !self.pending.is_empty() {
             return self.answered_among_refused(replies, at, context);
         }
         self.states = after(&self.states, replies, at, context)?;
         Ok(())
+    }
+
+    /// A scan came to its end, step by step, while other operations were executed: what was there all the while was
+    /// shown.
+    fn scanned(
+        &self,
+        pattern: Option<&str>,
+        replies: &[Value],
+        at: Span,
+        context: Context<'_>,
+    ) -> Result<(), String> {
+        if !self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut names: Option<Names> = None;
+        for state in &self.states {
+            let own = state.names(pattern, at);
+            names = Some(match names {
+                None => own,
+                Some(mut all) => {
+                    all.must.retain(|name| own.must.contains(name));
+                    all.may.extend(own.may);
+                    all
+                }
+            });
+        }
+        let mut names = names.unwrap_or_default();
+        let since = context.times.0;
+        let lately = || self.touched.iter().filter(|(_, when)| **when >= since).map(|(name, _)| name);
+        names.must.retain(|name| !lately().any(|other| other == name));
+        names.may.extend(lately().cloned());
+        let expiring = |state: &State| {
+            let keys = state.entries.iter().filter(|(_, entry)| entry.deadline.is_some());
+            keys.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+        };
+        names.may.extend(self.states.iter().flat_map(expiring));
+        if self.cleared >= since {
+            return Ok(());
+        }
+        Expect::Scanned(names).check(replies, context)
     }
 
     /// The same where operations before it were refused by a log that has failed. A change that was acknowledged
@@ -52,6 +110,10 @@ impl Model {
     ) -> Result<(), String> {
         let prefixes = prefixes(&self.states, &self.pending);
         let op = context.op;
+        if is_about_transactions(op) {
+            self.pending.push((op.clone(), at));
+            return Ok(());
+        }
         if let Some(all) = prefixes.last().filter(|_| op.is_write()) {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
@@ -69,9 +131,14 @@ impl Model {
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
     /// only if all before it are.
     pub(super) fn unanswered(&mut self, op: Op, at: Span) {
-        if op.is_write() {
+        if op.is_write() || is_about_transactions(&op) {
             self.pending.push((op, at));
         }
+    }
+
+    /// Operations whose effect is unknown.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
@@ -81,7 +148,9 @@ impl Model {
         for (number, states) in prefixes(&self.states, &pending).iter().enumerate() {
             let mut why = None;
             for state in states {
-                match seen.explained_by(state, at) {
+                let explained_by = seen.explained_by(state, at);
+                // Its connection is a new one, which watches nothing.
+                match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
                     Ok(sharp) if !explained.contains(&sharp) => explained.push(sharp),
                     Ok(_) => {}
                     Err(what) => why = why.or(Some(what)),
@@ -98,6 +167,21 @@ impl Model {
         self.states = explained;
         Ok(())
     }
+}
+
+/// True for what may remove keys that it does not name.
+fn clears(op: &Op) -> bool {
+    match op {
+        Op::FlushAll | Op::FlushDb => true,
+        Op::Transaction(ops) => ops.iter().any(clears),
+        _ => false,
+    }
+}
+
+/// True for what changes only what the connection watches.
+fn is_about_transactions(op: &Op) -> bool {
+    let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
+    reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_))
 }
 
 /// The states after an operation that was answered so; an error if there is none.

@@ -113,7 +113,7 @@ fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
     let refusal = Value::Error(b"MISCONF the log has failed".to_vec());
     let mut oracle = Oracle::new(1);
     assert!(answer(&mut oracle, &set("k0", "a"), refusal.clone()).is_err());
-    let mut faults = Faults::new(&[Planned { call: Call::Sync, index: 1, fault: Fault::Io }]);
+    let mut faults = Faults::new(&[Planned::new(Call::Sync, 1, Fault::Io)]);
     faults.next(Call::Sync);
     oracle.begin(&Arc::new(Shared::new(faults)));
     answer(&mut oracle, &set("k0", "a"), refusal).unwrap();

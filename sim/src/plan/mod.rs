@@ -8,6 +8,9 @@ mod fields;
 mod generate;
 mod limits;
 mod op;
+mod op_parse;
+mod op_words;
+mod parse;
 mod show;
 mod smaller;
 mod visitor;
@@ -19,7 +22,8 @@ use crate::scheduler;
 
 pub use generate::generate;
 pub use limits::Limits;
-pub use op::{Op, pack};
+pub use op::{Form, Lifetime, Only, Op, Word, pack};
+pub use parse::parse;
 pub use visitor::{Errand, Visitor};
 
 /// One run of the rig.
@@ -105,7 +109,7 @@ impl ClientPlan {
     /// True for one that never says a word.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ops.is_empty() && self.breaks.is_empty()
+        self.ops.is_empty()
     }
 }
 

@@ -1,11 +1,57 @@
-//! What a client can ask for: as data, and as the words of a command.
+//! What a client can ask for, as data. [`super::op_words`] has each one's words, [`super::op_parse`] reads them back.
+//!
+//! Names are the commands'. Keys and values are text (ASCII, control characters included), so that a part of a value
+//! is text as well.
 
 use std::sync::Arc;
 
-use engram::resp::client::write_command;
+/// Which unit and which beginning a time has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Seconds from now.
+    Ex,
+    /// Milliseconds from now.
+    Px,
+    /// Unix seconds.
+    ExAt,
+    /// Unix milliseconds.
+    PxAt,
+}
 
-/// One request. Keys are text; times are in milliseconds.
-#[derive(Clone, Debug, PartialEq)]
+/// What SET or GETEX does to a key's expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Says nothing: SET makes it stay for ever, GETEX leaves it as it is.
+    Plain,
+    /// KEEPTTL, of SET.
+    Keep,
+    /// PERSIST, of GETEX.
+    Persist,
+    /// It ends then.
+    Until(Form, i64),
+}
+
+/// A condition of SET or EXPIRE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the option of that name")]
+pub enum Only {
+    Nx,
+    Xx,
+    Gt,
+    Lt,
+}
+
+/// A word of a command.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// Text.
+    Text(String),
+    /// A vector; on the wire little-endian `f32`.
+    Vector(Arc<[f32]>),
+}
+
+/// One request. Times are in milliseconds unless they have a [`Form`].
+#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the command of that name")]
 pub enum Op {
     Ping(Option<String>),
@@ -14,14 +60,68 @@ pub enum Op {
         value: String,
         expire: Option<u64>,
     },
+    /// SET with other options; what [`Op::Set`] can say is said by that.
+    SetWith {
+        key: String,
+        value: String,
+        only: Option<Only>,
+        get: bool,
+        life: Lifetime,
+    },
+    /// SETEX, PSETEX.
+    SetFor {
+        key: String,
+        millis: bool,
+        after: u64,
+        value: String,
+    },
+    SetNx {
+        key: String,
+        value: String,
+    },
+    GetSet {
+        key: String,
+        value: String,
+    },
+    GetEx {
+        key: String,
+        life: Lifetime,
+    },
     Get(String),
+    Mget(Vec<String>),
     Del(Vec<String>),
+    Unlink(Vec<String>),
     Incr(String),
+    Decr(String),
+    IncrBy {
+        key: String,
+        by: i64,
+    },
+    DecrBy {
+        key: String,
+        by: i64,
+    },
+    IncrByFloat {
+        key: String,
+        by: String,
+    },
     Append {
         key: String,
         value: String,
     },
+    SetRange {
+        key: String,
+        offset: usize,
+        value: String,
+    },
+    GetRange {
+        key: String,
+        start: i64,
+        end: i64,
+    },
+    StrLen(String),
     Mset(Vec<(String, String)>),
+    MsetNx(Vec<(String, String)>),
     Expire {
         key: String,
         after: u64,
@@ -30,18 +130,58 @@ pub enum Op {
         key: String,
         at: u64,
     },
+    /// EXPIRE and its kin with conditions or in seconds; what [`Op::Expire`] and [`Op::ExpireAt`] can say is said by
+    /// them.
+    ExpireIf {
+        key: String,
+        form: Form,
+        time: i64,
+        only: Option<Only>,
+    },
+    Persist(String),
     Pttl(String),
+    Ttl(String),
+    ExpireTime(String),
+    PexpireTime(String),
     GetDel(String),
     Rename {
         from: String,
         to: String,
     },
+    RenameNx {
+        from: String,
+        to: String,
+    },
+    Copy {
+        from: String,
+        to: String,
+        replace: bool,
+    },
     Exists(Vec<String>),
+    Touch(Vec<String>),
     Type(String),
+    Encoding(String),
     DbSize,
+    RandomKey,
     Keys,
+    /// KEYS with a pattern other than `*`.
+    KeysLike(String),
+    /// SCAN from its beginning to its end: whoever plays it asks again while the reply has a cursor.
+    Scan {
+        pattern: Option<String>,
+        count: Option<u64>,
+    },
     FlushAll,
+    FlushDb,
     Save,
+    BackgroundSave,
+    LastSave,
+    ConfigSet {
+        name: String,
+        value: String,
+    },
+    Watch(Vec<String>),
+    Unwatch,
     NewIndex {
         key: String,
         dim: usize,
@@ -67,12 +207,25 @@ pub enum Op {
     Info(String),
     /// MULTI, these, EXEC.
     Transaction(Vec<Op>),
+    /// MULTI, these, DISCARD.
+    Discarded(Vec<Op>),
+    /// A command that there is not, or with a wrong number of words: refused before it can be queued.
+    Wrong(Vec<Word>),
+    /// A command of the right length that is refused whatever the keys hold.
+    Unfit(Vec<Word>),
 }
 
 /// A vector as it travels: little-endian `f32`.
 #[must_use]
 pub fn pack(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The same request, to the last bit of its vectors.
+impl PartialEq for Op {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
 }
 
 impl Op {
@@ -82,14 +235,33 @@ impl Op {
         match self {
             Self::Ping(_)
             | Self::Get(_)
+            | Self::Mget(_)
+            | Self::GetRange { .. }
+            | Self::StrLen(_)
             | Self::Pttl(_)
+            | Self::Ttl(_)
+            | Self::ExpireTime(_)
+            | Self::PexpireTime(_)
             | Self::Exists(_)
+            | Self::Touch(_)
             | Self::Type(_)
+            | Self::Encoding(_)
             | Self::DbSize
+            | Self::RandomKey
             | Self::Keys
+            | Self::KeysLike(_)
+            | Self::Scan { .. }
             | Self::Save
+            | Self::BackgroundSave
+            | Self::LastSave
+            | Self::ConfigSet { .. }
+            | Self::Watch(_)
+            | Self::Unwatch
             | Self::Search { .. }
-            | Self::Info(_) => false,
+            | Self::Info(_)
+            | Self::Discarded(_)
+            | Self::Wrong(_)
+            | Self::Unfit(_) => false,
             Self::Transaction(ops) => ops.iter().any(Self::is_write),
             _ => true,
         }
@@ -98,137 +270,64 @@ impl Op {
     /// How many replies it gets.
     #[must_use]
     pub fn replies(&self) -> usize {
-        if let Self::Transaction(ops) = self { ops.len() + 2 } else { 1 }
+        if let Self::Transaction(ops) | Self::Discarded(ops) = self { ops.len() + 2 } else { 1 }
     }
 
     /// The keys it names.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         match self {
-            Self::Ping(_) | Self::DbSize | Self::Keys | Self::FlushAll | Self::Save => Vec::new(),
+            Self::Del(keys)
+            | Self::Unlink(keys)
+            | Self::Exists(keys)
+            | Self::Touch(keys)
+            | Self::Mget(keys)
+            | Self::Watch(keys) => keys.iter().map(String::as_str).collect(),
+            Self::Mset(pairs) | Self::MsetNx(pairs) => pairs.iter().map(|(key, _)| key.as_str()).collect(),
+            Self::Rename { from, to } | Self::RenameNx { from, to } | Self::Copy { from, to, .. } => {
+                vec![from, to]
+            }
+            Self::Transaction(ops) | Self::Discarded(ops) => ops.iter().flat_map(Self::keys).collect(),
+            other => other.key().into_iter().collect(),
+        }
+    }
+
+    /// The key of a command that takes one.
+    fn key(&self) -> Option<&str> {
+        match self {
             Self::Set { key, .. }
+            | Self::SetWith { key, .. }
+            | Self::SetFor { key, .. }
+            | Self::SetNx { key, .. }
+            | Self::GetSet { key, .. }
+            | Self::GetEx { key, .. }
             | Self::Get(key)
             | Self::Incr(key)
+            | Self::Decr(key)
+            | Self::IncrBy { key, .. }
+            | Self::DecrBy { key, .. }
+            | Self::IncrByFloat { key, .. }
             | Self::Append { key, .. }
+            | Self::SetRange { key, .. }
+            | Self::GetRange { key, .. }
+            | Self::StrLen(key)
             | Self::Expire { key, .. }
             | Self::ExpireAt { key, .. }
+            | Self::ExpireIf { key, .. }
+            | Self::Persist(key)
             | Self::Pttl(key)
+            | Self::Ttl(key)
+            | Self::ExpireTime(key)
+            | Self::PexpireTime(key)
             | Self::GetDel(key)
             | Self::Type(key)
+            | Self::Encoding(key)
             | Self::NewIndex { key, .. }
             | Self::Add { key, .. }
             | Self::Remove { key, .. }
             | Self::Search { key, .. }
-            | Self::Info(key) => vec![key],
-            Self::Del(keys) | Self::Exists(keys) => keys.iter().map(String::as_str).collect(),
-            Self::Mset(pairs) => pairs.iter().map(|(key, _)| key.as_str()).collect(),
-            Self::Rename { from, to } => vec![from, to],
-            Self::Transaction(ops) => ops.iter().flat_map(Self::keys).collect(),
-        }
-    }
-
-    /// Appends the command, or commands, to `out`.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        if let Self::Transaction(ops) = self {
-            write_command(out, &["MULTI"]);
-            ops.iter().for_each(|op| op.encode(out));
-            write_command(out, &["EXEC"]);
-        } else {
-            write_command(out, &self.words());
-        }
-    }
-
-    fn words(&self) -> Vec<Vec<u8>> {
-        match self {
-            Self::Add { key, element, vector } => {
-                let mut words = words(&["VADD", key, element]);
-                words.push(pack(vector));
-                words
-            }
-            Self::Search { key, query, k, ef, exact, vectors } => {
-                let mut words = words(&["VSEARCH", key]);
-                words.push(pack(query));
-                words.push(k.to_string().into_bytes());
-                if let Some(ef) = ef {
-                    words.extend([b"EF".to_vec(), ef.to_string().into_bytes()]);
-                }
-                words.extend(exact.then(|| b"EXACT".to_vec()));
-                words.extend(vectors.then(|| b"WITHVECTORS".to_vec()));
-                words
-            }
-            other => words(&other.text().iter().map(String::as_str).collect::<Vec<_>>()),
-        }
-    }
-
-    /// The words of a command that has only text in it.
-    fn text(&self) -> Vec<String> {
-        let one = |name: &str, key: &str| vec![name.to_owned(), key.to_owned()];
-        let many = |name: &str, keys: &[String]| {
-            let mut words = vec![name.to_owned()];
-            words.extend(keys.iter().cloned());
-            words
-        };
-        match self {
-            Self::Ping(text) => std::iter::once("PING".to_owned()).chain(text.clone()).collect(),
-            Self::Set { key, value, expire } => {
-                let mut words = vec!["SET".to_owned(), key.clone(), value.clone()];
-                words.extend(expire.iter().flat_map(|ms| ["PX".to_owned(), ms.to_string()]));
-                words
-            }
-            Self::Get(key) => one("GET", key),
-            Self::Del(keys) => many("DEL", keys),
-            Self::Incr(key) => one("INCR", key),
-            Self::Append { key, value } => vec!["APPEND".to_owned(), key.clone(), value.clone()],
-            Self::Mset(pairs) => {
-                let flat: Vec<String> = pairs.iter().flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
-                many("MSET", &flat)
-            }
-            Self::Expire { key, after } => vec!["PEXPIRE".to_owned(), key.clone(), after.to_string()],
-            Self::ExpireAt { key, at } => vec!["PEXPIREAT".to_owned(), key.clone(), at.to_string()],
-            Self::Pttl(key) => one("PTTL", key),
-            Self::GetDel(key) => one("GETDEL", key),
-            Self::Rename { from, to } => vec!["RENAME".to_owned(), from.clone(), to.clone()],
-            Self::Exists(keys) => many("EXISTS", keys),
-            Self::Type(key) => one("TYPE", key),
-            Self::DbSize => vec!["DBSIZE".to_owned()],
-            Self::Keys => one("KEYS", "*"),
-            Self::FlushAll => vec!["FLUSHALL".to_owned()],
-            Self::Save => vec!["VSAVE".to_owned()],
-            Self::NewIndex { key, dim, metric } => {
-                let words =
-                    ["VNEW", key, &dim.to_string(), "METRIC", metric, "M", "4", "EF_CONSTRUCTION", "20"];
-                words.map(str::to_owned).to_vec()
-            }
-            Self::Remove { key, element } => vec!["VDEL".to_owned(), key.clone(), element.clone()],
-            Self::Info(key) => one("VINFO", key),
-            Self::Add { .. } | Self::Search { .. } | Self::Transaction(_) => Vec::new(),
-        }
-    }
-}
-
-fn words(text: &[&str]) -> Vec<Vec<u8>> {
-    text.iter().map(|word| word.as_bytes().to_vec()).collect()
-}
-
-impl std::fmt::Display for Op {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let floats = |v: &[f32]| v.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
-        match self {
-            Self::Add { key, element, vector } => write!(f, "VADD {key} {element} [{}]", floats(vector)),
-            Self::Search { key, query, k, ef, exact, vectors } => {
-                write!(f, "VSEARCH {key} [{}] {k}", floats(query))?;
-                if let Some(ef) = ef {
-                    write!(f, " EF {ef}")?;
-                }
-                f.write_str(if *exact { " EXACT" } else { "" })?;
-                f.write_str(if *vectors { " WITHVECTORS" } else { "" })
-            }
-            Self::Transaction(ops) => {
-                f.write_str("MULTI")?;
-                ops.iter().try_for_each(|op| write!(f, "; {op}"))?;
-                f.write_str("; EXEC")
-            }
-            other => f.write_str(&other.text().join(" ")),
+            | Self::Info(key) => Some(key),
+            _ => None,
         }
     }
 }

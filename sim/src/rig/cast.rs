@@ -41,7 +41,7 @@ pub(super) fn cast(
         staying: Vec::new(),
         busy: 0,
     }));
-    for (number, client) in life.clients.iter().enumerate() {
+    for (number, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
         let script = Script::new(Who::Client(number), oracle, client.ops.clone());
         let theirs = Arc::clone(&cast);
         let done = move |_| one_less(&theirs);

@@ -21,23 +21,23 @@ use crate::trace::Trace;
 const PATIENCE: u64 = 60_000_000_000;
 
 /// A life about to be played.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// Names it in reports and in its random streams.
-    pub(super) name: &'a str,
-    pub(super) life: &'a Life,
-    pub(super) disk: Disk,
+    pub(crate) name: &'a str,
+    pub(crate) life: &'a Life,
+    pub(crate) disk: Disk,
     /// Who judges it; without a judge nobody connects.
-    pub(super) oracle: Option<Arc<Shared<Oracle>>>,
+    pub(crate) oracle: Option<Arc<Shared<Oracle>>>,
 }
 
 /// A life that was played.
-pub(super) struct Lived {
-    pub(super) ended: Ended,
-    pub(super) disk: Disk,
+pub(crate) struct Lived {
+    pub(crate) ended: Ended,
+    pub(crate) disk: Disk,
 }
 
 impl Stage<'_> {
-    pub(super) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
+    pub(crate) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
         let Self { name, life, disk, oracle } = self;
         let stream = |what: &str| Rng::stream(plan.seed, &format!("{what} {name}"));
         let thread: Arc<str> = Arc::from("rig");

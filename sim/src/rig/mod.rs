@@ -15,13 +15,13 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use self::life::{Lived, Stage};
+pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Outcome, Pool};
-use crate::shared::Shared;
+use crate::scheduler::{Carry, Choice, Outcome, Pool};
+use crate::shared::{Binding, Shared};
 use crate::trace::Trace;
 
 /// What runs on the simulated machine: a server from its start to its end. An error says why it could not start or
@@ -30,7 +30,7 @@ pub type Body = dyn Fn(Machine, &ServerPlan) -> Result<(), String> + Send + Sync
 
 /// Everything that runs of many plans have in common.
 pub struct Rig {
-    pool: Arc<Pool>,
+    pool: Pool,
     body: Arc<Body>,
     sabotage: Sabotage,
     net_sabotage: net::Sabotage,
@@ -59,6 +59,19 @@ pub struct Report {
     pub judged: u64,
     /// Virtual nanoseconds.
     pub nanos: u64,
+    /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.
+    pub schedules: Vec<Schedule>,
+}
+
+/// How one life was scheduled.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The life's name: its number in the plan, or `last`, or `N recovered once` and `N recovered twice`.
+    pub life: String,
+    /// Its choices: as [`crate::scheduler::Strategy::Listed`] they give the same life again.
+    pub choices: Vec<Choice>,
+    /// Choices of a listed schedule that could not be made.
+    pub unmatched: u64,
 }
 
 impl Rig {
@@ -66,7 +79,7 @@ impl Rig {
     #[must_use]
     pub fn new(body: Arc<Body>) -> Self {
         Self {
-            pool: Arc::default(),
+            pool: Pool::default(),
             body,
             sabotage: Sabotage::default(),
             net_sabotage: net::Sabotage::default(),
@@ -85,9 +98,16 @@ impl Rig {
         Self { net_sabotage, ..self }
     }
 
+    /// The same rig with its simulated threads on something else than usual.
+    #[must_use]
+    pub fn carried(self, carry: Carry) -> Self {
+        Self { pool: Pool::new(carry), ..self }
+    }
+
     /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.
     #[must_use]
     pub fn run(&self, plan: &Plan, keep: bool) -> Report {
+        let _bound = Binding::begin(self.pool.stays());
         let clients = plan.lives.iter().map(|life| life.clients.len()).max().unwrap_or(0);
         let mut run = Run {
             rig: self,
@@ -103,6 +123,7 @@ impl Rig {
                 calls: 0,
                 judged: 0,
                 nanos: 0,
+                schedules: Vec::new(),
             },
         };
         run.all();
@@ -196,6 +217,8 @@ impl Run<'_> {
         report.lives += 1;
         report.steps += ended.steps;
         report.calls += ended.calls;
+        let (choices, unmatched) = (ended.choices, ended.unmatched);
+        report.schedules.push(Schedule { life: name.clone(), choices, unmatched });
         if !recovering {
             self.now = ended.now;
         }

@@ -41,7 +41,7 @@ fn harmless_fault(rng: &mut Rng) -> Planned {
         ],
     );
     let horizon = if call == Call::Accept { 4 } else { 300 };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }
 
 /// A fault of the disk because of which the server may refuse writes, or refuse to start.
@@ -68,7 +68,7 @@ fn harmful_fault(rng: &mut Rng) -> Planned {
         ],
     );
     let horizon = if matches!(call, Call::WriteAt | Call::Sync | Call::ReadAt) { 60 } else { 6 };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }
 
 /// Faults of the network: what accepting, reading and writing can meet.
@@ -107,7 +107,7 @@ pub(super) fn net_faults(rng: &mut Rng, swarm: Swarm) -> Vec<Planned> {
         let index = 1 + spread(rng, horizon) + u64::from(call == Call::Accepting);
         // Descriptors that have run out stay so for a while.
         let again = if call == Call::Accept { 1 + rng.below(3) } else { 1 };
-        faults.extend((0..again).map(|i| Planned { call, index: index + i, fault }));
+        faults.extend((0..again).map(|i| Planned::new(call, index + i, fault)));
     }
     faults
 }
@@ -145,5 +145,5 @@ pub(super) fn crash_fault(rng: &mut Rng, latency: Latency) -> Planned {
     let delay = if rng.below(2) == 0 { 0 } else { rng.below(2 * latency.sync) };
     let short = call == Call::WriteAt && rng.below(2) == 0;
     let fault = if short { Fault::CrashShort(rng.below(1_000) as u16) } else { Fault::Crash(delay) };
-    Planned { call, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault)
 }

@@ -169,8 +169,8 @@ fn breaks(rng: &mut Rng, count: usize) -> Vec<(usize, Break)> {
         .collect()
 }
 
-fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
-    from[rng.index(from.len())]
+fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
+    from[rng.index(from.len())].clone()
 }
 
 /// A number below `n`, small ones far more often: every power of two is as likely as the next.

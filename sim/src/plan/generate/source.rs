@@ -1,11 +1,15 @@
 //! Where one client's operations come from.
 
+mod keys;
+mod odd;
+mod transactions;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
 use super::{Op, Swarm, pick, spread};
-use crate::clock::wall_millis;
 
 /// Where one client's operations come from. It owns keys that no other client names, and all know a few shared ones.
 pub(super) struct Source {
@@ -18,6 +22,8 @@ pub(super) struct Source {
     /// Vectors have few distinct coordinates, so that distances tie.
     coarse: bool,
     made: u64,
+    /// What comes next, where several belong together.
+    queue: VecDeque<Op>,
 }
 
 impl Source {
@@ -31,6 +37,7 @@ impl Source {
             metric: pick(&mut rng, &["l2", "cosine", "dot"]),
             coarse: rng.below(3) == 0,
             made: 0,
+            queue: VecDeque::new(),
         }
     }
 
@@ -41,16 +48,18 @@ impl Source {
     }
 
     pub(super) fn op(&mut self, rng: &mut Rng) -> Op {
-        match rng.below(40) {
+        if let Some(op) = self.queue.pop_front() {
+            return op;
+        }
+        match rng.below(44) {
             0 => Op::Ping((rng.below(2) == 0).then(|| self.value(rng))),
             1 => Op::DbSize,
-            2 if self.swarm.saves => Op::Save,
-            3 if self.swarm.clearing => Op::FlushAll,
-            4 | 5 if self.swarm.transactions => {
-                let count = 1 + rng.index(4);
-                Op::Transaction((0..count).map(|_| self.simple(rng)).collect())
-            }
-            6..=10 if self.swarm.shared => self.shared(rng),
+            2 if self.swarm.saves => pick(rng, &[Op::Save, Op::Save, Op::BackgroundSave, Op::LastSave]),
+            3 if self.swarm.clearing => pick(rng, &[Op::FlushAll, Op::FlushDb]),
+            4..=6 if self.swarm.transactions => self.transaction(rng),
+            7..=11 if self.swarm.shared => self.shared(rng),
+            12 | 13 => self.names(rng),
+            14 if rng.below(2) == 0 => self.refused(rng),
             _ => self.simple(rng),
         }
     }
@@ -59,35 +68,11 @@ impl Source {
         if self.swarm.vectors && rng.below(2) == 0 { self.vector_op(rng) } else { self.key_op(rng) }
     }
 
-    fn key_op(&mut self, rng: &mut Rng) -> Op {
-        let key = self.key(rng);
-        match rng.below(22) {
-            0..=4 => {
-                let expire = (self.swarm.expiry && rng.below(3) == 0).then(|| 1 + spread(rng, 10_000));
-                Op::Set { key, value: self.value(rng), expire }
-            }
-            5..=7 => Op::Get(key),
-            8 | 9 => Op::Del((0..1 + rng.below(2)).map(|_| self.any_key(rng)).collect()),
-            10 | 11 => Op::Incr(format!("c{}:n", self.client)),
-            12 | 13 => Op::Append { key, value: self.value(rng) },
-            14 | 15 => Op::Mset((0..1 + rng.below(4)).map(|_| (self.key(rng), self.value(rng))).collect()),
-            16 if self.swarm.expiry => Op::Expire { key: self.any_key(rng), after: 1 + spread(rng, 10_000) },
-            17 if self.swarm.expiry => {
-                let at = wall_millis(spread(rng, 20_000_000_000));
-                Op::ExpireAt { key: self.any_key(rng), at }
-            }
-            18 => Op::GetDel(key),
-            19 => Op::Rename { from: key, to: self.key(rng) },
-            20 => Op::Exists((0..1 + rng.below(3)).map(|_| self.any_key(rng)).collect()),
-            21 => Op::Pttl(self.any_key(rng)),
-            _ => Op::Type(self.any_key(rng)),
-        }
-    }
-
     fn vector_op(&mut self, rng: &mut Rng) -> Op {
         let key = self.index_key(rng);
         let element = format!("e{}", rng.below(12));
-        match rng.below(24) {
+        match rng.below(25) {
+            24 => self.misfit(key, element, rng),
             0..=2 => Op::NewIndex { key, dim: self.dim, metric: self.metric },
             3..=12 => Op::Add { key, element, vector: self.vector(rng) },
             13 | 14 => Op::Remove { key, element },
@@ -137,7 +122,8 @@ impl Source {
             2..=4 => rng.index(300),
             _ => 0,
         };
-        format!("{}.{}.{}{}", self.client, self.life, self.made, "x".repeat(filler))
+        let tail = if rng.below(12) == 0 { odd::text(rng) } else { "x".repeat(filler) };
+        format!("{}.{}.{}{tail}", self.client, self.life, self.made)
     }
 
     fn vector(&self, rng: &mut Rng) -> Arc<[f32]> {

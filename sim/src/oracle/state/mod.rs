@@ -1,0 +1,200 @@
+//! What one client's keys hold, as a plain map, and what each operation does to it.
+//!
+//! Times are spans: the server executes an operation at some moment between its sending and its answer, so a deadline
+//! that is counted from then is only known to lie in a span too. An operation that meets a key which may or may not
+//! have expired by then branches ([`State::settle`]); its answer tells the branches apart.
+
+mod keys;
+mod strings;
+mod transaction;
+mod vectors;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::expect::Expect;
+use super::index::Index;
+use super::shared::is_shared;
+use crate::plan::Op;
+
+/// Milliseconds of wall-clock time, from the first to the last moment that is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+}
+
+impl Span {
+    /// The span `after` milliseconds later.
+    fn later(self, after: u64) -> Self {
+        Self { from: self.from.saturating_add(after), to: self.to.saturating_add(after) }
+    }
+
+    /// Just this moment; the beginning of all for one that was before.
+    fn moment(millis: i64) -> Self {
+        let millis = u64::try_from(millis).unwrap_or(0);
+        Self { from: millis, to: millis }
+    }
+}
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Held {
+    /// A string.
+    Text(String),
+    /// A vector index.
+    Index(Arc<Index>),
+}
+
+/// A key that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What it holds.
+    pub held: Held,
+    /// When it expires, if it does.
+    pub deadline: Option<Span>,
+}
+
+/// Whether a name that a client watches has changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It has not.
+    No,
+    /// A command that may change it left it as it was, or others may change it.
+    Maybe,
+    /// It has.
+    Yes,
+}
+
+/// One possible state of a client's keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// Keys that are there, or that were and may have expired.
+    pub entries: BTreeMap<String, Entry>,
+    /// What its connection watches.
+    pub watched: BTreeMap<String, Changed>,
+}
+
+/// Expiry is checked in whole milliseconds; one more is granted for who counts the first or the last.
+const SLACK: u64 = 1;
+
+const WRONG_TYPE: Expect = Expect::Error("WRONGTYPE");
+const ERROR: Expect = Expect::Error("ERR");
+
+impl State {
+    /// The states that are possible once it is settled whether `keys` have expired during `at`.
+    pub(super) fn settle(self, keys: &[&str], at: Span) -> Vec<Self> {
+        let mut states = vec![self];
+        for &key in keys {
+            for mut state in std::mem::take(&mut states) {
+                let Some(deadline) = state.entries.get_mut(key).and_then(|entry| entry.deadline.as_mut())
+                else {
+                    states.push(state);
+                    continue;
+                };
+                if at.to + SLACK >= deadline.from {
+                    let may_live = deadline.to + SLACK >= at.from;
+                    deadline.from = deadline.from.max(at.from.saturating_sub(SLACK)).min(deadline.to);
+                    if may_live {
+                        states.push(state.clone());
+                    }
+                    state.remove(key);
+                    state.change(key, Changed::Yes);
+                }
+                states.push(state);
+            }
+        }
+        states
+    }
+
+    /// Every state that `op`, executed at some moment of `at`, may lead to, each with the answer that goes with it.
+    #[must_use]
+    pub fn outcomes(self, op: &Op, at: Span) -> Vec<(Self, Expect)> {
+        match op {
+            Op::Transaction(ops) => self.transaction(ops, at),
+            Op::Discarded(ops) => vec![self.discarded(ops)],
+            _ => {
+                let settled = self.settle(&op.keys(), at).into_iter();
+                settled.flat_map(|state| state.executed(op, at)).collect()
+            }
+        }
+    }
+
+    /// What `op`, which is no transaction and whose keys are settled, may lead to.
+    fn executed(mut self, op: &Op, at: Span) -> Vec<(Self, Expect)> {
+        if op.keys().iter().any(|key| is_shared(key)) && !matches!(op, Op::Watch(_)) {
+            return vec![(self, Expect::Anything)];
+        }
+        let before = self.clone();
+        let mut outcomes = if let Op::ExpireIf { key, form, time, only } = op {
+            self.expire_if(key, (*form, *time), *only, at)
+        } else {
+            let expect = self.apply(op, at);
+            vec![(self, expect)]
+        };
+        if !before.watched.is_empty() && op.is_write() {
+            outcomes.iter_mut().for_each(|(state, _)| state.note_changes(&before, op));
+        }
+        outcomes
+    }
+
+    /// Executes `op` and says what the answer has to be.
+    fn apply(&mut self, op: &Op, at: Span) -> Expect {
+        match op {
+            Op::Ping(None) => Expect::simple("PONG"),
+            Op::Ping(Some(text)) => Expect::bulk(text),
+            Op::FlushAll | Op::FlushDb => {
+                self.entries.clear();
+                Expect::ok()
+            }
+            Op::Save => Expect::Saved,
+            Op::BackgroundSave => Expect::Begun,
+            Op::LastSave => Expect::Between(0, i64::MAX),
+            Op::ConfigSet { .. } => Expect::ok(),
+            Op::Watch(keys) => {
+                keys.iter().for_each(|key| self.watch(key));
+                Expect::ok()
+            }
+            Op::Unwatch => {
+                self.watched.clear();
+                Expect::ok()
+            }
+            Op::Wrong(_) | Op::Unfit(_) => ERROR,
+            Op::NewIndex { .. } | Op::Add { .. } | Op::Remove { .. } | Op::Search { .. } | Op::Info(_) => {
+                self.vectors(op)
+            }
+            _ => match self.strings(op, at) {
+                Some(expect) => expect,
+                None => self.keyed(op, at),
+            },
+        }
+    }
+
+    fn held(&self, key: &str) -> Option<&Held> {
+        self.entries.get(key).map(|entry| &entry.held)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    fn remove(&mut self, key: &str) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
+    fn set(&mut self, key: &str, value: &str, deadline: Option<Span>) {
+        self.entries.insert(key.to_owned(), Entry { held: Held::Text(value.to_owned()), deadline });
+    }
+
+    /// Changes a value and keeps its deadline.
+    fn replace(&mut self, key: &str, value: String) {
+        let deadline = self.deadline(key);
+        self.entries.insert(key.to_owned(), Entry { held: Held::Text(value), deadline });
+    }
+
+    fn deadline(&self, key: &str) -> Option<Span> {
+        self.entries.get(key).and_then(|entry| entry.deadline)
+    }
+}

@@ -1,0 +1,55 @@
+//! Operations on a vector index.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::expect::Expect;
+use super::super::index::Index;
+use super::{ERROR, Entry, Held, State, WRONG_TYPE};
+use crate::plan::Op;
+
+impl State {
+    /// Operations on a vector index.
+    pub(super) fn vectors(&mut self, op: &Op) -> Expect {
+        if let Op::NewIndex { key, dim, metric } = op {
+            if self.has(key) {
+                return ERROR;
+            }
+            let index = Index { dim: *dim, metric, rows: BTreeMap::new(), inserted: 0 };
+            self.entries.insert(key.clone(), Entry { held: Held::Index(Arc::new(index)), deadline: None });
+            return Expect::ok();
+        }
+        let key = op.keys().first().copied().unwrap_or_default();
+        let index = match self.entries.get_mut(key).map(|entry| &mut entry.held) {
+            None if matches!(op, Op::Info(_)) => return Expect::Null,
+            None => return ERROR,
+            Some(Held::Text(_)) => return WRONG_TYPE,
+            Some(Held::Index(index)) => index,
+        };
+        match op {
+            Op::Add { element, vector, .. } => {
+                if vector.len() != index.dim || !is_fit(vector) {
+                    return ERROR;
+                }
+                let index = Arc::make_mut(index);
+                index.inserted += 1;
+                let old = index.rows.insert(element.clone(), Arc::clone(vector));
+                Expect::Integer(i64::from(old.is_none()))
+            }
+            Op::Remove { element, .. } => {
+                let removed =
+                    index.rows.contains_key(element) && Arc::make_mut(index).rows.remove(element).is_some();
+                Expect::Integer(i64::from(removed))
+            }
+            Op::Search { query, .. } if query.len() != index.dim || !is_fit(query) => ERROR,
+            Op::Search { .. } => Expect::Hits(Arc::clone(index)),
+            _ => Expect::Info(Arc::clone(index)),
+        }
+    }
+}
+
+/// True for a vector that an index takes: finite numbers, and short enough that no distance overflows.
+fn is_fit(vector: &[f32]) -> bool {
+    let squared: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    squared.is_finite() && squared < f64::from(f32::MAX) / 8.0
+}
