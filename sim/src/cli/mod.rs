@@ -2,6 +2,7 @@
 
 mod exhaust;
 mod flags;
+mod hunt;
 mod replay;
 mod run;
 mod shrink;
@@ -18,6 +19,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),
     ("exhaust", exhaust::exhaust, exhaust::HELP),
+    ("hunt", hunt::hunt, hunt::HELP),
 ];
 
 /// Does what the words after the program's name say.

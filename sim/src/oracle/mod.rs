@@ -162,7 +162,7 @@ impl Oracle {
 
 /// True for an answer that only a failed log gives.
 fn refused(op: &Op, replies: &[Value]) -> bool {
-    let aborts = matches!(op, Op::Transaction(ops) if ops.iter().any(|op| matches!(op, Op::Wrong(_))));
+    let aborts = op.is_aborted();
     let code = |text: &[u8]| text.starts_with(b"MISCONF ") || (text.starts_with(b"EXECABORT ") && !aborts);
     replies.iter().any(|reply| match reply {
         Value::Error(text) => code(text),

@@ -118,7 +118,9 @@ impl Model {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-            if !next.is_empty() && next.iter().all(|state| !before.contains(state)) {
+            if !next.is_empty()
+                && next.iter().all(|state| before.iter().all(|before| before.entries != state.entries))
+            {
                 self.states = next;
                 self.pending.clear();
                 return Ok(());

@@ -92,16 +92,16 @@ impl Rig {
         Self { sabotage, ..self }
     }
 
-    /// The same rig on a network that lies.
-    #[must_use]
-    pub fn net_sabotaged(self, net_sabotage: net::Sabotage) -> Self {
-        Self { net_sabotage, ..self }
-    }
-
     /// The same rig with its simulated threads on something else than usual.
     #[must_use]
     pub fn carried(self, carry: Carry) -> Self {
         Self { pool: Pool::new(carry), ..self }
+    }
+
+    /// The same rig on a network that lies.
+    #[must_use]
+    pub fn net_sabotaged(self, net_sabotage: net::Sabotage) -> Self {
+        Self { net_sabotage, ..self }
     }
 
     /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.
