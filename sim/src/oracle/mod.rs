@@ -81,6 +81,12 @@ impl Oracle {
         self.faults.as_ref().is_some_and(harmed)
     }
 
+    /// Whether a job has panicked in this life because the plan had it so.
+    #[must_use]
+    pub fn job_panicked(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
+    }
+
     /// A client is about to send `op`.
     pub fn asked(&mut self, op: &Op, at: u64) {
         self.shared.asked(op, at);
@@ -102,6 +108,13 @@ impl Oracle {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
+        if internal(replies) {
+            if !self.job_panicked() {
+                return Err(wrong("an internal error, although no panic was planned".to_owned()));
+            }
             self.unanswered(client, op, at, now);
             return Ok(());
         }
@@ -158,6 +171,15 @@ impl Oracle {
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
+}
+
+/// True for the answer to a job that has panicked, or to a transaction with one.
+pub(crate) fn internal(replies: &[Value]) -> bool {
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => text.starts_with(b"ERR internal error"),
+        Value::Array(parts) => internal(parts),
+        _ => false,
+    })
 }
 
 /// True for an answer that only a failed log gives.

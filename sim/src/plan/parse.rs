@@ -122,6 +122,7 @@ fn life_line(
         }
         "threads" => fields::read::<Settings>(&mut life.threads, words, remarks),
         "crash" => life.threads.crash = Some(rest.parse()?),
+        "disturb" => life.threads.disturbances.push(rest.parse()?),
         "net" => fields::read(&mut life.net, words, remarks),
         "disk" => fields::read(&mut life.latency, words, remarks),
         "fault" => life.faults.push(rest.parse()?),
@@ -160,6 +161,7 @@ impl FromStr for Break {
             "cut-finish" => Self::CutFinish(number(rest)?),
             "cut-reply" => Self::CutReply(number(rest)?),
             "crash" => Self::Crash(number(rest)?),
+            "shutdown" => Self::Shutdown(number(rest)?),
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })
