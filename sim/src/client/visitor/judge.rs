@@ -8,7 +8,7 @@ use crate::plan::Errand;
 /// The question of one who only wants to know whether anyone is there.
 pub(super) const PING: &[u8] = b"PING\r\n";
 /// Most questions of a probe.
-const MOST_QUESTIONS: u32 = 100;
+const MOST_QUESTIONS: u32 = 30;
 /// A short command with a long reply.
 pub(in crate::client) const LONG: &[u8] = b"COMMAND INFO GET SET DEL\r\n";
 /// Fewer bytes than its reply has.

@@ -107,10 +107,13 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
-        visitors: visitors(&mut stream("visitors")),
+        visitors: Vec::new(),
     };
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
+    if Rng::stream(seed, "any visitors").below(6) == 0 {
+        life.visitors = visitors(&mut stream("visitors"), &life.net);
+    }
     cuts(&mut stream("cuts"), &mut life);
     early_shutdown(&mut stream("early shutdown"), &mut life);
     if ending != Ending::Shutdown {
