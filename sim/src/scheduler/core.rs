@@ -4,7 +4,12 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+<<<<<<< HEAD
+use engram::base::mark::Mark;
+
+=======
 use super::disturb::Disturbances;
+>>>>>>> main
 use super::strategy::{Chooser, Moment};
 use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;
@@ -125,6 +130,11 @@ impl Core {
     pub(super) fn note(&mut self, kind: &'static str, name: &str, numbers: [u64; 3]) {
         let thread = &self.threads[self.current].name;
         self.trace.add(self.now, thread, kind, name, numbers);
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let thread = &self.threads[self.current].name;
+        self.trace.mark(self.now, thread, mark);
     }
 
     /// Counts one step, with its time.

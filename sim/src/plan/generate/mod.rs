@@ -3,6 +3,7 @@
 //! Swarm testing after Groce et al., "Swarm Testing", ISSTA 2012: a seed switches whole families of operations and
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
+mod aimed;
 mod faults;
 mod settings;
 mod source;
@@ -76,7 +77,9 @@ pub fn generate(seed: u64) -> Plan {
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
-    let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    let mut lives: Vec<Life> =
+        (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 
