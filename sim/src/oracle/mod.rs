@@ -24,7 +24,7 @@ use self::context::Context;
 use self::model::Model;
 use self::shared::{Asked, SharedKeys, is_shared};
 use self::state::Span;
-use crate::clock::wall_millis;
+use crate::clock::Timeline;
 use crate::faults::Faults;
 use crate::plan::Op;
 use crate::shared::Shared;
@@ -43,6 +43,8 @@ pub struct Oracle {
     faults: Option<Arc<Shared<Faults>>>,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
+    /// How wall-clock time went.
+    wall: Timeline,
     /// Answers that were judged.
     pub judged: u64,
 }
@@ -87,6 +89,26 @@ impl Oracle {
         self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
     }
 
+    /// The wall clock is set at `now`, by so many microseconds. Returns how far it is ahead of virtual time then.
+    pub fn clock_set(&mut self, now: u64, micros: i64) -> i64 {
+        let (before, after) = self.wall.jump(now, micros);
+        self.clients.iter_mut().for_each(|model| model.clock_set(before, after));
+        self.wall.offset()
+    }
+
+    /// How far the wall clock is ahead of virtual time, in microseconds.
+    #[must_use]
+    pub fn clock_offset(&self) -> i64 {
+        self.wall.offset()
+    }
+
+    /// What the wall clock may have shown from `at` to `now`.
+    #[must_use]
+    pub fn span(&self, at: u64, now: u64) -> Span {
+        let (from, to) = self.wall.range(at, now);
+        Span { from, to }
+    }
+
     /// A client is about to send `op`.
     pub fn asked(&mut self, op: &Op, at: u64) {
         self.shared.asked(op, at);
@@ -127,13 +149,25 @@ impl Oracle {
             return self.shared.answered(op, reply, Asked { at, answered: now }).map_err(wrong);
         }
         let context = Context { op, later, times: (at, now), client, disk_failed: self.disk_failed() };
-        self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
+        let span = self.span(at, now);
+        self.clients[client].answered(replies, span, context).map_err(wrong)?;
+        self.set_back(client, at, now);
+        Ok(())
     }
 
     /// The connection or the machine is gone, and `op` has no answer.
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
         if !op.keys().iter().any(|key| is_shared(key)) {
-            self.clients[client].unanswered(op.clone(), span(at, now));
+            let span = self.span(at, now);
+            self.clients[client].unanswered(op.clone(), span);
+            self.set_back(client, at, now);
+        }
+    }
+
+    /// The clock may have been set behind an operation that was on its way from `at` to `now`.
+    fn set_back(&mut self, client: usize, at: u64, now: u64) {
+        for (before, after) in self.wall.jumps(at, now) {
+            self.clients[client].clock_set(before, after);
         }
     }
 
@@ -144,7 +178,8 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             own.keys.insert(key, found);
         }
-        self.clients[client].inspected(&own, span(at, now)).map_err(|what| format!("client {client}: {what}"))
+        let span = self.span(at, now);
+        self.clients[client].inspected(&own, span).map_err(|what| format!("client {client}: {what}"))
     }
 
     /// The shared keys were looked at, between `at` and `now`.
@@ -199,8 +234,4 @@ fn short(op: &Op) -> String {
     let text = op.to_string();
     let end = text.char_indices().nth(160).map_or(text.len(), |(end, _)| end);
     format!("{}{}", &text[..end], if end < text.len() { "..." } else { "" })
-}
-
-fn span(at: u64, now: u64) -> Span {
-    Span { from: wall_millis(at), to: wall_millis(now) }
 }

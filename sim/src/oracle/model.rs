@@ -22,6 +22,8 @@ pub(super) struct Model {
     states: Vec<State>,
     /// Sent since, without an answer or refused, in order.
     pending: Vec<(Op, Span)>,
+    /// How the wall clock was set since the first of them.
+    jumps: Vec<(u64, u64)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
@@ -30,7 +32,13 @@ pub(super) struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![State::default()], pending: Vec::new(), touched: BTreeMap::new(), cleared: 0 }
+        Self {
+            states: vec![State::default()],
+            pending: Vec::new(),
+            jumps: Vec::new(),
+            touched: BTreeMap::new(),
+            cleared: 0,
+        }
     }
 }
 
@@ -108,7 +116,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
         let op = context.op;
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at));
@@ -123,6 +131,7 @@ impl Model {
             {
                 self.states = next;
                 self.pending.clear();
+                self.jumps.clear();
                 return Ok(());
             }
         }
@@ -138,6 +147,14 @@ impl Model {
         }
     }
 
+    /// The wall clock was set from `before` to `after`, both in milliseconds.
+    pub(super) fn clock_set(&mut self, before: u64, after: u64) {
+        self.states.iter_mut().for_each(|state| state.clock_set(before, after));
+        if !self.pending.is_empty() {
+            self.jumps.push((before, after));
+        }
+    }
+
     /// Operations whose effect is unknown.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
@@ -146,8 +163,9 @@ impl Model {
     /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
     pub(super) fn inspected(&mut self, seen: &Seen, at: Span) -> Result<(), String> {
         let pending = std::mem::take(&mut self.pending);
+        let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong) = (Vec::new(), Vec::new());
-        for (number, states) in prefixes(&self.states, &pending).iter().enumerate() {
+        for (number, states) in prefixes(&self.states, &pending, &jumps).iter().enumerate() {
             let mut why = None;
             for state in states {
                 let explained_by = seen.explained_by(state, at);
@@ -202,8 +220,9 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
     }
 }
 
-/// The states after none of the operations, after the first, after the first two, and so on.
-fn prefixes(states: &[State], ops: &[(Op, Span)]) -> Vec<Vec<State>> {
+/// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
+/// set behind any of them.
+fn prefixes(states: &[State], ops: &[(Op, Span)], jumps: &[(u64, u64)]) -> Vec<Vec<State>> {
     let mut prefixes = vec![states.to_vec()];
     for (op, at) in ops {
         let mut next = Vec::new();
@@ -212,6 +231,9 @@ fn prefixes(states: &[State], ops: &[(Op, Span)]) -> Vec<Vec<State>> {
             if !next.contains(&state) {
                 next.push(state);
             }
+        }
+        for (before, after) in jumps {
+            next.iter_mut().for_each(|state| state.clock_set(*before, *after));
         }
         prefixes.push(next);
     }

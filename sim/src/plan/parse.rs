@@ -126,10 +126,19 @@ fn life_line(
         "net" => fields::read(&mut life.net, words, remarks),
         "disk" => fields::read(&mut life.latency, words, remarks),
         "fault" => life.faults.push(rest.parse()?),
+        "clock" => fields::read(&mut life.clock, words, remarks),
+        "jump" => life.clock.jumps.push(pair(words)?),
+        "pause" => life.clock.pauses.push(pair(words)?),
         "visitor" => life.visitors.push(rest.parse()?),
         _ => return Err(format!("`{name}` means nothing here")),
     }
     Ok(())
+}
+
+/// Two numbers.
+fn pair<A: FromStr, B: FromStr>(words: &[&str]) -> Result<(A, B), String> {
+    let [first, second] = words else { return Err("two numbers are wanted".to_owned()) };
+    Ok((number(first)?, number(second)?))
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String> {
