@@ -51,7 +51,8 @@ impl Timeline {
 
     /// What the wall clock showed before and after each of its jumps from `from` to `to`, in milliseconds.
     pub fn jumps(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
-        let before = |i: usize| i.checked_sub(1).and_then(|i| self.jumps.get(i)).map_or(0, |(_, offset)| *offset);
+        let before =
+            |i: usize| i.checked_sub(1).and_then(|i| self.jumps.get(i)).map_or(0, |(_, offset)| *offset);
         let shown = move |(i, &(at, after)): (usize, &(u64, i64))| {
             (shown(at, before(i)) / 1_000, shown(at, after) / 1_000)
         };

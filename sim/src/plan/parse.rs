@@ -170,11 +170,7 @@ impl FromStr for Break {
             "cut-finish" => Self::CutFinish(number(rest)?),
             "cut-reply" => Self::CutReply(number(rest)?),
             "crash" => Self::Crash(number(rest)?),
-<<<<<<< HEAD
-            "quit" => Self::Quit(number(rest)?),
-=======
             "shutdown" => Self::Shutdown(number(rest)?),
->>>>>>> main
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })

@@ -47,8 +47,13 @@ impl Stage<'_> {
         let hearing = Arc::clone(&faults);
         scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
-        let (net, wire) =
-            net::network(life.net.clone(), &scheduler, &faults, (rig.net_sabotage, &life.clock), stream("net"));
+        let (net, wire) = net::network(
+            life.net.clone(),
+            &scheduler,
+            &faults,
+            (rig.net_sabotage, &life.clock),
+            stream("net"),
+        );
         let offset = Arc::new(Shared::new(oracle.as_ref().map_or(0, |oracle| oracle.lock().clock_offset())));
         if let Some(oracle) = &oracle {
             disturb_time(&life.clock, &scheduler, oracle, &offset);

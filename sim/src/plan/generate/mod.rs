@@ -12,7 +12,7 @@ mod visitors;
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, cuts, faults, net_faults};
-use self::settings::{disturbances, network, threads};
+use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
@@ -60,7 +60,7 @@ pub fn generate(seed: u64) -> Plan {
         transactions: rng.below(2) == 0,
         saves: rng.below(2) == 0,
         shared: clients > 1 && rng.below(2) == 0,
-        clearing: clients == 1 && rng.below(2) == 0,
+        clearing: rng.below(if clients == 1 { 2 } else { 5 }) == 0,
         large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
@@ -105,6 +105,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         number,
         threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
+        clock: clock(&mut stream("clock")),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
         ending,
