@@ -258,15 +258,9 @@ impl Client {
                 state.out.extend_from_slice(bytes.as_bytes());
                 state.leaving = Leaving::Garbage(0);
             }
-<<<<<<< HEAD
-            Break::Quit(after) => {
-                let wire = self.inner.town.wire.clone();
-                self.inner.town.scheduler.later(*after, move || wire.shutdown());
-=======
             Break::Shutdown(after) => {
                 let town = self.inner.town.clone();
                 self.inner.town.scheduler.later(*after, move || town.shut_down());
->>>>>>> main
             }
             Break::Crash(after) => {
                 let scheduler = self.inner.town.scheduler.clone();

@@ -132,8 +132,6 @@ pub enum Break {
     Shutdown(u64),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
-    /// Not the client, the operator: the server is asked to finish this many virtual nanoseconds later.
-    Quit(u64),
 }
 
 impl Default for ServerPlan {

@@ -157,11 +157,7 @@ impl FromStr for Break {
             "reset" => Self::Reset(number(rest)?),
             "finish" => Self::Finish,
             "crash" => Self::Crash(number(rest)?),
-<<<<<<< HEAD
-            "quit" => Self::Quit(number(rest)?),
-=======
             "shutdown" => Self::Shutdown(number(rest)?),
->>>>>>> main
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })

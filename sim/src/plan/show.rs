@@ -108,7 +108,6 @@ impl Display for Break {
             Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
             Self::Shutdown(after) => write!(f, "shutdown {after}"),
             Self::Crash(after) => write!(f, "crash {after}"),
-            Self::Quit(after) => write!(f, "quit {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }
     }

@@ -4,12 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-<<<<<<< HEAD
 use engram::base::mark::Mark;
 
-=======
 use super::disturb::Disturbances;
->>>>>>> main
 use super::strategy::{Chooser, Moment};
 use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;

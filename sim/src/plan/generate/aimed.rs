@@ -97,7 +97,7 @@ fn finish_busy(rng: &mut Rng, life: &mut Life) {
     let number = rng.index(life.clients.len());
     let client = &mut life.clients[number];
     let around = 2 * (life.latency.sync + life.net.latency) + 1_000;
-    client.breaks.push((1 + rng.index(client.ops.len()), Break::Quit(rng.below(around))));
+    client.breaks.push((1 + rng.index(client.ops.len()), Break::Shutdown(rng.below(around))));
     let call = pick(rng, &[Call::WriteAt, Call::Sync, Call::Create, Call::Rename, Call::Remove]);
     let of = if call == Call::Rename || rng.below(2) == 0 { Kind::Temporary } else { Kind::Log };
     life.faults.push(aimed(rng, call, of));
