@@ -60,7 +60,7 @@ pub fn generate(seed: u64) -> Plan {
         transactions: rng.below(2) == 0,
         saves: rng.below(2) == 0,
         shared: clients > 1 && rng.below(2) == 0,
-        clearing: clients == 1 && rng.below(2) == 0,
+        clearing: rng.below(if clients == 1 { 2 } else { 5 }) == 0,
         large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
