@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::disk::{KINDS, Kind};
+use crate::scheduler::{Blow, Disturbance};
 
 /// A kind of call at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -248,6 +249,7 @@ pub struct Faults {
     planned: BTreeMap<(Call, Kind, u64), Fault>,
     made: [[u64; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
+    disturbed: Vec<Disturbance>,
 }
 
 impl Faults {
@@ -279,6 +281,17 @@ impl Faults {
         let index = *made;
         let fault = self.planned.remove(&(call, of, index))?;
         Some(Planned { call, of, index, fault })
+    }
+
+    /// A thread was disturbed.
+    pub fn disturbed(&mut self, disturbance: &Disturbance) {
+        self.disturbed.push(disturbance.clone());
+    }
+
+    /// Whether a thread has panicked because the plan had it so.
+    #[must_use]
+    pub fn panicked(&self) -> bool {
+        self.disturbed.iter().any(|disturbance| disturbance.blow == Blow::Panic)
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.

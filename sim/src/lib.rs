@@ -12,6 +12,7 @@ pub mod disk;
 pub mod engine;
 pub mod exhaust;
 pub mod faults;
+pub mod interleave;
 pub mod net;
 pub mod oracle;
 pub mod page;

@@ -2,7 +2,7 @@
 
 use engram_sim::engine;
 use engram_sim::plan::generate;
-use engram_sim::scheduler::{Carry, Strategy};
+use engram_sim::scheduler::Carry;
 
 #[test]
 fn a_seed_gives_the_same_trace_on_fibers_and_on_threads_of_the_host() {
@@ -19,15 +19,9 @@ fn a_seed_gives_the_same_trace_on_fibers_and_on_threads_of_the_host() {
 fn a_recorded_seed_gives_the_same_trace_when_its_schedules_are_listed() {
     let rig = engine::rig();
     for seed in 0..60 {
-        let mut plan = generate(seed);
+        let plan = generate(seed);
         let first = rig.run(&plan, false);
-        for life in &mut plan.lives {
-            let name = life.number.to_string();
-            let schedule = first.schedules.iter().find(|schedule| schedule.life == name);
-            let choices = schedule.map(|schedule| schedule.choices.clone()).unwrap_or_default();
-            life.threads.strategy = Strategy::Listed(choices.into());
-        }
-        let second = rig.run(&plan, false);
+        let second = rig.run(&first.listed(&plan), false);
         assert_eq!(first.trace.hash(), second.trace.hash(), "seed {seed}");
         assert!(second.schedules.iter().all(|schedule| schedule.unmatched == 0), "seed {seed}");
     }

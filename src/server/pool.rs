@@ -121,7 +121,11 @@ impl Pool {
 fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
-        let finished = sync::catch(|| job.run(&mut scratch)).unwrap_or_else(|message| {
+        let run = || {
+            sync::point("job");
+            job.run(&mut scratch)
+        };
+        let finished = sync::catch(run).unwrap_or_else(|message| {
             reached(Mark::JobPanicked);
             scratch = Scratch::default();
             Finished::failed(&message)

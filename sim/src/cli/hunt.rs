@@ -12,14 +12,15 @@ use engram_sim::campaign::judge;
 use engram_sim::engine;
 use engram_sim::plan::generate;
 use engram_sim::shared::Shared;
+use engram_sim::shrink::{Effort, shrink, size};
 
 use super::flags::{Words, cores, now, number, unknown};
 
-pub(super) const HELP: &str = "\
-  engram-sim hunt --seeds N [--from SEED] [--campaigns K] [--jobs N]
+pub(super) const HELP: &str = "  engram-sim hunt --seeds N [--from SEED] [--campaigns K] [--jobs N] [--shrink RUNS]
       K campaigns (default 1) over ranges of N seeds that follow each other from SEED (default 0) on; each ends at its
       first violation: a line `campaign=K seeds=N seed=SEED: what`, or `campaign=K seeds=N: nothing`;
       exit code 1 if any found one, 3 when a seed does not end (`campaign=K seed=SEED hangs`)
+      --shrink RUNS  makes the first failing plan small, in at most so many runs, and says what is left
 ";
 
 /// Seconds of the host's time after which a seed counts as hanging. The slowest take one or two.
@@ -30,11 +31,12 @@ struct Flags {
     seeds: u64,
     campaigns: u64,
     jobs: usize,
+    shrink: Option<usize>,
 }
 
 impl Flags {
     fn parse(words: &[&str]) -> Result<Self, String> {
-        let mut flags = Self { from: 0, seeds: 0, campaigns: 1, jobs: cores() };
+        let mut flags = Self { from: 0, seeds: 0, campaigns: 1, jobs: cores(), shrink: None };
         let mut words = Words::new(words);
         while let Some(word) = words.next() {
             match word {
@@ -42,6 +44,7 @@ impl Flags {
                 "--seeds" => flags.seeds = number(words.value(word)?)?,
                 "--campaigns" => flags.campaigns = number(words.value(word)?)?,
                 "--jobs" => flags.jobs = words.jobs(word)?,
+                "--shrink" => flags.shrink = usize::try_from(words.number(word)?).ok(),
                 _ => return unknown(word),
             }
         }
@@ -58,6 +61,9 @@ pub(super) fn hunt(words: &[&str]) -> Result<ExitCode, String> {
             Some((seed, what)) => {
                 let (seeds, line) = (seed - from + 1, what.replace('\n', " | "));
                 println!("campaign={} seeds={seeds} seed={seed}: {line}", number + 1);
+                if let Some(runs) = flags.shrink.filter(|_| !found) {
+                    small(seed, &what, runs);
+                }
                 found = true;
             }
             None => println!("campaign={} seeds={}: nothing", number + 1, flags.seeds),
@@ -65,6 +71,28 @@ pub(super) fn hunt(words: &[&str]) -> Result<ExitCode, String> {
         drop(std::io::stdout().flush());
     }
     Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Shrinks the plan of `seed`, and says what is left.
+fn small(seed: u64, violation: &str, runs: usize) {
+    let (began, rig, plan) = (now(), engine::rig(), generate(seed));
+    let shrunk =
+        shrink(&plan, violation, Effort { runs, ..Effort::default() }, &|plan| rig.run(plan, false).into());
+    let (before, after) = (size(&plan), size(&shrunk.plan));
+    println!(
+        "shrunk ops={}->{} faults={}->{} switches={}->{} lives={}->{} runs={} minimal={} seconds={:.1}",
+        before.ops,
+        after.ops,
+        before.faults,
+        after.faults,
+        before.switches,
+        after.switches,
+        before.lives,
+        after.lives,
+        shrunk.runs,
+        shrunk.minimal,
+        began.elapsed().as_secs_f64()
+    );
 }
 
 /// The smallest seed of the range with a violation: those below it have all been run.

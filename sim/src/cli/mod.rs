@@ -3,6 +3,7 @@
 mod exhaust;
 mod flags;
 mod hunt;
+mod interleave;
 mod replay;
 mod run;
 mod shrink;
@@ -15,6 +16,7 @@ type Command = fn(&[&str]) -> Result<ExitCode, String>;
 /// Every subcommand, with its help.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
+    ("interleave", interleave::interleave, interleave::HELP),
     ("replay", replay::command, replay::HELP),
     ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),

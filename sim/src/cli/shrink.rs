@@ -35,7 +35,7 @@ pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
         return Ok(ExitCode::FAILURE);
     };
     println!("before: {}\n  {violation}", shown(size(&plan)));
-    let shrunk = shrink(&plan, &violation, effort, &|plan| rig.run(plan, false).failure);
+    let shrunk = shrink(&plan, &violation, effort, &|plan| rig.run(plan, false).into());
     let seconds = began.elapsed().as_secs_f64();
     let rest = if shrunk.minimal { "no element can go" } else { "the runs were used up" };
     println!("after:  {}; {rest}; {} runs, {seconds:.1} s", shown(size(&shrunk.plan)), shrunk.runs);

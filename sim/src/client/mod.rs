@@ -258,6 +258,10 @@ impl Client {
                 state.out.extend_from_slice(bytes.as_bytes());
                 state.leaving = Leaving::Garbage(0);
             }
+            Break::Shutdown(after) => {
+                let town = self.inner.town.clone();
+                self.inner.town.scheduler.later(*after, move || town.shut_down());
+            }
             Break::Crash(after) => {
                 let scheduler = self.inner.town.scheduler.clone();
                 self.inner.town.scheduler.later(*after, move || scheduler.crash());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use super::inspection::{Inspection, Taken};
-use crate::oracle::{Oracle, keys_of, shared_keys};
+use crate::oracle::{Oracle, internal, keys_of, shared_keys};
 use crate::plan::Op;
 use crate::shared::Shared;
 
@@ -121,6 +121,10 @@ impl Script {
             && self.oracle.lock().disk_failed()
         {
             self.refused = true;
+            return Ok(());
+        }
+        if internal(replies) && self.oracle.lock().job_panicked() {
+            inspection.again(op);
             return Ok(());
         }
         let since = inspection.since;

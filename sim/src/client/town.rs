@@ -18,7 +18,23 @@ pub(crate) struct Town {
     pub(crate) patience: u64,
 }
 
+/// Virtual nanoseconds that a server may take to finish.
+const FINISHING: u64 = 120_000_000_000;
+
 impl Town {
+    /// Asks the server to finish, unless it was asked before, and watches whether it does.
+    pub(crate) fn shut_down(&self) {
+        if self.wire.is_shut_down() {
+            return;
+        }
+        self.wire.shutdown();
+        let watching = self.scheduler.clone();
+        self.scheduler.later(FINISHING, move || {
+            let report = watching.report();
+            watching.fail(&format!("the server does not finish\n{report}"));
+        });
+    }
+
     /// Virtual nanoseconds that so many bytes may be on their way to a client, each piece of them as long as it can.
     pub(super) fn longest_delivery(&self, bytes: usize) -> u64 {
         let pieces = 1 + bytes.div_ceil(self.capacity.max(1)) as u64;

@@ -88,6 +88,12 @@ impl Oracle {
         self.faults.as_ref().is_some_and(harmed)
     }
 
+    /// Whether a job has panicked in this life because the plan had it so.
+    #[must_use]
+    pub fn job_panicked(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
+    }
+
     /// A client is about to send `op`.
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
         if clears(op) {
@@ -119,6 +125,13 @@ impl Oracle {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
+        if internal(replies) {
+            if !self.job_panicked() {
+                return Err(wrong("an internal error, although no panic was planned".to_owned()));
+            }
             self.unanswered(client, op, at, now);
             return Ok(());
         }
@@ -209,6 +222,15 @@ impl Oracle {
 fn is_for_all(op: &Op) -> bool {
     let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
     !tied && op.keys().iter().any(|key| is_shared(key))
+}
+
+/// True for the answer to a job that has panicked, or to a transaction with one.
+pub(crate) fn internal(replies: &[Value]) -> bool {
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => text.starts_with(b"ERR internal error"),
+        Value::Array(parts) => internal(parts),
+        _ => false,
+    })
 }
 
 /// True for an answer that only a failed log gives.

@@ -128,6 +128,8 @@ pub enum Break {
     CutFinish(usize),
     /// It tears the connection down once so many bytes of the reply have come.
     CutReply(usize),
+    /// Not the client, the server: it is asked to finish this many virtual nanoseconds later.
+    Shutdown(u64),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
 }

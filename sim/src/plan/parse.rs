@@ -122,6 +122,7 @@ fn life_line(
         }
         "threads" => fields::read::<Settings>(&mut life.threads, words, remarks),
         "crash" => life.threads.crash = Some(rest.parse()?),
+        "disturb" => life.threads.disturbances.push(rest.parse()?),
         "net" => fields::read(&mut life.net, words, remarks),
         "disk" => fields::read(&mut life.latency, words, remarks),
         "fault" => life.faults.push(rest.parse()?),
@@ -156,6 +157,7 @@ impl FromStr for Break {
             "reset" => Self::Reset(number(rest)?),
             "finish" => Self::Finish,
             "crash" => Self::Crash(number(rest)?),
+            "shutdown" => Self::Shutdown(number(rest)?),
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })

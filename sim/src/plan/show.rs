@@ -24,6 +24,7 @@ impl Display for Life {
         if let Some(crash) = self.threads.crash {
             writeln!(f, "  crash {crash}")?;
         }
+        self.threads.disturbances.iter().try_for_each(|blow| writeln!(f, "  disturb {blow}"))?;
         writeln!(f, "  net{}", fields::show(&self.net))?;
         writeln!(f, "  disk{}", fields::show(&self.latency))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
@@ -105,6 +106,7 @@ impl Display for Break {
             Self::CutReset(bytes) => write!(f, "cut-reset {bytes}"),
             Self::CutFinish(bytes) => write!(f, "cut-finish {bytes}"),
             Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
+            Self::Shutdown(after) => write!(f, "shutdown {after}"),
             Self::Crash(after) => write!(f, "crash {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }

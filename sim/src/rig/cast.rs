@@ -9,9 +9,6 @@ use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life};
 use crate::shared::Shared;
 
-/// Virtual nanoseconds that a server may take to finish.
-const FINISHING: u64 = 120_000_000_000;
-
 /// The clients and visitors of a life.
 pub(super) struct Cast {
     town: Town,
@@ -113,12 +110,7 @@ fn end(cast: &Arc<Shared<Cast>>) {
     drop(held);
     staying.iter().for_each(Guest::leave);
     if ending == Ending::Shutdown {
-        town.wire.shutdown();
-        let watching = town.scheduler.clone();
-        town.scheduler.later(FINISHING, move || {
-            let report = watching.report();
-            watching.fail(&format!("the server does not finish\n{report}"));
-        });
+        town.shut_down();
     } else {
         town.scheduler.crash();
     }

@@ -44,6 +44,8 @@ impl Stage<'_> {
         trace.add(now, &thread, "life", name, [0; 3]);
         let scheduler = Scheduler::new(life.threads.clone(), stream("schedule"), trace, now, &rig.pool);
         let faults = Arc::new(Shared::new(Faults::new(&life.faults)));
+        let hearing = Arc::clone(&faults);
+        scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
         let (net, wire) =
             net::network(life.net.clone(), &scheduler, &faults, rig.net_sabotage, stream("net"));

@@ -20,7 +20,7 @@ use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Carry, Choice, Outcome, Pool};
+use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
 use crate::shared::{Binding, Shared};
 use crate::trace::Trace;
 
@@ -63,6 +63,21 @@ pub struct Report {
     pub schedules: Vec<Schedule>,
 }
 
+impl Report {
+    /// The same plan with every choice of this run written into it, instead of being drawn.
+    #[must_use]
+    pub fn listed(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        for life in &mut plan.lives {
+            let name = life.number.to_string();
+            let schedule = self.schedules.iter().find(|schedule| schedule.life == name);
+            let choices = schedule.map(|schedule| schedule.choices.as_slice()).unwrap_or_default();
+            life.threads.strategy = Strategy::Listed(choices.into());
+        }
+        plan
+    }
+}
+
 /// How one life was scheduled.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -70,7 +85,9 @@ pub struct Schedule {
     pub life: String,
     /// Its choices: as [`crate::scheduler::Strategy::Listed`] they give the same life again.
     pub choices: Vec<Choice>,
-    /// Choices of a listed schedule that could not be made.
+    /// What could have been chosen instead, if the plan's settings want that listed.
+    pub others: Vec<Choice>,
+    /// Choices of a listed schedule that could not be made, and disturbances that never came.
     pub unmatched: u64,
 }
 
@@ -217,8 +234,8 @@ impl Run<'_> {
         report.lives += 1;
         report.steps += ended.steps;
         report.calls += ended.calls;
-        let (choices, unmatched) = (ended.choices, ended.unmatched);
-        report.schedules.push(Schedule { life: name.clone(), choices, unmatched });
+        let (choices, others, unmatched) = (ended.choices, ended.others, ended.unmatched);
+        report.schedules.push(Schedule { life: name.clone(), choices, others, unmatched });
         if !recovering {
             self.now = ended.now;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use engram::base::sync::{Scheduler as Hook, Stopped};
 
 use super::core::{Core, State};
-use super::{Outcome, Scheduler, panics};
+use super::{Blow, Disturbance, Outcome, Scheduler, panics};
 use crate::shared::Held;
 
 impl Scheduler {
@@ -15,7 +15,10 @@ impl Scheduler {
     fn act(&self) {
         let next = || self.core().pop_due();
         while let Some(act) = next() {
-            act();
+            // Not the engine's panic, which it might contain.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
+                self.fail(&format!("the simulated world panicked: {}", panics::last(&*payload)));
+            }
         }
     }
 
@@ -58,10 +61,27 @@ impl Scheduler {
             drop(core);
             resume_unwind(Box::new(Stopped));
         }
+        if let Some(disturbance) = core.disturbance(site) {
+            core.plan_quiet();
+            return self.disturb(core, &disturbance, site);
+        }
         let me = core.current;
         let next = core.choose_at_point();
         core.plan_quiet();
         self.switch(core, me, next);
+    }
+
+    /// Lets the plan's blow fall on the calling thread.
+    fn disturb(&self, core: Held<'_, Core>, disturbance: &Disturbance, site: &'static str) {
+        let hear = core.hear.clone();
+        drop(core);
+        if let Some(hear) = hear {
+            hear(disturbance);
+        }
+        match disturbance.blow {
+            Blow::Stall(nanos) => self.sleep(nanos, "its stall to end"),
+            Blow::Panic => panic!("the plan has it panic at `{site}`"),
+        }
     }
 
     /// Gives the baton to a thread that can run (which may be the calling one) and returns when it is back.

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::disturb::Disturbances;
 use super::strategy::{Chooser, Moment};
-use super::{Choice, CrashAt, Outcome, Settings};
+use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;
 
 /// What an agenda entry does when its time has come.
@@ -73,7 +74,11 @@ pub(super) struct Core {
     /// Up to this step, exclusively, a scheduling point has nothing to do but to count itself.
     quiet_until: u64,
     chooser: Chooser,
+    disturbances: Disturbances,
+    /// Who hears of those that happen.
+    pub(super) hear: Option<Arc<dyn Fn(&Disturbance) + Send + Sync>>,
     pub(super) made: Vec<Choice>,
+    pub(super) others: Vec<Choice>,
     /// Set when the machine has stopped: threads only unwind from then on.
     pub(super) outcome: Option<Outcome>,
     pub(super) trace: Trace,
@@ -85,6 +90,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(settings: Settings, chooser: Chooser, trace: Trace, now: u64) -> Self {
+        let disturbances = Disturbances::new(&settings.disturbances);
         Self {
             settings,
             threads: Vec::new(),
@@ -97,7 +103,10 @@ impl Core {
             quiet_until: 0,
             idled: 0,
             chooser,
+            disturbances,
+            hear: None,
             made: Vec::new(),
+            others: Vec::new(),
             outcome: None,
             trace,
             agenda: BinaryHeap::new(),
@@ -152,7 +161,7 @@ impl Core {
 
     /// Works out when a scheduling point will have something to do again.
     pub(super) fn plan_quiet(&mut self) {
-        if self.outcome.is_some() {
+        if self.outcome.is_some() || !self.disturbances.is_over() || self.settings.survey {
             return self.heed();
         }
         let mut until = self.chooser.next_step(self.moment()).min(self.settings.step_bound.saturating_add(1));
@@ -281,6 +290,7 @@ impl Core {
         let moment = self.moment();
         let chosen = self.chooser.waiter(moment, waiting);
         self.made(moment, chosen, waiting[0]);
+        self.survey(moment, chosen, waiting);
         chosen
     }
 
@@ -299,11 +309,20 @@ impl Core {
         }
     }
 
+    /// Lists what could have been chosen instead.
+    fn survey(&mut self, moment: Moment, chosen: usize, possible: &[usize]) {
+        if self.settings.survey {
+            let others = possible.iter().copied().filter(|&thread| thread != chosen);
+            self.others.extend(others.map(|thread| Choice { step: moment.step, nth: moment.nth, thread }));
+        }
+    }
+
     /// Who runs on at a point that the current thread has reached.
     pub(super) fn choose_at_point(&mut self) -> usize {
         let moment = Moment { nth: 0, ..self.moment() };
         let ready = self.ready();
         let chosen = self.chooser.preempt(moment, self.current, &ready);
+        self.survey(moment, chosen, &ready);
         self.list = ready;
         self.made(moment, chosen, self.current);
         chosen
@@ -315,6 +334,7 @@ impl Core {
         let ready = self.ready();
         let chosen = ready.first().map(|&first| {
             let chosen = self.chooser.next(moment, &ready);
+            self.survey(moment, chosen, &ready);
             self.made(moment, chosen, first);
             chosen
         });
@@ -330,9 +350,20 @@ impl Core {
         ready
     }
 
-    /// Choices of a listed schedule that were not made.
+    /// What the plan has for the current thread, which has come to `site`.
+    pub(super) fn disturbance(&mut self, site: &'static str) -> Option<Disturbance> {
+        if self.disturbances.is_over() {
+            return None;
+        }
+        let thread = Arc::clone(&self.threads[self.current].name);
+        let due = self.disturbances.pass(&thread, site)?;
+        self.trace.add(self.now, &thread, "disturbed", &due.to_string(), [self.steps, 0, 0]);
+        Some(due)
+    }
+
+    /// Choices of a listed schedule that were not made, and disturbances that never came.
     pub(super) fn unmatched(&self) -> u64 {
-        self.chooser.unmatched()
+        self.chooser.unmatched() + self.disturbances.left()
     }
 
     pub(super) fn stop_when_idle(&self) -> bool {

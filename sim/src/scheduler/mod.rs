@@ -12,6 +12,7 @@ mod baton;
 mod carrier;
 mod choice;
 mod core;
+mod disturb;
 #[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod fibers;
 mod panics;
@@ -37,6 +38,7 @@ use crate::trace::Trace;
 
 pub use carrier::{Carry, Pool};
 pub use choice::Choice;
+pub use disturb::{Blow, Disturbance};
 pub use strategy::Strategy;
 
 /// Where a plan stops the machine.
@@ -83,6 +85,10 @@ pub struct Settings {
     pub step_bound: u64,
     /// Where the machine stops.
     pub crash: Option<CrashAt>,
+    /// Threads that stall or panic.
+    pub disturbances: Vec<Disturbance>,
+    /// Whether every choice that could have been made instead is listed.
+    pub survey: bool,
     /// Whether it stops as soon as no thread can run, instead of letting time pass.
     pub stop_when_idle: bool,
 }
@@ -94,6 +100,8 @@ impl Default for Settings {
             tick: 100,
             step_bound: 5_000_000,
             crash: None,
+            disturbances: Vec::new(),
+            survey: false,
             stop_when_idle: false,
         }
     }
@@ -125,7 +133,9 @@ pub struct Ended {
     pub calls: u64,
     /// The schedule: every choice that differed from what would have happened by itself.
     pub choices: Vec<Choice>,
-    /// Choices of [`Strategy::Listed`] that could not be made.
+    /// What could have been chosen instead, in order, if that was wanted.
+    pub others: Vec<Choice>,
+    /// Choices of [`Strategy::Listed`] that could not be made, and disturbances whose passage never came.
     pub unmatched: u64,
 }
 
@@ -165,6 +175,7 @@ impl Scheduler {
             steps: core.steps,
             calls: core.calls,
             choices: std::mem::take(&mut core.made),
+            others: std::mem::take(&mut core.others),
             unmatched: core.unmatched(),
         };
         drop(core);
@@ -231,6 +242,11 @@ impl Scheduler {
         let mut core = self.core();
         core.note("crash", "asked for", [0; 3]);
         core.stop(Outcome::Crashed);
+    }
+
+    /// Has `hear` called with every disturbance that happens, at that moment. It must not reach a scheduling point.
+    pub fn when_disturbed(&self, hear: impl Fn(&Disturbance) + Send + Sync + 'static) {
+        self.core().hear = Some(Arc::new(hear));
     }
 
     /// True from the crash on, while threads unwind: doors have no effect any more.

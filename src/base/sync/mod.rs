@@ -77,9 +77,7 @@ pub(super) fn tell(mark: Mark) {
 
 #[cold]
 fn simulated_mark(mark: Mark) {
-    if let Some(scheduler) = scheduler() {
-        scheduler.reached(mark);
-    }
+    simulated(|scheduler| scheduler.reached(mark));
 }
 
 #[cold]

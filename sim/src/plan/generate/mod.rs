@@ -11,7 +11,7 @@ mod visitors;
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, cuts, faults, net_faults};
-use self::settings::{network, threads};
+use self::settings::{disturbances, network, threads};
 use self::source::Source;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
@@ -109,12 +109,26 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: visitors(&mut stream("visitors")),
     };
+    life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
     cuts(&mut stream("cuts"), &mut life);
+    early_shutdown(&mut stream("early shutdown"), &mut life);
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
     life
+}
+
+/// In a few lives the server is asked to finish while clients are busy.
+fn early_shutdown(rng: &mut Rng, life: &mut Life) {
+    let client = rng.index(life.clients.len().max(1));
+    if rng.below(16) == 0
+        && let Some(client) = life.clients.get_mut(client)
+        && !client.ops.is_empty()
+    {
+        let behind = 1 + rng.index(client.ops.len());
+        client.breaks.push((behind, Break::Shutdown(spread(rng, 2 * life.net.latency))));
+    }
 }
 
 /// Where the machine stops, if it does not do so when all clients are through.

@@ -2,6 +2,7 @@
 
 #[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod carriers;
+mod disturbed;
 mod listed;
 
 use std::sync::Arc;
@@ -175,10 +176,7 @@ fn a_panic_is_a_violation_with_its_place_unless_it_was_caught() {
         thread.join().unwrap();
     });
     let Outcome::Failed(what) = loose.outcome else { panic!("the panic went unnoticed") };
-    assert!(
-        what.contains("`worker`") && what.contains("row 7 is gone") && what.contains("tests.rs"),
-        "{what}"
-    );
+    assert!(what.contains("`worker`") && what.contains("row 7 is gone") && what.contains("mod.rs"), "{what}");
 }
 
 #[test]
