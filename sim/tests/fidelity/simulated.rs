@@ -51,6 +51,6 @@ pub(crate) fn on_disk<T: Send + 'static>(
 
 /// A network that does nothing of its own accord.
 pub(crate) fn network(scheduler: &Scheduler) -> (SimNet, Wire) {
-    let honest = net::Sabotage::default();
+    let honest = (net::Sabotage::default(), &engram_sim::clock::Settings::default());
     net::network(net::Settings::default(), scheduler, &faultless(), honest, Rng::new(3))
 }
