@@ -254,6 +254,13 @@ impl Core {
         }
     }
 
+    /// Time passes in which nothing happens.
+    pub(super) fn pause(&mut self, nanos: u64) {
+        self.note("pause", "", [nanos, 0, 0]);
+        self.now = self.now.saturating_add(nanos);
+        self.heed();
+    }
+
     /// Drops what was still to come. What is dropped is handed out, so that it can go after the lock has.
     pub(super) fn take_agenda(&mut self) -> BinaryHeap<Entry> {
         std::mem::take(&mut self.agenda)

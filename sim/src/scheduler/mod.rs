@@ -224,6 +224,11 @@ impl Scheduler {
         core.push(at, Due::Act(Box::new(act)));
     }
 
+    /// The whole machine stands still for so many virtual nanoseconds.
+    pub fn pause(&self, nanos: u64) {
+        self.core().pause(nanos);
+    }
+
     /// What every thread is doing, for a report.
     #[must_use]
     pub fn report(&self) -> String {
