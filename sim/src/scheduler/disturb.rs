@@ -55,6 +55,9 @@ impl FromStr for Disturbance {
     }
 }
 
+/// Hears of a disturbance when it happens.
+pub(super) type Hear = dyn Fn(&Disturbance) + Send + Sync;
+
 /// The disturbances of a life that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct Disturbances {
