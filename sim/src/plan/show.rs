@@ -79,6 +79,7 @@ impl Fields for net::Settings {
         each("wake-delay", &mut self.wake_delay);
         each("batch", &mut self.batch);
         each("backlog", &mut self.backlog);
+        each("rough", &mut self.rough);
     }
 }
 
