@@ -140,7 +140,9 @@ impl History {
                 let connection = lines.get(client).map_or(0, |line| line.0);
                 let own = |i: &usize| (acts[*i].client, acts[*i].connection) == (*client, connection);
                 let maybe = |i: &usize| own(i) && !acts[*i].took_place();
-                let last = (0..acts.len()).filter(own).filter(|i| done[*i]).map(|i| acts[i].number).max();
+                // What only reads goes on when the log has failed, and nothing of it is left.
+                let wrote = |i: &usize| done[*i] && !acts[*i].only_reads();
+                let last = (0..acts.len()).filter(own).filter(wrote).map(|i| acts[i].number).max();
                 let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
                 let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
                 cuts.is_empty() || cuts.iter().any(fits)
