@@ -5,6 +5,7 @@
 //! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
 //! at everything and does nothing else.
 
+mod auditor;
 mod cut;
 mod inspection;
 mod script;
@@ -20,6 +21,7 @@ use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op};
 use crate::shared::Shared;
 
+pub(crate) use auditor::Auditor;
 pub(crate) use script::{Script, Who};
 pub(crate) use town::Town;
 pub(crate) use visitor::{Guest, guests};
