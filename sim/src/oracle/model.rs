@@ -98,7 +98,7 @@ impl Model {
         }
         let mut names = names.unwrap_or_default();
         let since = context.times.0;
-        if self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since)) {
+        if self.is_clearing(since) {
             return Ok(());
         }
         let lately = || self.touched.iter().filter(|(_, when)| **when >= since).map(|(name, _)| name);
@@ -184,10 +184,11 @@ impl Model {
         let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         self.clear_until(since);
+        let clearing = self.is_clearing(since);
         for (number, states) in prefixes(&self.states, &pending, &jumps).iter().enumerate() {
             let (mut why, before) = (None, cuts.len());
             for state in states {
-                let explained_by = seen.explained_by(state, at);
+                let explained_by = seen.explained_by(state, at, clearing);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
                     Ok(sharp) => {
@@ -237,6 +238,11 @@ impl Model {
             }
         }
         self.states = states;
+    }
+
+    /// Whether others may have cleared everything since then, or do so now.
+    fn is_clearing(&self, since: u64) -> bool {
+        self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since))
     }
 
     /// What others had asked for and heard of before `now` has taken place.

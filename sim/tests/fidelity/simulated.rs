@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
+use engram_sim::clock;
 use engram_sim::disk::{Disk, Latency, Sabotage};
 use engram_sim::faults::Faults;
 use engram_sim::net::{self, SimNet, Wire};
@@ -51,6 +52,6 @@ pub(crate) fn on_disk<T: Send + 'static>(
 
 /// A network that does nothing of its own accord.
 pub(crate) fn network(scheduler: &Scheduler) -> (SimNet, Wire) {
-    let honest = net::Sabotage::default();
-    net::network(net::Settings::default(), scheduler, &faultless(), honest, Rng::new(3))
+    let (honest, even) = (net::Sabotage::default(), clock::Settings::default());
+    net::network(net::Settings::default(), scheduler, &faultless(), (honest, &even), Rng::new(3))
 }
