@@ -19,9 +19,7 @@ impl Server {
         self.log(Level::Notice, &format!("finishing after {why}"));
         reached(Mark::Finishing);
         self.finishing = Some(self.now.after(GRACE));
-        if let Err(e) = self.net.accepting(false) {
-            self.log(Level::Warning, &format!("closing the listener to new clients: {e}"));
-        }
+        self.stop_accepting();
         let mut ids: Vec<_> = self.connections.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {

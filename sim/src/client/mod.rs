@@ -5,6 +5,7 @@
 //! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
 //! at everything and does nothing else.
 
+mod auditor;
 mod cut;
 mod inspection;
 mod script;
@@ -20,6 +21,7 @@ use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op};
 use crate::shared::Shared;
 
+pub(crate) use auditor::Auditor;
 pub(crate) use script::{Script, Who};
 pub(crate) use town::Town;
 pub(crate) use visitor::{Guest, guests};
@@ -72,8 +74,8 @@ struct State {
     /// Received and not understood.
     input: Vec<u8>,
     sent: Vec<Sent>,
-    /// Sent on the connection before and not answered: the server may still execute them.
-    lost: Vec<Sent>,
+    /// When the connection before was lost: until the server lets go of it, it may still execute what was sent.
+    lost: Option<u64>,
     leaving: Leaving,
     finished_sending: bool,
     active: u64,
@@ -124,7 +126,7 @@ impl Client {
             out: Vec::new(),
             input: Vec::new(),
             sent: Vec::new(),
-            lost: Vec::new(),
+            lost: None,
             leaving: Leaving::No,
             finished_sending: false,
             active: 0,
@@ -146,9 +148,11 @@ impl Client {
     /// The machine is gone: what is on its way stays without an answer.
     pub(crate) fn abandon(&self, now: u64) {
         let mut state = self.inner.state.lock();
-        let mut lost = std::mem::take(&mut state.lost);
-        lost.append(&mut state.sent);
-        state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+        if let Some(since) = state.lost.take() {
+            state.script.let_go(since, now);
+        }
     }
 
     /// Looks now and then whether the server has fallen silent.
@@ -236,8 +240,9 @@ impl Client {
                 return None;
             }
             let now = self.inner.town.scheduler.now();
-            let lost = std::mem::take(&mut state.lost);
-            state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
+            if let Some(since) = state.lost.take() {
+                state.script.let_go(since, now);
+            }
             let this = self.clone();
             let notify = move |id| this.hear(id);
             state.link = Some(self.inner.town.wire.connect(notify));
@@ -431,7 +436,9 @@ impl Client {
         state.finished_sending = false;
         state.out.clear();
         state.input.clear();
-        state.lost = std::mem::take(&mut state.sent);
+        state.lost = Some(now);
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
         let who = state.script.who;
         drop(state);
         self.inner.town.scheduler.note(
