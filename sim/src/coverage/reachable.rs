@@ -156,6 +156,8 @@ const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 const NO_OTHER_LOG: &str = "it takes files of two logs in one directory";
 const NO_PASSWORD: &str = "plans set no password";
+const MEMORY: &str =
+    "plans set no maxmemory, since the oracle does not judge what is refused for want of memory";
 const FEW_KEYS: &str =
     "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
 const FEW_ROWS: &str = "the indexes of plans have too few rows";
@@ -170,6 +172,8 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::NotAuthenticated, NO_PASSWORD),
     (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
     (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
+    (Mark::OutOfMemory, MEMORY),
+    (Mark::ExecOutOfMemory, MEMORY),
     (Mark::ExpiriesBounded, FEW_KEYS),
     (Mark::TableGrows, FEW_KEYS),
     (Mark::TableShrinks, FEW_KEYS),
@@ -184,6 +188,7 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::CaptureMovesEntry,
     Mark::CaptureUnlinksChild,
     Mark::EntryNewer,
+    Mark::ExpiredOnRead,
     Mark::FinishingWithJobs,
     Mark::FrontMissing,
     Mark::GapRefused,
@@ -196,7 +201,9 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::OutputTooLong,
     Mark::QueueTooLong,
     Mark::RootNewer,
+    Mark::SnapshotForbidden,
     Mark::TemporaryInTheWay,
+    Mark::WriteRefused,
 ];
 
 /// Why a cell cannot be reached; nothing for one that can.
