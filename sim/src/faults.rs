@@ -279,6 +279,9 @@ impl Faults {
         let made = &mut self.made[call as usize][of as usize];
         *made += 1;
         let index = *made;
+        if self.planned.is_empty() {
+            return None;
+        }
         let fault = self.planned.remove(&(call, of, index))?;
         Some(Planned { call, of, index, fault })
     }

@@ -9,6 +9,7 @@ mod doors;
 mod image;
 mod kind;
 mod loss;
+mod refusals;
 #[cfg(test)]
 mod tests;
 

@@ -26,7 +26,7 @@ use self::linear::{Cut, History};
 use self::model::Model;
 use self::names::is_shared;
 use self::state::{Span, clears};
-use crate::clock::wall_millis;
+use crate::clock::Timeline;
 use crate::faults::Faults;
 use crate::plan::Op;
 use crate::shared::Shared;
@@ -50,6 +50,8 @@ pub struct Oracle {
     faults: Option<Arc<Shared<Faults>>>,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
+    /// How wall-clock time went.
+    wall: Timeline,
     /// Answers that were judged.
     pub judged: u64,
 }
@@ -92,6 +94,26 @@ impl Oracle {
     #[must_use]
     pub fn job_panicked(&self) -> bool {
         self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
+    }
+
+    /// The wall clock is set at `now`, by so many microseconds. Returns how far it is ahead of virtual time then.
+    pub fn clock_set(&mut self, now: u64, micros: i64) -> i64 {
+        let (before, after) = self.wall.jump(now, micros);
+        self.clients.iter_mut().for_each(|model| model.clock_set(before, after));
+        self.wall.offset()
+    }
+
+    /// How far the wall clock is ahead of virtual time, in microseconds.
+    #[must_use]
+    pub fn clock_offset(&self) -> i64 {
+        self.wall.offset()
+    }
+
+    /// What the wall clock may have shown from `at` to `now`.
+    #[must_use]
+    pub fn span(&self, at: u64, now: u64) -> Span {
+        let (from, to) = self.wall.range(at, now);
+        Span { from, to }
     }
 
     /// A client is about to send `op`.
@@ -149,7 +171,10 @@ impl Oracle {
         }
         let disk_failed = self.disk_failed();
         let context = Context { op, later, times: (at, now), number, client, disk_failed };
-        self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
+        let span = self.span(at, now);
+        self.clients[client].answered(replies, span, context).map_err(wrong)?;
+        self.set_back(client, at, now);
+        Ok(())
     }
 
     /// The number under which others know a request that clears everything.
@@ -164,7 +189,16 @@ impl Oracle {
         self.clearing_of(client, op, at);
         self.shared.unanswered(client, op, (number, at));
         if !is_for_all(op) {
-            self.clients[client].unanswered(op.clone(), span(at, now), number);
+            let span = self.span(at, now);
+            self.clients[client].unanswered(op.clone(), span, number);
+            self.set_back(client, at, now);
+        }
+    }
+
+    /// The clock may have been set behind an operation that was on its way from `at` to `now`.
+    fn set_back(&mut self, client: usize, at: u64, now: u64) {
+        for (before, after) in self.wall.jumps(at, now) {
+            self.clients[client].clock_set(before, after);
         }
     }
 
@@ -181,7 +215,8 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             own.keys.insert(key, found);
         }
-        let cuts = self.clients[client].inspected(&own, span(at, now), at);
+        let span = self.span(at, now);
+        let cuts = self.clients[client].inspected(&own, span, at);
         self.cuts.insert(client, cuts.map_err(|what| format!("client {client}: {what}"))?);
         Ok(())
     }
@@ -218,12 +253,6 @@ impl Oracle {
     }
 }
 
-/// True for a request that is about shared keys and nothing of the client's own.
-fn is_for_all(op: &Op) -> bool {
-    let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
-    !tied && op.keys().iter().any(|key| is_shared(key))
-}
-
 /// True for the answer to a job that has panicked, or to a transaction with one.
 pub(crate) fn internal(replies: &[Value]) -> bool {
     replies.iter().any(|reply| match reply {
@@ -231,6 +260,12 @@ pub(crate) fn internal(replies: &[Value]) -> bool {
         Value::Array(parts) => internal(parts),
         _ => false,
     })
+}
+
+/// True for a request that is about shared keys and nothing of the client's own.
+fn is_for_all(op: &Op) -> bool {
+    let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
+    !tied && op.keys().iter().any(|key| is_shared(key))
 }
 
 /// True for an answer that only a failed log gives.
@@ -250,8 +285,4 @@ fn short(op: &Op) -> String {
     let text = op.to_string();
     let end = text.char_indices().nth(160).map_or(text.len(), |(end, _)| end);
     format!("{}{}", &text[..end], if end < text.len() { "..." } else { "" })
-}
-
-fn span(at: u64, now: u64) -> Span {
-    Span { from: wall_millis(at), to: wall_millis(now) }
 }

@@ -25,6 +25,8 @@ pub(super) struct Model {
     pending: Vec<(Op, Span, u64)>,
     /// Requests of others to clear everything: number, when it was asked for, when it was answered.
     clearings: Vec<(u64, u64, Option<u64>)>,
+    /// How the wall clock was set since the first of the pending ones.
+    jumps: Vec<(u64, u64)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
@@ -37,6 +39,7 @@ impl Default for Model {
             states: vec![State::default()],
             pending: Vec::new(),
             clearings: Vec::new(),
+            jumps: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
         }
@@ -121,7 +124,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
         let op = context.op;
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
@@ -136,6 +139,7 @@ impl Model {
             {
                 self.states = next;
                 self.pending.clear();
+                self.jumps.clear();
                 return Ok(());
             }
         }
@@ -151,6 +155,14 @@ impl Model {
         }
     }
 
+    /// The wall clock was set from `before` to `after`, both in milliseconds.
+    pub(super) fn clock_set(&mut self, before: u64, after: u64) {
+        self.states.iter_mut().for_each(|state| state.clock_set(before, after));
+        if !self.pending.is_empty() {
+            self.jumps.push((before, after));
+        }
+    }
+
     /// Operations whose effect is unknown.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
@@ -162,10 +174,11 @@ impl Model {
     /// that took place and the first that did not.
     pub(super) fn inspected(&mut self, seen: &Seen, at: Span, since: u64) -> Result<Vec<Cut>, String> {
         let pending = std::mem::take(&mut self.pending);
+        let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         self.clear_until(since);
         let clearing = self.is_clearing(since);
-        for (number, states) in prefixes(&self.states, &pending).iter().enumerate() {
+        for (number, states) in prefixes(&self.states, &pending, &jumps).iter().enumerate() {
             let (mut why, before) = (None, cuts.len());
             for state in states {
                 let explained_by = seen.explained_by(state, at, clearing);
@@ -275,8 +288,9 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
     }
 }
 
-/// The states after none of the operations, after the first, after the first two, and so on.
-fn prefixes(states: &[State], ops: &[(Op, Span, u64)]) -> Vec<Vec<State>> {
+/// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
+/// set behind any of them.
+fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)]) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
@@ -285,6 +299,9 @@ fn prefixes(states: &[State], ops: &[(Op, Span, u64)]) -> Vec<Vec<State>> {
             if !next.contains(&state) {
                 next.push(state);
             }
+        }
+        for (before, after) in jumps {
+            next.iter_mut().for_each(|state| state.clock_set(*before, *after));
         }
         prefixes.push(maybe_cleared(&next));
     }

@@ -3,6 +3,7 @@
 //! Swarm testing after Groce et al., "Swarm Testing", ISSTA 2012: a seed switches whole families of operations and
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
+mod aimed;
 mod faults;
 mod settings;
 mod source;
@@ -11,7 +12,7 @@ mod visitors;
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, cuts, faults, net_faults};
-use self::settings::{disturbances, network, threads};
+use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
@@ -76,7 +77,9 @@ pub fn generate(seed: u64) -> Plan {
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
-    let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    let mut lives: Vec<Life> =
+        (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 
@@ -102,15 +105,19 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         number,
         threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
+        clock: clock(&mut stream("clock")),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
-        visitors: visitors(&mut stream("visitors")),
+        visitors: Vec::new(),
     };
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
+    if Rng::stream(seed, "any visitors").below(6) == 0 {
+        life.visitors = visitors(&mut stream("visitors"), &life.net);
+    }
     cuts(&mut stream("cuts"), &mut life);
     early_shutdown(&mut stream("early shutdown"), &mut life);
     if ending != Ending::Shutdown {

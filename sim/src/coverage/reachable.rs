@@ -1,0 +1,232 @@
+//! What a campaign has to reach, and what it cannot, with the reason in words.
+//!
+//! A cell of the matrix is a kind of fault, at a call for a kind of file, in a phase. The kinds of faults and the calls
+//! that they can meet are those of [`PAIRS`] and whatever else plans have; of their cells, [`RULES`] takes out what
+//! cannot be. A rule that names a cell which was reached after all is wrong, and a campaign says so.
+
+use engram::base::mark::Mark;
+
+use super::{Cell, PHASES, Phase, Site};
+use crate::disk::Kind;
+use crate::faults::Call;
+
+/// Kinds of faults, and the calls that plans must have them for.
+pub const PAIRS: &[(&str, &[Call])] = &[
+    ("short", &[Call::WriteAt, Call::ReadAt]),
+    ("interrupted", &[Call::WriteAt, Call::ReadAt, Call::Read, Call::Write]),
+    ("slow", &[Call::Sync, Call::WriteAt]),
+    (
+        "io",
+        &[
+            Call::WriteAt,
+            Call::Create,
+            Call::Open,
+            Call::Rename,
+            Call::Remove,
+            Call::Map,
+            Call::ReadAt,
+            Call::SyncDir,
+            Call::Sync,
+            Call::SetLen,
+        ],
+    ),
+    ("io-half", &[Call::WriteAt]),
+    ("full", &[Call::WriteAt, Call::Create]),
+    ("sync-dropped", &[Call::Sync]),
+    ("sync-reverted", &[Call::Sync]),
+    ("reset", &[Call::Read, Call::Write]),
+    ("aborted", &[Call::Accept]),
+    ("no-descriptors", &[Call::Accept]),
+    ("spurious", &[Call::Wait]),
+    (
+        "crash",
+        &[Call::WriteAt, Call::Sync, Call::SyncDir, Call::Create, Call::Rename, Call::Remove, Call::SetLen],
+    ),
+    ("crash-short", &[Call::WriteAt]),
+];
+
+/// Which files a call is ever made for, and in which phases.
+const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
+    (Call::Open, &[(Kind::Log, STARTING)]),
+    (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (
+        Call::Remove,
+        &[
+            (Kind::Log, &PHASES),
+            (Kind::Copy, STARTING),
+            (Kind::Snapshot, SWEEPING),
+            (Kind::Temporary, SWEEPING),
+        ],
+    ),
+    (Call::List, &[(Kind::Any, SWEEPING)]),
+    (Call::SyncDir, &[(Kind::Any, &PHASES)]),
+    (Call::Map, &[(Kind::Snapshot, STARTING)]),
+    (Call::Size, &[(Kind::Log, STARTING)]),
+    (Call::ReadAt, &[(Kind::Log, STARTING)]),
+    (Call::WriteAt, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::SetLen, &[(Kind::Log, &PHASES)]),
+    (Call::Sync, &[(Kind::Log, &PHASES), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Accept, &[(Kind::Any, SERVING)]),
+    (Call::Read, &[(Kind::Any, SERVING)]),
+    (Call::Write, &[(Kind::Any, RUNNING)]),
+    (Call::Wait, &[(Kind::Any, RUNNING)]),
+    (Call::Interest, &[(Kind::Any, RUNNING)]),
+    (Call::Accepting, &[(Kind::Any, RUNNING)]),
+];
+
+const STARTING: &[Phase] = &[Phase::Recovery, Phase::Again];
+const RUNNING: &[Phase] = &[Phase::Serving, Phase::Snapshot, Phase::Finishing];
+const SERVING: &[Phase] = &[Phase::Serving, Phase::Snapshot];
+const SAVING: &[Phase] = &[Phase::Snapshot, Phase::Finishing];
+const SWEEPING: &[Phase] = &[Phase::Recovery, Phase::Again, Phase::Snapshot, Phase::Finishing];
+
+/// Why cells cannot be reached, or rarely. An empty list stands for everything.
+pub struct Rule {
+    faults: &'static [&'static str],
+    calls: &'static [Call],
+    kinds: &'static [Kind],
+    phases: &'static [Phase],
+    /// The reason.
+    pub why: &'static str,
+}
+
+impl Rule {
+    fn names(&self, cell: &Cell) -> bool {
+        fn all<T: PartialEq>(list: &[T], one: &T) -> bool {
+            list.is_empty() || list.contains(one)
+        }
+        let Site { call, of } = cell.site;
+        all(self.faults, &cell.fault.as_str())
+            && all(self.calls, &call)
+            && all(self.kinds, &of)
+            && all(self.phases, &cell.phase)
+    }
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+/// The rules, beside the table of calls that are made.
+pub const RULES: &[Rule] = &[];
+
+/// Cells that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
+pub const RARE: &[Rule] = &[
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[Kind::Temporary, Kind::Snapshot],
+        phases: &[Phase::Finishing],
+        why: "a running snapshot is given up when the server finishes, within a few steps",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::SetLen],
+        kinds: &[],
+        phases: &[Phase::Again, Phase::Snapshot, Phase::Finishing],
+        why: "outside a recovery the log is cut only behind a failed write",
+    },
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[],
+        phases: &[Phase::Again],
+        why: "it takes a crash in one recovery and a fault in the next",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::Accept, Call::Read, Call::Write, Call::Wait, Call::Interest, Call::Accepting],
+        kinds: &[],
+        phases: &[Phase::Snapshot, Phase::Finishing],
+        why: "snapshots and finishing are short, as clients see it",
+    },
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[Kind::Log, Kind::Any],
+        phases: &[Phase::Snapshot, Phase::Finishing],
+        why: "snapshots and finishing are short, as the log sees it",
+    },
+];
+
+const NO_OTHER_VERSION: &str =
+    "a header of another version, with a checksum that is right, comes from another binary only";
+const NO_OTHER_LOG: &str = "it takes files of two logs in one directory";
+const NO_PASSWORD: &str = "plans set no password";
+const FEW_KEYS: &str =
+    "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
+const FEW_ROWS: &str = "the indexes of plans have too few rows";
+
+/// Marks that no simulated run reaches, and why not.
+pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
+    (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
+    (Mark::VersionRefused, NO_OTHER_VERSION),
+    (Mark::OverlapRefused, NO_OTHER_LOG),
+    (Mark::MisnamedRefused, NO_OTHER_LOG),
+    (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
+    (Mark::NotAuthenticated, NO_PASSWORD),
+    (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
+    (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
+    (Mark::ExpiriesBounded, FEW_KEYS),
+    (Mark::TableGrows, FEW_KEYS),
+    (Mark::TableShrinks, FEW_KEYS),
+    (Mark::TableMoved, FEW_KEYS),
+    (Mark::TableWalkedMoving, FEW_KEYS),
+    (Mark::AdoptedFarAway, FEW_ROWS),
+];
+
+/// Marks that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
+pub const RARE_MARKS: &[Mark] = &[
+    Mark::AppendRefused,
+    Mark::CaptureMovesEntry,
+    Mark::CaptureUnlinksChild,
+    Mark::EntryNewer,
+    Mark::FinishingWithJobs,
+    Mark::FrontMissing,
+    Mark::GapRefused,
+    Mark::GraceOver,
+    Mark::LinkLost,
+    Mark::LinkRefused,
+    Mark::LostSeen,
+    Mark::MarksWrapped,
+    Mark::OrderRefused,
+    Mark::OutputTooLong,
+    Mark::QueueTooLong,
+    Mark::RootNewer,
+    Mark::TemporaryInTheWay,
+];
+
+/// Why a cell cannot be reached; nothing for one that can.
+#[must_use]
+pub fn excuse(cell: &Cell) -> Option<&'static str> {
+    let Cell { site: Site { call, of: kind }, phase, .. } = cell;
+    let made = MADE.iter().filter(|(of, _)| of == call).flat_map(|(_, kinds)| *kinds);
+    if !made.clone().any(|(of, _)| of == kind) {
+        return Some("the call is not made for such files");
+    }
+    if !made.clone().any(|(of, phases)| of == kind && phases.contains(phase)) {
+        return Some("the call is not made for such files in this phase");
+    }
+    RULES.iter().find(|rule| rule.names(cell)).map(|rule| rule.why)
+}
+
+/// True for a cell that only a soak must reach.
+#[must_use]
+pub fn is_rare(cell: &Cell) -> bool {
+    RARE.iter().any(|rule| rule.names(cell))
+}
+
+/// True for a mark that only a soak must reach.
+#[must_use]
+pub fn is_rare_mark(mark: Mark) -> bool {
+    RARE_MARKS.contains(&mark)
+}
+
+/// Why a mark cannot be reached; nothing for one that can.
+#[must_use]
+pub fn excuse_mark(mark: Mark) -> Option<&'static str> {
+    UNREACHABLE_MARKS.iter().find(|(of, _)| *of == mark).map(|(_, why)| *why)
+}
