@@ -11,10 +11,11 @@ use crate::env::Level;
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// True between turns when nobody is at work: no job under way, no command half served.
+    /// True between turns when nobody is at work: no job under way, no command half served. Never again once a job has
+    /// panicked, since what it was at may be left half done.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
+        !self.harmed && self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
     }
 
     /// Changes to the data so far.
