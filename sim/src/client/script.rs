@@ -109,7 +109,7 @@ impl Script {
         };
         let reply = replies.first().ok_or("no reply")?;
         if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "))
-            && self.oracle.lock().disk_failed()
+            && self.oracle.lock().log_failed()
         {
             self.refused = true;
             return Ok(());

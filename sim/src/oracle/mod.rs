@@ -9,6 +9,7 @@ mod expect;
 mod index;
 mod model;
 mod names;
+mod past;
 mod search;
 mod seen;
 mod shared;
@@ -73,12 +74,24 @@ impl Oracle {
         self.refused = None;
     }
 
-    /// Whether a fault that excuses refusals has fired in this life.
+    /// What was acknowledged may be taken back where the medium lies: keeps what is needed to judge that.
+    pub fn remember(&mut self) {
+        self.clients.iter_mut().for_each(|client| client.past.remember());
+    }
+
+    /// Whether something that excuses a failed log has happened in this life.
     #[must_use]
-    pub fn disk_failed(&self) -> bool {
-        let harmed =
-            |faults: &Arc<Shared<Faults>>| faults.lock().fired().iter().any(|p| p.fault.harms_storage());
-        self.faults.as_ref().is_some_and(harmed)
+    pub fn log_failed(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().harmed_log())
+    }
+
+    fn disk_failed(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().harmed_storage())
+    }
+
+    /// From when on the medium may have taken back what was acknowledged.
+    fn taken_back(&self) -> Option<u64> {
+        self.faults.as_ref().and_then(|faults| faults.lock().blame.since)
     }
 
     /// A client is about to send `op`.
@@ -98,7 +111,7 @@ impl Oracle {
         self.judged += 1;
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
         if refused(op, replies) {
-            if !self.disk_failed() {
+            if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
@@ -131,11 +144,17 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             own.keys.insert(key, found);
         }
-        self.clients[client].inspected(&own, span(at, now)).map_err(|what| format!("client {client}: {what}"))
+        let since = self.taken_back();
+        self.clients[client]
+            .inspected(&own, (span(at, now), now), since)
+            .map_err(|what| format!("client {client}: {what}"))
     }
 
     /// The shared keys were looked at, between `at` and `now`.
     pub fn inspected_shared(&mut self, seen: &Seen, at: u64, now: u64) -> Result<(), String> {
+        if let Some(since) = self.taken_back() {
+            self.shared.take_back(since);
+        }
         for key in shared_keys() {
             let text = match seen.keys.get(&key).cloned().flatten() {
                 None => None,

@@ -11,6 +11,7 @@ use engram::resp::client::Value;
 use super::context::Context;
 use super::expect::Expect;
 use super::names::Names;
+use super::past::Past;
 use super::seen::Seen;
 use super::state::{Span, State};
 use crate::plan::Op;
@@ -26,11 +27,19 @@ pub(super) struct Model {
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
     cleared: u64,
+    /// What the states were before.
+    pub(super) past: Past,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![State::default()], pending: Vec::new(), touched: BTreeMap::new(), cleared: 0 }
+        Self {
+            states: vec![State::default()],
+            pending: Vec::new(),
+            touched: BTreeMap::new(),
+            cleared: 0,
+            past: Past::default(),
+        }
     }
 }
 
@@ -52,10 +61,14 @@ impl Model {
         if clears(context.op) {
             self.cleared = now;
         }
-        if !self.pending.is_empty() {
-            return self.answered_among_refused(replies, at, context);
+        if self.pending.is_empty() {
+            self.states = after(&self.states, replies, at, context)?;
+        } else {
+            self.answered_among_refused(replies, at, context)?;
         }
-        self.states = after(&self.states, replies, at, context)?;
+        if context.op.is_write() {
+            self.past.note(&self.states, now);
+        }
         Ok(())
     }
 
@@ -118,7 +131,11 @@ impl Model {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-            if !next.is_empty() && next.iter().all(|state| !before.contains(state)) {
+            // What it set to have expired at once need not be logged, nor what only the connection knows.
+            let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
+            let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
+            if !next.is_empty() && !settled.any(|same| same) {
+                prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
                 self.states = next;
                 self.pending.clear();
                 return Ok(());
@@ -136,22 +153,41 @@ impl Model {
         }
     }
 
-    /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
-    pub(super) fn inspected(&mut self, seen: &Seen, at: Span) -> Result<(), String> {
+    /// Everything of this client was looked at by `now` while it did nothing; what was acknowledged from `since` on
+    /// may be gone. An error says why no state explains it.
+    pub(super) fn inspected(
+        &mut self,
+        seen: &Seen,
+        (at, now): (Span, u64),
+        since: Option<u64>,
+    ) -> Result<(), String> {
         let pending = std::mem::take(&mut self.pending);
-        let (mut explained, mut wrong) = (Vec::new(), Vec::new());
-        for (number, states) in prefixes(&self.states, &pending).iter().enumerate() {
+        let mut stages = self.past.taken_back(since);
+        // The last of them is where the prefixes begin.
+        stages.pop();
+        let older = stages.len();
+        stages.extend(prefixes(&self.states, &pending));
+        let (mut explained, mut wrong, mut last) = (Vec::new(), Vec::new(), 0);
+        for (number, states) in stages.iter().enumerate() {
             let mut why = None;
             for state in states {
                 let explained_by = seen.explained_by(state, at);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
-                    Ok(sharp) if !explained.contains(&sharp) => explained.push(sharp),
-                    Ok(_) => {}
+                    Ok(sharp) => {
+                        last = number;
+                        if !explained.contains(&sharp) {
+                            explained.push(sharp);
+                        }
+                    }
                     Err(what) => why = why.or(Some(what)),
                 }
             }
-            wrong.extend(why.map(|what| format!("  with {number} of {} unanswered: {what}", pending.len())));
+            let which = match number.checked_sub(older) {
+                Some(number) => format!("with {number} of {} unanswered", pending.len()),
+                None => format!("with {} taken back", older - number),
+            };
+            wrong.extend(why.map(|what| format!("  {which}: {what}")));
         }
         if explained.is_empty() {
             return Err(format!(
@@ -160,6 +196,10 @@ impl Model {
             ));
         }
         self.states = explained;
+        self.past.forget(older.saturating_sub(last));
+        // Each prefix was the state for a while, and may be what is left once more.
+        stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
+        self.past.note(&self.states, now);
         Ok(())
     }
 }

@@ -54,6 +54,19 @@ pub(super) fn is_shared(key: &str) -> bool {
 }
 
 impl SharedKeys {
+    /// What was acknowledged or seen from `since` on may be gone.
+    pub(super) fn take_back(&mut self, since: u64) {
+        for register in self.registers.values_mut() {
+            register.reads.retain(|(_, read)| read.answered < since);
+            for write in register.writes.values_mut().filter(|write| write.answered >= since) {
+                write.answered = u64::MAX;
+            }
+        }
+        for counter in self.counters.values_mut() {
+            counter.seen.retain(|(_, _, when)| when.answered < since);
+        }
+    }
+
     /// An operation on a shared key is on its way.
     pub(super) fn asked(&mut self, op: &Op, at: u64) {
         match op {

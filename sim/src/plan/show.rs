@@ -27,6 +27,7 @@ impl Display for Life {
         writeln!(f, "  net{}", fields::show(&self.net))?;
         writeln!(f, "  disk{}", fields::show(&self.latency))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
+        self.rest.iter().try_for_each(|decay| writeln!(f, "  rest {decay}"))?;
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
             writeln!(f, "  client {number}{}", fields::show(client))?;
             for (at, op) in client.ops.iter().enumerate() {

@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::Rig;
 use crate::client::{Client, Script, Who};
 use crate::clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, SimStorage};
 use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -19,6 +19,9 @@ use crate::trace::Trace;
 
 /// Virtual nanoseconds that a server may take to finish.
 const FINISHING: u64 = 120_000_000_000;
+
+/// How a server begins that tells why it does not start.
+const REFUSING: &str = "start: ";
 
 /// A life about to be played.
 pub(super) struct Stage<'a> {
@@ -34,6 +37,10 @@ pub(super) struct Stage<'a> {
 pub(super) struct Lived {
     pub(super) ended: Ended,
     pub(super) disk: Disk,
+    /// Why the server refused to start, where it may: what had been promised is damaged.
+    pub(super) refused: Option<String>,
+    /// Whether the life met any fault that was planned.
+    pub(super) faultless: bool,
 }
 
 /// The clients of a life, and what happens when they are through.
@@ -67,17 +74,19 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-                Some(cast(life, (&scheduler, &wire), &oracle, &stream))
+                Some(cast(life, (&scheduler, &wire), &storage, &oracle, &stream))
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
         let (body, server) = (Arc::clone(&rig.body), plan.server.clone());
         let inspector = cast.as_ref().map(|(_, inspector)| inspector.clone());
+        let refused = Arc::new(Shared::new(None));
+        let refusal = Arc::clone(&refused);
         let ended = scheduler.run(move || {
             if let Some(inspector) = &inspector {
                 inspector.start();
             }
-            let failed = || excused.lock().fired().iter().any(|planned| planned.fault.harms_storage());
+            let failed = || excused.lock().harmed_storage();
             match body(machine, &server) {
                 Ok(()) if outside.open_connections() > 0 => {
                     inside.fail("the server finished with connections open")
@@ -85,6 +94,10 @@ impl Stage<'_> {
                 Ok(()) if outside.is_shut_down() || failed() => {}
                 Ok(()) => inside.fail("the server finished though nobody had asked it to"),
                 Err(what) if failed() => inside.note("server", &what, [0; 3]),
+                Err(what) if what.starts_with(REFUSING) && excused.lock().blame.refusal => {
+                    inside.note("refused", &what, [0; 3]);
+                    *refusal.lock() = Some(what);
+                }
                 Err(what) => inside.fail(&format!("the server gave up: {what}")),
             }
         });
@@ -95,7 +108,9 @@ impl Stage<'_> {
         }
         wire.clear();
         let disk = storage.take(ended.outcome == Outcome::Returned);
-        Lived { ended, disk }
+        let refused = refused.lock().take();
+        let faultless = faults.lock().fired().is_empty();
+        Lived { ended, disk, refused, faultless }
     }
 }
 
@@ -105,6 +120,7 @@ type Ensemble = (Arc<Shared<Cast>>, Client);
 fn cast(
     life: &Life,
     ties: (&Scheduler, &Wire),
+    storage: &Arc<SimStorage>,
     oracle: &Arc<Shared<Oracle>>,
     stream: &dyn Fn(&str) -> Rng,
 ) -> Ensemble {
@@ -126,7 +142,15 @@ fn cast(
     }
     let theirs = Arc::clone(&cast);
     // What nobody could look at, nobody can judge: then the life ends here.
-    let inspected = move |satisfied| if satisfied { begin(&theirs) } else { end(&theirs) };
+    let storage = Arc::clone(storage);
+    let inspected = move |satisfied| {
+        if satisfied {
+            storage.settle();
+            begin(&theirs);
+        } else {
+            end(&theirs);
+        }
+    };
     let script = Script::new(Who::Inspector, oracle, Vec::new());
     let calm = ClientPlan {
         depth: 16,

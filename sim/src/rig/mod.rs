@@ -90,7 +90,12 @@ impl Rig {
                 judged: 0,
                 nanos: 0,
             },
+            refused: false,
         };
+        if plan.harms_medium() {
+            run.disk.watch();
+            run.oracle.lock().remember();
+        }
         run.all();
         run.report.judged = run.oracle.lock().judged;
         run.report.nanos = run.now;
@@ -106,6 +111,8 @@ struct Run<'a> {
     oracle: Arc<Shared<Oracle>>,
     now: u64,
     report: Report,
+    /// The last life ended before it began, since what was promised is damaged.
+    refused: bool,
 }
 
 impl Run<'_> {
@@ -139,6 +146,16 @@ impl Run<'_> {
         if let Some(before) = before {
             self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
+        for decay in &life.rest {
+            let hit = disk.decay(*decay);
+            self.report.trace.add(
+                self.now,
+                &Arc::from("rig"),
+                "decay",
+                &decay.to_string(),
+                [hit.into(), 0, 0],
+            );
+        }
         self.disk = disk;
         true
     }
@@ -157,6 +174,9 @@ impl Run<'_> {
             let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
                 return false;
             };
+            if self.refused {
+                return true;
+            }
             disk = left;
             disk.kill();
             let contents = disk.contents();
@@ -176,7 +196,8 @@ impl Run<'_> {
         let name = stage.name.to_owned();
         let trace = std::mem::take(&mut self.report.trace);
         let recovering = stage.oracle.is_none();
-        let Lived { ended, disk } = stage.play(self.plan, self.rig, trace, self.now);
+        let before = self.plan.harms_medium().then(|| stage.disk.contents());
+        let Lived { ended, mut disk, refused, faultless } = stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
         report.lives += 1;
@@ -189,6 +210,13 @@ impl Run<'_> {
             report.failure = Some(format!("life {name}: {what}"));
             return None;
         }
+        self.refused = refused.is_some();
+        if let (Some(why), Some(before)) = (refused, before)
+            && let Err(what) = refusal(&why, &before, &mut disk, faultless)
+        {
+            report.failure = Some(format!("life {name}: {what}"));
+            return None;
+        }
         Some(disk)
     }
 }
@@ -196,6 +224,24 @@ impl Run<'_> {
 /// The files that a process sees, with their lengths.
 fn lengths(disk: &Disk) -> String {
     sizes(&disk.contents())
+}
+
+/// A start was refused for a reason that counts: it has to name a file to look at, and to leave everything as it was.
+/// Then the operator puts the files right from a backup.
+fn refusal(
+    why: &str,
+    before: &BTreeMap<String, Vec<u8>>,
+    disk: &mut Disk,
+    faultless: bool,
+) -> Result<(), String> {
+    if !before.keys().any(|name| why.contains(name)) {
+        return Err(format!("the start was refused, and no file is named: {why}"));
+    }
+    if faultless && disk.contents() != *before {
+        return Err(format!("the start was refused, and files were changed all the same: {why}"));
+    }
+    disk.restore();
+    Ok(())
 }
 
 fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {

@@ -12,6 +12,8 @@ pub(super) enum Edit {
     DropClient(usize, usize),
     DropOp(usize, usize, usize),
     DropFault(usize, usize),
+    /// Something that happens to the disk between two lives.
+    DropRest(usize, usize),
     DropBreak(usize, usize, usize),
     DropSwitch(usize, usize),
     /// The operation becomes a smaller one.
@@ -50,6 +52,7 @@ fn of_life(number: usize, life: &Life, edits: &mut Vec<Edit>) {
     edits.extend(simpler(life.ending).into_iter().map(|ending| Edit::End(number, ending)));
     edits.extend((0..life.threads.strategy.switches()).map(|i| Edit::DropSwitch(number, i)));
     edits.extend((0..life.faults.len()).map(|i| Edit::DropFault(number, i)));
+    edits.extend((0..life.rest.len()).map(|i| Edit::DropRest(number, i)));
     for (id, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
         edits.push(Edit::DropClient(number, id));
         let plain =
@@ -96,6 +99,7 @@ fn one(plan: &mut Plan, edit: &Edit) {
         Edit::DropClient(life, id) => lives[*life].clients[*id] = ClientPlan::default(),
         Edit::DropOp(life, id, i) => drop_op(&mut lives[*life].clients[*id], *i),
         Edit::DropFault(life, i) => drop(lives[*life].faults.remove(*i)),
+        Edit::DropRest(life, i) => drop(lives[*life].rest.remove(*i)),
         Edit::DropBreak(life, id, i) => drop(lives[*life].clients[*id].breaks.remove(*i)),
         Edit::DropSwitch(life, i) => lives[*life].threads.strategy.drop_switch(*i),
         Edit::Replace(life, id, i, op) => lives[*life].clients[*id].ops[*i] = op.clone(),

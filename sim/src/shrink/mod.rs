@@ -89,8 +89,9 @@ pub fn size(plan: &Plan) -> Size {
     for life in &plan.lives {
         size.ops +=
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
-        size.faults +=
-            life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
+        size.faults += life.faults.len()
+            + life.rest.len()
+            + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
         size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();

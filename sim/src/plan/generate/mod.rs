@@ -6,12 +6,14 @@
 mod faults;
 mod settings;
 mod source;
+mod storage;
 
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, faults};
 use self::settings::{network, threads};
 use self::source::Source;
+use self::storage::Families;
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
 use crate::scheduler::CrashAt;
@@ -95,16 +97,19 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
     };
     let mut ops = stream("ops");
+    let storage = Families::of(seed);
     let mut life = Life {
         number,
         threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
+        rest: storage.rest(&stream),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
     };
+    life.faults.extend(storage.faults(&stream));
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
