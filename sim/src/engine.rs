@@ -24,6 +24,8 @@ pub fn body() -> Arc<Body> {
         options.snapshot_slice = plan.snapshot_slice;
         options.workers = plan.workers;
         options.exact_below = plan.exact_below;
+        plan.limits.apply(&mut options);
+        options.shares = plan.shares();
         let server = Server::start(machine, options).map_err(|error| format!("start: {error}"))?;
         server.run().map_err(|error| format!("run: {error}"))
     })

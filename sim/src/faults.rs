@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+<<<<<<< HEAD
 use crate::disk::{Blame, Decay, KINDS, Kind, Place};
+=======
+use crate::disk::{KINDS, Kind};
+use crate::scheduler::{Blow, Disturbance};
+>>>>>>> main
 
 /// A kind of call at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +31,12 @@ pub enum Call {
     Read,
     Write,
     Wait,
+    Interest,
+    Accepting,
 }
 
 /// Every kind of call, in the order of their numbers.
-pub const CALLS: [Call; 16] = [
+pub const CALLS: [Call; 18] = [
     Call::Open,
     Call::Create,
     Call::Rename,
@@ -46,6 +53,8 @@ pub const CALLS: [Call; 16] = [
     Call::Read,
     Call::Write,
     Call::Wait,
+    Call::Interest,
+    Call::Accepting,
 ];
 
 impl Call {
@@ -75,6 +84,8 @@ impl Call {
             Self::Read => "read",
             Self::Write => "write",
             Self::Wait => "wait",
+            Self::Interest => "interest",
+            Self::Accepting => "accepting",
         }
     }
 }
@@ -114,8 +125,14 @@ pub enum Fault {
     Reset,
     /// A connection to be accepted is gone already.
     Aborted,
-    /// No descriptor is left for a new connection.
+    /// No descriptor is left for a new connection in the process (`EMFILE`).
     NoDescriptors,
+    /// No descriptor is left in the whole system (`ENFILE`).
+    TableFull,
+    /// The kernel has no memory for it (`ENOMEM`).
+    NoMemory,
+    /// As [`Fault::WouldBlock`], for this and so many following reads, writes and accepts, whatever readiness says.
+    Storm(u32),
     /// An event that nothing stands behind.
     Spurious,
     /// The machine stops, this many virtual nanoseconds after the call has begun; at once, before it has an effect,
@@ -145,6 +162,9 @@ impl fmt::Display for Fault {
             Self::Reset => write!(f, "reset"),
             Self::Aborted => write!(f, "aborted"),
             Self::NoDescriptors => write!(f, "no-descriptors"),
+            Self::TableFull => write!(f, "table-full"),
+            Self::NoMemory => write!(f, "no-memory"),
+            Self::Storm(calls) => write!(f, "storm {calls}"),
             Self::Spurious => write!(f, "spurious"),
             Self::Crash(nanos) => write!(f, "crash {nanos}"),
             Self::CrashShort(permille) => write!(f, "crash-short {permille}"),
@@ -186,6 +206,9 @@ impl FromStr for Fault {
             "reset" => Self::Reset,
             "aborted" => Self::Aborted,
             "no-descriptors" => Self::NoDescriptors,
+            "table-full" => Self::TableFull,
+            "no-memory" => Self::NoMemory,
+            "storm" => Self::Storm(number(value)?),
             "spurious" => Self::Spurious,
             "crash" => Self::Crash(number(value)?),
             "crash-short" => Self::CrashShort(number(value)?),
@@ -284,8 +307,12 @@ pub struct Faults {
     planned: BTreeMap<(Call, Kind, u64), Fault>,
     made: [[u64; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
+<<<<<<< HEAD
     /// What the server cannot be blamed for, as the disk has worked it out so far.
     pub blame: Blame,
+=======
+    disturbed: Vec<Disturbance>,
+>>>>>>> main
 }
 
 impl Faults {
@@ -319,6 +346,7 @@ impl Faults {
         Some(Planned { call, of, index, fault })
     }
 
+<<<<<<< HEAD
     /// Whether the log may have failed because of something that has happened.
     #[must_use]
     pub fn harmed_log(&self) -> bool {
@@ -329,6 +357,17 @@ impl Faults {
     #[must_use]
     pub fn harmed_storage(&self) -> bool {
         self.blame.owed || self.fired.iter().any(|planned| planned.harms_storage())
+=======
+    /// A thread was disturbed.
+    pub fn disturbed(&mut self, disturbance: &Disturbance) {
+        self.disturbed.push(disturbance.clone());
+    }
+
+    /// Whether a thread has panicked because the plan had it so.
+    #[must_use]
+    pub fn panicked(&self) -> bool {
+        self.disturbed.iter().any(|disturbance| disturbance.blow == Blow::Panic)
+>>>>>>> main
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.
@@ -366,6 +405,7 @@ mod tests {
 
     #[test]
     fn a_planned_fault_is_one_line_that_reads_back() {
+<<<<<<< HEAD
         for text in [
             "sync of log 3 io",
             "write_at 7 short 250",
@@ -376,6 +416,11 @@ mod tests {
             "sync of log 4 decay rot log -3 bit 1",
             "sync_dir 1 sync-late",
         ] {
+=======
+        for text in
+            ["sync of log 3 io", "write_at 7 short 250", "sync_dir 1 sync-dropped", "accept 1 aborted"]
+        {
+>>>>>>> main
             assert_eq!(text.parse::<Planned>().unwrap().to_string(), text);
         }
         for wrong in ["", "sync", "sync 1", "sync of log io", "sync of door 1 io", "sync of log 1 oi"] {

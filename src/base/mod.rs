@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod crc32c;
 pub mod hash;
 pub mod limits;
+pub mod mark;
 pub mod rng;
 pub mod sync;
 pub mod time;

@@ -31,6 +31,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use crate::base::limits;
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::env::{Clock, Storage, Waker};
 use crate::wal::{Lsn, Wal};
@@ -63,6 +64,7 @@ pub struct Engine {
     /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
     /// of a transaction must not halve it.
     failed: Option<String>,
+    log_backlog: usize,
     /// Changes so far, each a new number; WATCH compares them.
     changes: u64,
     watched: watch::Watched,
@@ -131,7 +133,10 @@ impl Engine {
                 // waits for it is answered with the error.
                 match durability.wal.append(&self.record) {
                     Ok(given) => assert_eq!(given, lsn, "the log gives the number that was promised"),
-                    Err(_) => durability.lost = true,
+                    Err(_) => {
+                        reached(Mark::AppendRefused);
+                        durability.lost = true;
+                    }
                 }
             }
             self.record.clear();
@@ -182,7 +187,11 @@ impl Engine {
             self.expire_if_due(key);
         }
         if let Some(durability) = &self.durability {
-            call.observe(durability.unsynced.barrier(name));
+            let barrier = durability.unsynced.barrier(name);
+            if barrier > Lsn(0) {
+                reached(Mark::ReadWaits);
+            }
+            call.observe(barrier);
         }
         name
     }
@@ -204,8 +213,10 @@ impl Engine {
     fn observe_everything(&mut self, call: &mut Call<'_>) {
         let Some(durability) = &self.durability else { return };
         if durability.lost {
+            reached(Mark::LostSeen);
             call.observe(NEVER);
         } else if durability.wal.durable() < durability.wal.appended() {
+            reached(Mark::AllReadWaits);
             call.observe(durability.wal.appended());
         }
     }
@@ -227,6 +238,7 @@ impl Engine {
     /// [`Engine::mutate`] for who needs to know what it did.
     fn change(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<Applied, Refusal> {
         if let Some(why) = &self.failed {
+            reached(Mark::WriteRefused);
             return Err(Refusal(why.clone().into()));
         }
         self.check_room(op.encoded_len())?;
@@ -265,12 +277,20 @@ impl Engine {
     /// log has failed such a key is only hidden.
     fn expire_if_due(&mut self, key: &[u8]) {
         let due = |entry: &Entry<Value>| !lives(entry, self.now);
-        if self.store.keyspace.get(key).is_some_and(due) && self.failed.is_none() {
-            self.expire(key);
+        if self.store.keyspace.get(key).is_some_and(due) {
+            if self.failed.is_none() {
+                reached(Mark::ExpiredOnRead);
+                self.expire(key);
+            } else {
+                reached(Mark::ExpiredHidden);
+            }
         }
     }
 
     fn expire(&mut self, key: &[u8]) {
+        if self.store.saving.is_running() {
+            reached(Mark::ExpiredMeanwhile);
+        }
         let op = Op::Delete { key };
         let lsn = self.next_lsn();
         let applied = self.store.apply(&op, lsn);
@@ -302,7 +322,7 @@ impl Engine {
     /// True while so much waits for the log that writing commands should wait too.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > limits::LOG_BACKLOG)
+        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
     }
 
     /// Bytes of keys, values, rows and graphs.
@@ -336,11 +356,16 @@ impl Engine {
         while taken < EXPIRIES_PER_TURN && self.failed.is_none() {
             let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
             let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
+            reached(Mark::ExpiredInTime);
             self.expire(&key);
             taken += 1;
         }
         self.end();
-        taken == EXPIRIES_PER_TURN
+        let more = taken == EXPIRIES_PER_TURN;
+        if more {
+            reached(Mark::ExpiriesBounded);
+        }
+        more
     }
 
     /// Milliseconds until the next key's time comes; none once the log has failed, since nothing is done then.

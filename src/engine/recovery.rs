@@ -12,6 +12,7 @@ use super::value::{Value, VectorSet};
 use super::watch::Watched;
 use super::{Durability, Engine, Stats};
 use crate::base::bytes::{DecodeError, Reader};
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
 use crate::env::{Clock, Console, Level, Storage, Waker};
@@ -28,6 +29,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Entries that a running snapshot looks at in one turn at most; at least 1.
     pub snapshot_slice: usize,
+    /// Bytes waiting for the log thread above which [`Engine::is_behind`].
+    pub log_backlog: usize,
     /// Threads that link rows during recovery.
     pub workers: usize,
     /// How indexes are made.
@@ -116,17 +119,22 @@ impl Engine {
                 &mut report,
             )?),
         };
+        let now = doors.clock.wall().millis();
+        if store.keyspace.next_due().is_some_and(|(at, _)| at <= now) {
+            reached(Mark::OverdueFound);
+        }
         report.keys = store.keyspace.len();
         report.took = doors.clock.now().since(start);
         let engine = Self {
             store,
             durability,
-            now: doors.clock.wall().millis(),
+            now,
             clock: doors.clock,
             rng: Rng::stream(options.seed, "engine"),
             record: Vec::new(),
             depth: 0,
             failed: None,
+            log_backlog: options.log_backlog,
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),
@@ -149,6 +157,7 @@ fn recover(
     let after = snapshot.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
     if let Some(snapshot) = &snapshot {
         load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.file)))?;
+        reached(Mark::SnapshotLoaded);
         report.snapshot = Some(after);
     }
     let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
@@ -187,6 +196,9 @@ pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), 
         number += 1;
         let op = Op::decode(&mut r).map_err(|e| format!("operation {number}: {e}"))?;
         store.apply(&op, lsn).map_err(|e| format!("operation {number}: {e}"))?;
+    }
+    if number > 1 {
+        reached(Mark::WideRecordReplayed);
     }
     drop(store.take_garbage());
     Ok(())
@@ -268,6 +280,9 @@ fn link_all(
         }
     }
     report.linked = rows.len();
+    if !rows.is_empty() {
+        reached(Mark::RowsLinked);
+    }
     if rows.len() > 10_000 {
         console.line(Level::Notice, &format!("linking {} vectors that no snapshot carries", rows.len()));
     }
@@ -276,6 +291,7 @@ fn link_all(
     let mut threads = Vec::new();
     for number in 1..workers.min(rows.len()) {
         let (rows, next) = (Arc::clone(&rows), Arc::clone(&next));
+        reached(Mark::RowsLinkedTogether);
         let thread = sync::spawn(&format!("linker {number}"), move || link_some(&rows, &next));
         threads.push(thread.map_err(|e| failed(&e))?);
     }

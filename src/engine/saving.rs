@@ -12,6 +12,7 @@ use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::env::{Storage, Waker};
 use crate::index::{Capture, SectionKind, Sink};
@@ -174,10 +175,12 @@ impl Saving {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
             // What was not written may be all that FLUSHALL took away: that is not for the loop to drop.
             while let Some(unwritten) = theirs.put_down(Saved { number, lsn, result: result.clone() }) {
+                reached(Mark::PiecesDropped);
                 drop(unwritten);
             }
             theirs.waker.wake();
         })?;
+        reached(Mark::SnapshotBegun);
         self.epoch += 1;
         self.running =
             Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
@@ -189,6 +192,7 @@ impl Saving {
         if let Some(running) = &mut self.running
             && entry.epoch < self.epoch
         {
+            reached(Mark::ValuePreserved);
             entry.epoch = self.epoch;
             running.hand_over(entry);
         }
@@ -198,13 +202,19 @@ impl Saving {
     pub(crate) fn take_over(&mut self, keyspace: Keyspace<Value>) -> Option<Keyspace<Value>> {
         match &mut self.running {
             Some(running) if running.cursor.is_some() && !running.has_ended() => {
+                reached(Mark::ClearedMeanwhile);
                 running.put_chunk();
                 running.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
                 running.cursor = None;
                 running.end();
                 None
             }
-            _ => Some(keyspace),
+            running => {
+                if running.is_some() {
+                    reached(Mark::ClearedTooLate);
+                }
+                Some(keyspace)
+            }
         }
     }
 
@@ -235,6 +245,8 @@ impl Saving {
         running.cursor = (next != 0).then_some(next);
         if next == 0 {
             running.end();
+        } else {
+            reached(Mark::SliceEnded);
         }
         next != 0
     }
@@ -242,6 +254,7 @@ impl Saving {
     /// What has become of the snapshot, once.
     pub(crate) fn finished(&mut self) -> Option<Saved> {
         let saved = self.running.as_ref()?.desk.tray.lock().saved.take()?;
+        reached(Mark::SnapshotEnded);
         if let Some(running) = self.running.take() {
             // The thread has nothing left to do, and whatever it met is in `saved`.
             drop(running.thread.join());
@@ -252,6 +265,7 @@ impl Saving {
     /// Gives up a running snapshot and waits until its thread has gone.
     pub(crate) fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
+            reached(Mark::SnapshotCancelled);
             running.desk.tray.lock().cancelled = true;
             running.desk.filled.notify_all();
             drop(running.thread.join());
@@ -328,8 +342,10 @@ fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, Strin
     match fill(&mut writer, desk) {
         Ok(()) => {
             let published = writer.publish().map_err(|e| e.to_string())?;
-            // What is left over is only disk space: the next snapshot or start removes it.
-            drop(snapshot::remove_stale(&**storage, lsn));
+            if snapshot::remove_stale(&**storage, lsn).is_err() {
+                // What is left over is only disk space: the next snapshot or start removes it.
+                reached(Mark::SweepFailed);
+            }
             Ok(published.bytes)
         }
         Err(why) => {
@@ -346,6 +362,7 @@ fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
             Piece::Strings(chunk) => section(writer, kind::STRINGS, &[], &chunk)?,
             Piece::Set { meta, capture } => set_sections(writer, desk, &meta, &capture)?,
             Piece::Rest { keyspace, epoch } => {
+                reached(Mark::RestWritten);
                 (rest_entries, rest_sets) = write_rest(writer, desk, &keyspace, epoch)?;
             }
             Piece::End { entries, sets } => {

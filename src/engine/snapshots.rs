@@ -1,6 +1,7 @@
 //! When snapshots begin and what follows when they are done.
 
 use super::{Engine, Saved};
+use crate::base::mark::{Mark, reached};
 use crate::wal::Lsn;
 
 impl Engine {
@@ -14,6 +15,9 @@ impl Engine {
             return Err("ERR there is nowhere to save to: the server was started without --dir".to_owned());
         };
         durability.snapshot_wanted = true;
+        if self.store.saving.is_running() {
+            reached(Mark::SnapshotAwaited);
+        }
         Ok(durability.snapshots + 1)
     }
 
@@ -39,6 +43,9 @@ impl Engine {
         let failed = self.poisoned().map(str::to_owned);
         let Some(durability) = &mut self.durability else { return false };
         if let Some(saved) = self.store.saving.finished() {
+            if saved.result.is_err() {
+                reached(Mark::SnapshotFailed);
+            }
             if saved.result.is_ok() {
                 durability.wal.drop_covered(saved.lsn);
             }
@@ -53,8 +60,14 @@ impl Engine {
             self.stats.dirty = 0;
             let begun = match failed {
                 // Memory may hold what the log refused: that is no state to keep.
-                Some(why) => Err(why),
+                Some(why) => {
+                    reached(Mark::SnapshotForbidden);
+                    Err(why)
+                }
                 None => {
+                    if durability.last_saved.as_ref().is_some_and(|saved| saved.result.is_err()) {
+                        reached(Mark::SnapshotAfterFailure);
+                    }
                     let waker = durability.waker.clone();
                     let begun = self.store.saving.begin(&durability.storage, waker, lsn, number);
                     begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))

@@ -11,6 +11,7 @@ use super::Writer;
 use super::codec::{DEAD, FACTS, Header, IN_GRAPH, SectionKind, Sink};
 use super::graph::{Index, TERM, links};
 use crate::base::bytes::Put;
+use crate::base::mark::{Mark, reached};
 
 /// Bytes gathered before they are handed to the sink.
 const CHUNK: usize = 64 << 10;
@@ -39,6 +40,7 @@ impl Writer {
             // While this is held no row becomes linked: a linked row's parent cannot be missed.
             let _settling = index.settling.lock();
             for row in (index.floor.load()..rows).filter(|row| !index.linked(*row)) {
+                reached(Mark::CaptureLeavesRows);
                 set(&mut unlinked, row);
             }
             (index.entry().map(|(row, _)| row), index.root())
@@ -48,6 +50,7 @@ impl Writer {
         while let Some(parent) = above.pop() {
             for child in links(index.list(parent, 0)) {
                 if child < rows && index.parent(child) == Some(parent) && !has(&unlinked, child) {
+                    reached(Mark::CaptureUnlinksChild);
                     set(&mut unlinked, child);
                     above.push(child);
                 }
@@ -174,16 +177,24 @@ impl Capture {
 
     /// The entry point, or the highest row where that is not part of the capture.
     fn entry(&self) -> Option<u32> {
-        let fallback =
-            || (0..self.rows).filter(|row| self.in_graph(*row)).max_by_key(|row| self.index.level(*row));
+        let fallback = || {
+            let highest =
+                (0..self.rows).filter(|row| self.in_graph(*row)).max_by_key(|row| self.index.level(*row));
+            highest.inspect(|_| reached(Mark::CaptureMovesEntry))
+        };
         self.entry.filter(|entry| self.in_graph(*entry)).or_else(fallback)
     }
 
     fn put_list(&self, row: u32, layer: usize, out: &mut Vec<u8>) {
         let end = out.len() + self.index.capacity(layer) * size_of::<u32>();
         if self.in_graph(row) {
-            let kept = links(self.index.list(row, layer)).filter(|link| self.in_graph(*link));
-            kept.for_each(|link| out.put_u32(link + 1));
+            for link in links(self.index.list(row, layer)) {
+                if self.in_graph(link) {
+                    out.put_u32(link + 1);
+                } else {
+                    reached(Mark::CaptureDropsLink);
+                }
+            }
         }
         out.resize(end, 0);
     }

@@ -11,6 +11,7 @@ use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;
 use crate::base::sync::point;
 
@@ -30,7 +31,9 @@ impl Index {
         if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
             return;
         }
-        if view.lives(row) && !self.settle_as_root(row) {
+        if !view.lives(row) {
+            reached(Mark::DiedUnlinked);
+        } else if !self.settle_as_root(row) {
             self.choose(&view, row, scratch);
             self.adopt(row, scratch);
             self.link_back(row, scratch);
@@ -74,6 +77,7 @@ impl Index {
         let nearest = chosen.iter().chain(found.iter()).map(|near| near.row());
         let adopted = nearest.clone().any(|parent| self.adopt_under(parent, row, linking));
         if !adopted {
+            reached(Mark::AdoptedFarAway);
             let Some(mut parent) = nearest.clone().next().or(self.root()) else {
                 unreachable!("there is a root")
             };
@@ -127,6 +131,7 @@ impl Index {
             linking.links.clear();
             linking.links.extend(links(list));
             if linking.links.contains(&fresh) {
+                reached(Mark::LinkThere);
                 return true;
             }
             let free = linking.links.len();
@@ -134,14 +139,21 @@ impl Index {
                 (free, 0)
             } else {
                 match select::victim(self, layer, owner, fresh, must, linking) {
-                    Some(place) => (place, linking.links[place] + 1),
-                    None => return false,
+                    Some(place) => {
+                        reached(Mark::LinkReplaces);
+                        (place, linking.links[place] + 1)
+                    }
+                    None => {
+                        reached(Mark::LinkRefused);
+                        return false;
+                    }
                 }
             };
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
             if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
                 return true;
             }
+            reached(Mark::LinkLost);
         }
     }
 
@@ -152,6 +164,7 @@ impl Index {
             return false;
         }
         self.entry.store((self.level(row) as u64) << 32 | u64::from(row + 1));
+        reached(Mark::RootMade);
         self.root.store(row + 1);
         self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);
         true
@@ -165,6 +178,7 @@ impl Index {
         let _settling = self.settling.lock();
         let linked = self.parent(row).is_some();
         if linked && self.entry().is_none_or(|(_, top)| level > top) {
+            reached(Mark::EntryRaised);
             self.entry.store((level as u64) << 32 | u64::from(row + 1));
         }
         self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::near::Near;
+use crate::base::mark::{Mark, reached};
 
 /// Working memory of one thread. Any index may use it, one at a time.
 #[derive(Debug, Default)]
@@ -62,6 +63,7 @@ impl Visited {
         }
         self.now = self.now.wrapping_add(1);
         if self.now == 0 {
+            reached(Mark::MarksWrapped);
             self.marks.fill(0);
             self.now = 1;
         }

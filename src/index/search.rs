@@ -6,6 +6,7 @@ use super::graph::{Index, View, links};
 use super::query::{Query, Target};
 use super::scratch::Scratch;
 use super::{Hit, RowId};
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 use crate::kernels::Kernels;
 
@@ -23,6 +24,12 @@ impl Index {
         let target = query.target();
         scratch.fresh.clear();
         scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
+        if ef < k {
+            reached(Mark::EfRaised);
+        }
+        if !scratch.fresh.is_empty() {
+            reached(Mark::FreshCompared);
+        }
         let ef = ef.max(k).min(view.count() as usize);
         self.descend(&view, target, 0, (ef / 8).clamp(2, 16), scratch);
         self.seed_root(&view, target, scratch);
@@ -30,7 +37,9 @@ impl Index {
         scratch.best.begin(ef);
         walk(&view, target, 0, Accept::Living, scratch);
         for row in &scratch.fresh {
-            if scratch.visited.mark(*row) && view.lives(*row) {
+            if !scratch.visited.mark(*row) {
+                reached(Mark::FreshMet);
+            } else if view.lives(*row) {
                 scratch.best.offer(view.near(target, *row));
             }
         }
@@ -59,8 +68,14 @@ impl Index {
     ) {
         scratch.found.clear();
         // An entry point that is newer than the view is not for it; the root is.
-        let Some((entry, top)) = self.entry().filter(|(entry, _)| *entry < view.count()) else { return };
+        let Some((entry, top)) = self.entry() else { return };
+        if entry >= view.count() {
+            return reached(Mark::EntryNewer);
+        }
         scratch.found.push(view.near(target, entry));
+        if top > layer {
+            reached(Mark::LayersDescended);
+        }
         for layer in (layer + 1..=top).rev() {
             scratch.visited.begin(view.count());
             scratch.best.begin(beam);
@@ -73,7 +88,11 @@ impl Index {
     /// had nothing in its graph when the view was taken.
     pub(super) fn seed_root(&self, view: &View<'_>, target: Target<'_>, scratch: &mut Scratch) {
         let is_new = |root: &u32| scratch.found.iter().all(|near| near.row() != *root);
-        let root = self.root().filter(|root| *root < view.count()).filter(is_new);
+        let root = self.root();
+        if root.is_some_and(|root| root >= view.count()) {
+            reached(Mark::RootNewer);
+        }
+        let root = root.filter(|root| *root < view.count()).filter(is_new);
         scratch.found.extend(root.map(|root| view.near(target, root)));
     }
 }
@@ -108,7 +127,9 @@ pub(super) fn walk(view: &View<'_>, target: Target<'_>, layer: usize, accept: Ac
         point("hop");
         batch.clear();
         for row in links(view.index.list(nearest.row(), layer)) {
-            if row < view.count() && visited.mark(row) {
+            if row >= view.count() {
+                reached(Mark::NewerPassedOver);
+            } else if visited.mark(row) {
                 let vector = view.row(row);
                 Kernels::prefetch(&vector[..vector.len().min(AHEAD)]);
                 batch.push(row);
@@ -120,6 +141,8 @@ pub(super) fn walk(view: &View<'_>, target: Target<'_>, layer: usize, accept: Ac
                 candidates.push(Reverse(near));
                 if accept == Accept::All || view.lives(*row) {
                     best.offer(near);
+                } else {
+                    reached(Mark::DeadMet);
                 }
             }
         }

@@ -9,6 +9,7 @@ use super::table::Table;
 use super::{Config, IndexError, MIN_M, RowId};
 use crate::base::hash::HashKey;
 use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M};
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::{Rng, mix64};
 
 /// The writing side of an index. Dropping it leaves the index to those who still hold it.
@@ -91,12 +92,16 @@ impl Writer {
         match old {
             // Dead for whoever sees the new row, alive for whoever does not.
             Some(old) => {
+                reached(Mark::RowReplaced);
                 index.hot.set(old, DEATH, row + 1);
                 dead[old as usize / 64] |= 1 << (old % 64);
             }
             None => {
                 index.live.fetch_add(1);
             }
+        }
+        if index.rows.mapped() > 0 {
+            reached(Mark::RowBehindMapped);
         }
         pen.publish();
         Ok(Inserted { row: RowId(row), replaced: old.is_some() })
@@ -107,6 +112,7 @@ impl Writer {
         let hash = self.hash(key);
         let keys = &self.index.keys;
         let Some(row) = self.table.remove(hash, |row| keys.get(row) == key) else { return false };
+        reached(Mark::RowRemoved);
         self.index.hot.set(row, DEATH, self.index.view().count());
         self.dead[row as usize / 64] |= 1 << (row % 64);
         self.index.live.fetch_sub(1);

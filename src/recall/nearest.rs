@@ -1,6 +1,7 @@
 //! The nearest neighbours of a vector: through the graph, or by comparing every row where that costs less.
 
 use super::Recall;
+use crate::base::mark::{Mark, reached};
 use crate::index::{Hit, Index, Query, Scratch};
 
 /// Default of [`Nearest::exact_below`].
@@ -54,8 +55,14 @@ impl Nearest {
 impl Recall for Nearest {
     fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         match self.way(index.live(), index.rows()) {
-            Way::Exact => index.exact(query, self.k, scratch, hits),
-            Way::Graph => index.search(query, self.k, self.ef, scratch, hits),
+            Way::Exact => {
+                reached(Mark::ScanChosen);
+                index.exact(query, self.k, scratch, hits);
+            }
+            Way::Graph => {
+                reached(Mark::GraphChosen);
+                index.search(query, self.k, self.ef, scratch, hits);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is wrong with input that is not the protocol, in Redis' words.
 
+use crate::base::mark::Mark;
+
 /// Input that is not the protocol. The text after `-ERR ` is its `Display`; the connection is closed after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
@@ -21,6 +23,24 @@ pub enum ProtocolError {
     UnauthenticatedMultibulkLength,
     /// A longer word than a client may send before AUTH.
     UnauthenticatedBulkLength,
+}
+
+impl ProtocolError {
+    /// Its mark.
+    #[must_use]
+    pub fn mark(self) -> Mark {
+        match self {
+            Self::InvalidMultibulkLength => Mark::InvalidMultibulkLength,
+            Self::InvalidBulkLength => Mark::InvalidBulkLength,
+            Self::ExpectedBulk(_) => Mark::ExpectedBulk,
+            Self::TooBigInline => Mark::TooBigInline,
+            Self::TooBigMultibulkCount => Mark::TooBigMultibulkCount,
+            Self::TooBigBulkCount => Mark::TooBigBulkCount,
+            Self::UnbalancedQuotes => Mark::UnbalancedQuotes,
+            Self::UnauthenticatedMultibulkLength => Mark::UnauthenticatedMultibulkLength,
+            Self::UnauthenticatedBulkLength => Mark::UnauthenticatedBulkLength,
+        }
+    }
 }
 
 impl std::fmt::Display for ProtocolError {

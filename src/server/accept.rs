@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Server;
 use super::connection::Connection;
 use crate::base::limits;
+use crate::base::mark::{Mark, reached};
 use crate::env::{Accepted, Interest, Level};
 
 /// How long accepting rests when descriptors have run out.
@@ -22,7 +23,7 @@ impl Server {
                 Ok(accepted) => self.admit(accepted),
                 Err(e) => match e.kind() {
                     ErrorKind::WouldBlock => return,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => reached(Mark::AcceptAborted),
                     _ => return self.rest_accepting(&e),
                 },
             }
@@ -33,6 +34,7 @@ impl Server {
         let Accepted { conn, peer } = accepted;
         self.ledger.accepted += 1;
         if self.connections.len() >= self.options.maxclients {
+            reached(Mark::TooManyClients);
             self.ledger.rejected += 1;
             // Best effort: the client is being closed, and its socket's buffer is empty.
             drop(self.net.write(conn, b"-ERR max number of clients reached\r\n"));
@@ -53,6 +55,7 @@ impl Server {
 
     /// Descriptors have run out: clients stay in the backlog for a while, instead of waking the loop for nothing.
     fn rest_accepting(&mut self, error: &std::io::Error) {
+        reached(Mark::AcceptRests);
         self.log(Level::Warning, &format!("accepting a client: {error}; trying again soon"));
         if self.net.accepting(false).is_ok() {
             self.accept_again = Some(self.now.after(REST));
@@ -60,6 +63,7 @@ impl Server {
     }
 
     pub(super) fn resume_accepting(&mut self) {
+        reached(Mark::AcceptResumes);
         self.accept_again = None;
         if self.finishing.is_none()
             && let Err(e) = self.net.accepting(true)
@@ -71,8 +75,12 @@ impl Server {
 
     /// Closes a connection and forgets it; answers of its jobs will find nobody.
     pub(super) fn forget(&mut self, mut connection: Box<Connection>) {
+        if connection.session.transaction.is_some() {
+            reached(Mark::ClosedInMulti);
+        }
         self.abandon_transaction(&mut connection);
         if connection.jobs > 0 {
+            reached(Mark::ClosedWithJobs);
             self.savers.retain(|(_, ticket)| ticket.conn != connection.id);
         }
         self.net.close(connection.id);
@@ -87,12 +95,14 @@ impl Server {
         for (id, connection) in &mut self.connections {
             let silent = self.now.since(connection.last_active);
             if silent > Duration::from_secs(2) && connection.input.slim() {
+                reached(Mark::IdleSlimmed);
                 let memory = connection.memory();
                 self.connection_memory = self.connection_memory + memory - connection.accounted;
                 connection.accounted = memory;
             }
             let waits = connection.parked || connection.jobs > 0 || !connection.replies.is_clear();
             if !timeout.is_zero() && silent > timeout && !waits {
+                reached(Mark::IdleClosed);
                 idle.push(*id);
             }
         }

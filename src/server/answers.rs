@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::pool::Ticket;
+use crate::base::mark::{Mark, reached};
 use crate::engine::Saved;
 use crate::env::Level;
 use crate::resp::{Protocol, Reply};
@@ -21,7 +22,9 @@ impl Server {
 
     /// Completes one part of one reply. The client may have gone.
     fn answer(&mut self, ticket: Ticket, bytes: Vec<u8>, barrier: Lsn) {
-        let Some(mut connection) = self.connections.remove(&ticket.conn) else { return };
+        let Some(mut connection) = self.connections.remove(&ticket.conn) else {
+            return reached(Mark::AnswerForNobody);
+        };
         connection.jobs -= 1;
         self.note_finished(&connection, ticket.started);
         connection.replies.fill(ticket.place, bytes, barrier);

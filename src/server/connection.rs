@@ -1,8 +1,8 @@
 //! One client: its bytes in, its replies out, and what it has told the server about itself.
 
 use super::input::Input;
+use super::options::Shares;
 use super::replies::{Replies, Waiting};
-use crate::base::limits;
 use crate::base::time::{Mono, Wall};
 use crate::engine::Watches;
 use crate::engine::command::Command;
@@ -174,15 +174,15 @@ impl Connection {
     }
 
     /// True while its commands have to wait: for its own replies to be taken, or its own jobs to be done.
-    pub(super) fn is_full(&self) -> bool {
-        self.replies.bytes() > limits::OUTPUT_PAUSE
-            || self.jobs >= limits::JOBS_PER_CLIENT
-            || self.replies.waiting() >= limits::WAITING_REPLIES
+    pub(super) fn is_full(&self, shares: &Shares) -> bool {
+        self.replies.bytes() > shares.output_pause
+            || self.jobs >= shares.jobs_per_client
+            || self.replies.waiting() >= shares.waiting_replies
     }
 
     /// What the net should wake it for.
-    pub(super) fn wanted_interest(&self) -> Interest {
-        let read = !(self.closing || self.input_ended || self.parked || self.is_full());
+    pub(super) fn wanted_interest(&self, shares: &Shares) -> Interest {
+        let read = !(self.closing || self.input_ended || self.parked || self.is_full(shares));
         Interest { read, write: !self.replies.unsent().is_empty() }
     }
 

@@ -6,6 +6,7 @@ use super::connection::{Connection, ReplyMode};
 use super::pool::Ticket;
 use super::replies::{Place, Waiting};
 use super::run::{run, start_outcome};
+use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::engine::Outcome;
 use crate::engine::command::{self, Command, Flags, Group, Handler};
@@ -39,6 +40,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     let command = match admit(server, connection, args) {
         Ok(command) => command,
         Err(_) if is_http(&args[0]) => {
+            reached(Mark::HttpRefused);
             let text =
                 format!("closing {}: it speaks HTTP, perhaps on behalf of a web page", connection.peer);
             server.log(Level::Warning, &text);
@@ -119,12 +121,14 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
     let command = command::lookup(&args[0]).ok_or_else(|| unknown(args))?;
     let words = i32::try_from(args.len()).unwrap_or(i32::MAX);
     if (command.arity >= 0 && words != command.arity) || words < -command.arity {
+        reached(Mark::ArityWrong);
         return Err(format!("ERR wrong number of arguments for '{}' command", command.name));
     }
     if args.len() > 1 && !command.subcommands.is_empty() {
         command::subcommand(args).map_err(|refusal| refusal.0.into_owned())?;
     }
     if !connection.session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        reached(Mark::NotAuthenticated);
         return Err("NOAUTH Authentication required.".to_owned());
     }
     if connection.session.transaction.is_some() && command.flags.contains(Flags::NOT_IN_MULTI) {
@@ -135,6 +139,7 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
             return Err(why.to_owned());
         }
         if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {
+            reached(Mark::OutOfMemory);
             return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
         }
     }
@@ -149,6 +154,7 @@ fn is_http(word: &[u8]) -> bool {
 
 fn unknown(args: Args<'_>) -> String {
     let shown = |word: &[u8], n: usize| String::from_utf8_lossy(&word[..word.len().min(n)]).into_owned();
+    reached(Mark::CommandUnknown);
     let mut text = format!("ERR unknown command '{}', with args beginning with: ", shown(&args[0], 128));
     for word in args.iter().skip(1) {
         if text.len() > 256 {
@@ -165,5 +171,9 @@ fn must_wait(server: &Server, connection: &Connection, command: &Command) -> boo
     let queued = connection.session.transaction.as_ref().filter(|_| exec);
     let vector = command.group == Group::Vector || queued.is_some();
     let write = command.flags.contains(Flags::WRITE) || queued.is_some();
-    (vector && server.pool.in_flight() >= crate::base::limits::JOBS) || (write && server.engine.is_behind())
+    let full = vector && server.pool.in_flight() >= server.options.shares.jobs;
+    if full {
+        reached(Mark::JobQueueFull);
+    }
+    full || (write && server.engine.is_behind())
 }

@@ -5,6 +5,7 @@ use super::pool::Ticket;
 use super::replies::{Place, Waiting};
 use super::run::{run, start_outcome};
 use super::{Server, admin};
+use crate::base::mark::{Mark, reached};
 use crate::engine::Outcome;
 use crate::engine::command::{Command, Flags};
 use crate::resp::Reply;
@@ -19,15 +20,18 @@ pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
     let changed = server.engine.has_changed(&connection.session.watches);
     server.drop_watches(connection);
     if transaction.aborted {
+        reached(Mark::ExecAborted);
         server.engine.end();
         return connection.refuse("EXECABORT Transaction discarded because of previous errors.");
     }
     let grows = |(command, _): &(&Command, _)| command.flags.contains(Flags::DENY_OOM);
     if server.is_out_of_memory() && transaction.commands.iter().any(grows) {
+        reached(Mark::ExecOutOfMemory);
         server.engine.end();
         return connection.refuse("OOM command not allowed when used memory > 'maxmemory'.");
     }
     if let Some(barrier) = changed {
+        reached(Mark::ExecWatched);
         server.engine.end();
         let mut bytes = Vec::new();
         Reply::new(&mut bytes, connection.session.protocol).null_array();
@@ -50,6 +54,7 @@ fn run_all(server: &mut Server, connection: &mut Connection, transaction: &Trans
             server.note(connection, command, args.args(), start);
         } else {
             let started = admin::started(command, args.args(), start, &server.options);
+            reached(Mark::ExecWithJobs);
             parts.push(std::mem::take(&mut part));
             unfinished.push((parts.len(), ran.outcome, started));
             parts.push(Vec::new());

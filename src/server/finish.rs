@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ServeError, Server};
+use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::env::Level;
 
@@ -16,6 +17,7 @@ impl Server {
             return;
         }
         self.log(Level::Notice, &format!("finishing after {why}"));
+        reached(Mark::Finishing);
         self.finishing = Some(self.now.after(GRACE));
         if let Err(e) = self.net.accepting(false) {
             self.log(Level::Warning, &format!("closing the listener to new clients: {e}"));
@@ -25,6 +27,9 @@ impl Server {
         for id in ids {
             if let Some(mut connection) = self.connections.remove(&id) {
                 connection.end_input();
+                if !connection.replies.is_empty() {
+                    reached(Mark::FinishingWithClients);
+                }
                 self.settle(connection);
             }
         }
@@ -33,7 +38,11 @@ impl Server {
     /// True once every client has its answers, or the time for that has passed.
     pub(super) fn has_finished(&self) -> bool {
         let deadline: Option<Mono> = self.finishing;
-        deadline.is_some_and(|deadline| self.connections.is_empty() || self.now >= deadline)
+        let Some(deadline) = deadline else { return false };
+        if self.now >= deadline && !self.connections.is_empty() {
+            reached(Mark::GraceOver);
+        }
+        self.connections.is_empty() || self.now >= deadline
     }
 
     /// Lets the workers go, writes and syncs the log, and says so.

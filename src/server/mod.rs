@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::hash::FixedMap;
+use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::engine::{self, Engine, Finished, Report};
 use crate::env::{Clock, ConnId, Console, Event, Host, Level, Machine, Net};
@@ -33,7 +34,7 @@ use admin::{Ledger, Pause, run_id};
 use connection::Connection;
 use pool::{Pool, Ticket};
 
-pub use options::{OptionError, Options, Parsed};
+pub use options::{OptionError, Options, Parsed, Shares};
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,7 @@ impl Server {
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
         let ledger = Ledger::new(now, clock.wall(), run_id(seed));
+        let scratch = vec![0; options.shares.read_per_turn.clamp(1, 64 << 10)];
         let mut server = Self {
             net,
             clock,
@@ -132,7 +134,7 @@ impl Server {
             savers: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
-            scratch: vec![0; 64 << 10],
+            scratch,
             now,
             next_chores: now,
             accept_again: None,
@@ -144,6 +146,7 @@ impl Server {
         };
         server.net.accepting(true).map_err(|e| ServeError(format!("listening: {e}")))?;
         server.announce(directory, &report);
+        reached(Mark::Serving);
         Ok(server)
     }
 
@@ -179,6 +182,7 @@ impl Server {
         self.take_saved();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {
+            reached(Mark::GarbageSent);
             self.pool.put_silent(job);
         }
         if self.now >= self.next_chores {
@@ -222,7 +226,7 @@ impl Server {
     }
 
     fn take_ready(&mut self, id: ConnId, readable: bool, writable: bool) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.remove(&id) else { return reached(Mark::EventForNobody) };
         let alive = (!readable || self.read(&mut connection)) && (!writable || self.write(&mut connection));
         if alive {
             self.list(&mut connection);

@@ -1,13 +1,14 @@
 //! The worker threads: jobs in, answers out.
 //!
 //! Guarantees: every job that is not silent is answered exactly once, a panicking one with an error; the loop is woken
-//! after answers have been laid out. Bounded by its caller ([`crate::base::limits::JOBS`]).
+//! after answers have been laid out. Bounded by its caller ([`super::options::Shares::jobs`]).
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::replies::Place;
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::base::time::Mono;
 use crate::engine::command::Command;
@@ -105,6 +106,9 @@ impl Pool {
         jobs.closed = true;
         let queued = std::mem::take(&mut jobs.queue);
         drop(jobs);
+        if !queued.is_empty() {
+            reached(Mark::FinishingWithJobs);
+        }
         drop(queued);
         self.shared.filled.notify_all();
         for thread in self.threads {
@@ -117,7 +121,12 @@ impl Pool {
 fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
-        let finished = sync::catch(|| job.run(&mut scratch)).unwrap_or_else(|message| {
+        let run = || {
+            sync::point("job");
+            job.run(&mut scratch)
+        };
+        let finished = sync::catch(run).unwrap_or_else(|message| {
+            reached(Mark::JobPanicked);
             scratch = Scratch::default();
             Finished::failed(&message)
         });
@@ -128,6 +137,8 @@ fn work(shared: &Shared) {
             drop(done);
             if first {
                 shared.waker.wake();
+            } else {
+                reached(Mark::AnswersMerge);
             }
         }
     }

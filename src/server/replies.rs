@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::mark::{Mark, reached};
 use crate::wal::Lsn;
 
 /// Where a job's answer belongs: the number of the reply among its connection's, and the part of it.
@@ -118,6 +119,7 @@ impl Replies {
             match error {
                 _ if !reply.wanted => {}
                 Some(text) if lost => {
+                    reached(Mark::ReplyBecomesError);
                     self.output.extend_from_slice(format!("-{text}\r\n").as_bytes());
                 }
                 _ => {

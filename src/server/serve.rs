@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use super::connection::Connection;
 use super::dispatch::Dispatched;
 use super::{Server, dispatch};
-use crate::base::limits;
+use crate::base::mark::{Mark, reached};
 use crate::env::Level;
 use crate::resp::{ParseLimits, Progress};
 
@@ -25,10 +25,15 @@ impl Server {
         if connection.unserved {
             return true;
         }
+        let shares = self.options.shares;
         let mut taken = 0;
-        while taken < limits::READ_PER_TURN && connection.wanted_interest().read {
+        while taken < shares.read_per_turn && connection.wanted_interest(&shares).read {
             match self.net.read(connection.id, &mut self.scratch) {
-                Ok(0) => connection.input_ended = true,
+                Ok(0) => {
+                    let due = connection.jobs > 0 || !connection.replies.is_empty();
+                    reached(if due { Mark::InputEndedEarly } else { Mark::InputEnded });
+                    connection.input_ended = true;
+                }
                 Ok(n) => {
                     taken += n;
                     connection.input.receive(&self.scratch[..n]);
@@ -38,8 +43,11 @@ impl Server {
                 }
                 Err(e) => match e.kind() {
                     ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted => {}
-                    _ => return false,
+                    ErrorKind::Interrupted => reached(Mark::InputInterrupted),
+                    _ => {
+                        reached(Mark::InputFailed);
+                        return false;
+                    }
                 },
             }
         }
@@ -56,14 +64,23 @@ impl Server {
             match self.net.write(connection.id, connection.replies.unsent()) {
                 Ok(0) => break,
                 Ok(n) => {
+                    if n < connection.replies.unsent().len() {
+                        reached(Mark::OutputInParts);
+                    }
                     connection.replies.sent(n);
                     connection.last_active = self.now;
                     self.ledger.bytes_out += n as u64;
                 }
                 Err(e) => match e.kind() {
-                    ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted => {}
-                    _ => return false,
+                    ErrorKind::WouldBlock => {
+                        reached(Mark::OutputWaits);
+                        break;
+                    }
+                    ErrorKind::Interrupted => reached(Mark::OutputInterrupted),
+                    _ => {
+                        reached(Mark::OutputFailed);
+                        return false;
+                    }
                 },
             }
         }
@@ -94,7 +111,7 @@ impl Server {
 
     /// True while there is room for more jobs and more log.
     pub(super) fn has_room(&self) -> bool {
-        self.pool.in_flight() < limits::JOBS && !self.engine.is_behind()
+        self.pool.in_flight() < self.options.shares.jobs && !self.engine.is_behind()
     }
 
     /// Parses and executes commands of one connection.
@@ -104,11 +121,12 @@ impl Server {
             authenticated: connection.session.authenticated,
         };
         self.ledger.begin_share();
-        for _ in 0..limits::COMMANDS_PER_TURN {
+        for _ in 0..self.options.shares.commands_per_turn {
             if connection.closing || self.finishing.is_some() {
                 return Stop::Rest;
             }
-            if connection.is_full() {
+            if connection.is_full(&self.options.shares) {
+                reached(Mark::PipelinePaused);
                 return Stop::Unserved;
             }
             if !connection.parked {
@@ -121,6 +139,7 @@ impl Server {
                     }
                     Ok(Progress::Command) => {}
                     Err(e) => {
+                        reached(e.mark());
                         self.refuse_protocol(connection, &e.to_string());
                         return Stop::Rest;
                     }
@@ -130,6 +149,7 @@ impl Server {
             match dispatch::dispatch(self, connection) {
                 Dispatched::Done => {}
                 Dispatched::Parked => {
+                    reached(Mark::CommandParked);
                     connection.parked = true;
                     if !connection.waits_for_room {
                         connection.waits_for_room = true;
@@ -144,12 +164,14 @@ impl Server {
             }
             connection.input.consume();
         }
+        reached(Mark::ShareUsedUp);
         Stop::Unserved
     }
 
     /// The rest of a command has not come yet: fine, within the query buffer's limit.
     fn want_more(&mut self, connection: &mut Connection) -> Stop {
         if connection.input.backlog() > self.options.client_query_buffer_limit {
+            reached(Mark::QueryTooLong);
             let text = format!(
                 "closing {}: its unfinished command passed client-query-buffer-limit",
                 connection.peer
@@ -180,12 +202,13 @@ impl Server {
             return self.forget(connection);
         }
         if connection.replies.bytes() > self.options.client_output_buffer_limit {
+            reached(Mark::OutputTooLong);
             let text =
                 format!("closing {}: its unread replies passed client-output-buffer-limit", connection.peer);
             self.log(Level::Warning, &text);
             return self.forget(connection);
         }
-        let wanted = connection.wanted_interest();
+        let wanted = connection.wanted_interest(&self.options.shares);
         if wanted != connection.interest {
             connection.interest = wanted;
             if self.net.interest(connection.id, wanted).is_err() {
@@ -199,7 +222,7 @@ impl Server {
                 self.behind_log.push(connection.id);
             }
         }
-        if connection.unserved && !connection.is_full() {
+        if connection.unserved && !connection.is_full(&self.options.shares) {
             self.list(&mut connection);
         }
         let memory = connection.memory();
@@ -214,6 +237,7 @@ impl Server {
         if self.behind_log.is_empty() || (durable <= self.released && self.engine.poisoned().is_none()) {
             return;
         }
+        reached(Mark::LogReleases);
         self.released = durable;
         for id in std::mem::take(&mut self.behind_log) {
             if let Some(mut connection) = self.connections.remove(&id) {

@@ -6,6 +6,7 @@
 use super::Server;
 use super::connection::{Connection, Transaction};
 use super::ran::Ran;
+use crate::base::mark::{Mark, reached};
 use crate::engine::command::Command;
 use crate::resp::{Args, OwnedArgs, Reply};
 
@@ -29,6 +30,7 @@ pub(super) fn queue(server: &Server, connection: &mut Connection, command: &'sta
     if let Some(transaction) = &mut connection.session.transaction {
         let owned = OwnedArgs::from(args);
         if transaction.bytes + owned.size() > limit {
+            reached(Mark::QueueTooLong);
             transaction.aborted = true;
             reply.error("ERR the transaction passed client-query-buffer-limit");
         } else {
@@ -46,6 +48,7 @@ pub(super) fn discard(server: &mut Server, connection: &mut Connection, out: &mu
     server.abandon_transaction(connection);
     let mut reply = Reply::new(out, connection.session.protocol);
     if had {
+        reached(Mark::Discarded);
         reply.ok();
     } else {
         reply.error("ERR DISCARD without MULTI");

@@ -18,6 +18,7 @@ use std::io;
 pub use open::{Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest};
 pub use write::{Published, SnapshotWriter};
 
+use crate::base::mark::{Mark, reached};
 use crate::env::Storage;
 use crate::wal::Lsn;
 
@@ -30,8 +31,15 @@ use crate::wal::Lsn;
 pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
     let mut names = storage.list()?;
     names.retain(|name| match format::parse_name(name) {
-        Some((lsn, format::Stage::Published)) => lsn < keep,
-        Some((_, format::Stage::Temporary)) => true,
+        Some((lsn, format::Stage::Published)) if lsn < keep => {
+            reached(Mark::OlderSnapshotRemoved);
+            true
+        }
+        Some((_, format::Stage::Published)) => false,
+        Some((_, format::Stage::Temporary)) => {
+            reached(Mark::TemporaryRemoved);
+            true
+        }
         None => false,
     });
     if names.is_empty() {

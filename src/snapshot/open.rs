@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::format::{Entry, FOOTER, Footer, HEADER, HeaderFault, Stage, aligned, decode_header, parse_name};
 use super::mapped::Unverified;
 use crate::base::bytes::Reader;
+use crate::base::mark::{Mark, reached};
 use crate::env::{Map, MappedBytes, Storage};
 use crate::wal::Lsn;
 
@@ -120,11 +121,13 @@ fn io_error(file: &str, operation: &'static str, error: &io::Error) -> SnapshotE
 }
 
 fn open(storage: &dyn Storage, lsn: Lsn, file: &str) -> Result<Snapshot, SnapshotError> {
-    let map: Arc<dyn Map> = storage.map(file).map_err(|e| io_error(file, "map", &e))?.into();
+    let map = storage.map(file).inspect_err(|_| reached(Mark::SnapshotMapLost));
+    let map: Arc<dyn Map> = map.map_err(|e| io_error(file, "map", &e))?.into();
     let opening = Opening { file, map: &map };
     opening.header(lsn)?;
     let (footer, table) = opening.table()?;
-    let sections = opening.sections(footer, &table)?;
+    let sections = opening.sections(footer, &table);
+    let sections = sections.inspect_err(|_| reached(Mark::SnapshotSectionRefused))?;
     Ok(Snapshot { lsn, file: file.to_owned(), bytes: map.bytes().len() as u64, sections })
 }
 
@@ -148,9 +151,13 @@ impl Opening<'_> {
             Ok(said) if said == lsn => Ok(()),
             Ok(_) => Err(self.damaged("the header", 0, "its LSN is not the one in the file's name")),
             Err(HeaderFault::Version(version)) => {
+                reached(Mark::SnapshotVersionRefused);
                 Err(SnapshotError::Version { file: self.file.to_owned(), version })
             }
-            Err(HeaderFault::Damaged) => Err(self.damaged("the header", 0, "its checksum is wrong")),
+            Err(HeaderFault::Damaged) => {
+                reached(Mark::SnapshotHeaderRefused);
+                Err(self.damaged("the header", 0, "its checksum is wrong"))
+            }
         }
     }
 
@@ -160,13 +167,18 @@ impl Opening<'_> {
         let at = at.ok_or_else(|| self.damaged("the footer", end, "the file is too short to have one"))?;
         let footer = Unverified::new(self.map, at..end).and_then(|bytes| Footer::decode(bytes.bytes()));
         let footer = footer.ok_or_else(|| {
+            reached(Mark::SnapshotFooterRefused);
             self.damaged("the footer", at, "its checksum is wrong; the file may have been cut short")
         })?;
         if footer.table.checked_add(footer.len) != Some(at) {
             return Err(self.damaged("the footer", at, "the table does not end where the footer begins"));
         }
         let table = Unverified::new(self.map, footer.table..at).and_then(|bytes| bytes.verify(footer.crc));
-        Ok((footer, table.ok_or_else(|| self.damaged("the table", footer.table, "its checksum is wrong"))?))
+        let table = table.ok_or_else(|| {
+            reached(Mark::SnapshotTableRefused);
+            self.damaged("the table", footer.table, "its checksum is wrong")
+        })?;
+        Ok((footer, table))
     }
 
     fn sections(&self, footer: Footer, table: &MappedBytes) -> Result<Vec<Section>, SnapshotError> {

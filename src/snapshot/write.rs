@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::format::{ALIGN, Entry, Footer, HEADER, Stage, VERSION, aligned, encode_header, name};
 use crate::base::crc32c::{crc32c, extend};
+use crate::base::mark::{Mark, reached};
 use crate::env::{File, Storage};
 use crate::wal::{Lsn, write_all};
 
@@ -59,7 +60,8 @@ impl SnapshotWriter {
         let temporary = name(lsn, Stage::Temporary);
         match storage.remove(&temporary) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+            Ok(()) => reached(Mark::TemporaryInTheWay),
+            Err(_) => {}
         }
         let file = storage.create_new(&temporary)?;
         let mut sink = Sink { file, buffer: Vec::with_capacity(BUFFER), drained: 0, synced: 0, failed: None };
@@ -120,10 +122,11 @@ impl SnapshotWriter {
         match self.finish().and_then(|()| self.storage.rename(&name(self.lsn, Stage::Temporary), &published))
         {
             Ok(()) => {
-                self.storage.sync_dir()?;
+                self.storage.sync_dir().inspect_err(|_| reached(Mark::SnapshotNotSynced))?;
                 Ok(Published { name: published, bytes: self.written() })
             }
             Err(e) => {
+                reached(Mark::SnapshotNotPublished);
                 self.abandon();
                 Err(e)
             }

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::{AtomicBool, Mutex};
 use crate::env::{File, Storage};
 
@@ -137,7 +138,12 @@ fn attempt<T>(
     work: impl FnOnce() -> io::Result<T>,
 ) -> Result<T, Poisoned> {
     latch.check()?;
-    work().map_err(|e| latch.set(Poisoned { file: file.to_owned(), operation, error: e.to_string() }))
+    work().map_err(|e| {
+        if e.kind() == io::ErrorKind::StorageFull {
+            reached(Mark::DiskFull);
+        }
+        latch.set(Poisoned { file: file.to_owned(), operation, error: e.to_string() })
+    })
 }
 
 /// Writes all of `bytes`, over short and interrupted writes.
@@ -146,10 +152,13 @@ pub(crate) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> i
         match file.write_at(bytes, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
+                if n < bytes.len() {
+                    reached(Mark::WriteInParts);
+                }
                 bytes = bytes.get(n..).unwrap_or_default();
                 offset += n as u64;
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => reached(Mark::WriteInterrupted),
             Err(e) => return Err(e),
         }
     }

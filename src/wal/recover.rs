@@ -30,6 +30,7 @@ use super::Lsn;
 use super::error::{RecoveryError, io_error};
 use super::format::{HeaderFault, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::scan::{Fault, Walk};
+use crate::base::mark::{Mark, reached};
 use crate::env::{File, Storage};
 
 /// What a copy of a segment is called until it has taken the segment's place.
@@ -143,6 +144,7 @@ pub(super) fn survey(
     for (i, (first, name)) in segments.iter().enumerate() {
         let successor = segments.get(i + 1).map(|(lsn, _)| *lsn);
         if let Some(behind) = successor.filter(|lsn| *lsn <= after.next()) {
+            reached(Mark::CoveredSegmentSkipped);
             let size = open(storage, name)?.size().map_err(|e| io_error(name, "measure", &e))?;
             log.closed.push(Closed { name: name.clone(), last: Lsn(behind.0 - 1), bytes: size });
             continue;
@@ -154,6 +156,7 @@ pub(super) fn survey(
         expected = Some(segment.visit(after, &mut log, apply)?);
     }
     if let Some(tail) = log.tail.take_if(|tail| tail.last < after) {
+        reached(Mark::LogBehindSnapshot);
         if log.case == Case::Clean {
             log.case = Case::Behind;
         }
@@ -167,12 +170,17 @@ fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<
     let file = name.to_owned();
     match expected {
         None if first > after.next() => {
+            reached(Mark::FrontMissing);
             Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file })
         }
         Some(expected) if first > expected => {
+            reached(Mark::GapRefused);
             Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file })
         }
-        Some(expected) if first < expected => Err(RecoveryError::Overlap { file, first, expected }),
+        Some(expected) if first < expected => {
+            reached(Mark::OverlapRefused);
+            Err(RecoveryError::Overlap { file, first, expected })
+        }
         _ => Ok(()),
     }
 }
@@ -196,11 +204,10 @@ impl Segment<'_> {
         };
         let mut walk = Walk::new(self.bytes, header.seal(), self.first);
         for record in walk.by_ref().filter(|record| record.lsn > after) {
-            apply(record.lsn, record.payload).map_err(|why| RecoveryError::Refused {
-                file: self.name.to_owned(),
-                offset: record.offset as u64,
-                lsn: record.lsn,
-                why,
+            apply(record.lsn, record.payload).map_err(|why| {
+                reached(Mark::RecordRefused);
+                let (file, offset) = (self.name.to_owned(), record.offset as u64);
+                RecoveryError::Refused { file, offset, lsn: record.lsn, why }
             })?;
             log.records += 1;
         }
@@ -214,6 +221,7 @@ impl Segment<'_> {
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
         let settled = walk.claimed() >= last && walk.fault().is_none();
         if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled }) {
+            reached(Mark::SecondSegmentReplayed);
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
         }
         Ok(walk.next_lsn())
@@ -223,16 +231,19 @@ impl Segment<'_> {
     fn header(&self) -> Result<Option<SegmentHeader>, RecoveryError> {
         match SegmentHeader::decode(self.bytes) {
             Ok(header) if header.first != self.first => {
+                reached(Mark::MisnamedRefused);
                 Err(RecoveryError::Misnamed { file: self.name.to_owned(), says: header.first })
             }
             Ok(header) => Ok(Some(header)),
             Err(HeaderFault::Version(version)) => {
+                reached(Mark::VersionRefused);
                 Err(RecoveryError::Version { file: self.name.to_owned(), version })
             }
             Err(HeaderFault::Damaged) if self.successor.is_none() && self.bytes.len() <= SEGMENT_HEADER => {
                 Ok(None)
             }
             Err(HeaderFault::Damaged) => {
+                reached(Mark::HeaderRefused);
                 let known = "records are written only behind a header that has been synced";
                 Err(self.corrupt(0, self.first, format!("the segment's header is damaged; {known}")))
             }
@@ -243,17 +254,21 @@ impl Segment<'_> {
     fn excuse(&self, fault: Fault, walk: &Walk<'_>) -> Result<(), RecoveryError> {
         let lsn = walk.next_lsn();
         let known = if let Some(successor) = self.successor {
+            reached(Mark::MiddleRefused);
             format!(
                 "the segment that begins with record {successor} was begun only after this one had been synced"
             )
         } else if let Some(claim) = walk.claim() {
+            reached(Mark::ClaimRefused);
             format!(
                 "record {} at offset {} was written only after it had been synced",
                 claim.lsn, claim.offset
             )
         } else if let Fault::Order(_) = fault {
+            reached(Mark::OrderRefused);
             "no crash puts one record in another's place".to_owned()
         } else {
+            reached(fault.mark());
             return Ok(());
         };
         Err(self.corrupt(walk.end(), lsn, format!("{fault}; {known}")))
@@ -271,15 +286,18 @@ impl Segment<'_> {
 /// Brings the directory into the state that `found` describes, and makes it durable.
 fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
+        reached(Mark::LogEmpty);
         return Ok(());
     }
     let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
     match &found.cut {
         Some(cut) if found.case == Case::TornSwitch => {
+            reached(Mark::TornSwitchRemoved);
             storage.remove(&cut.file).map_err(|e| io_error(&cut.file, "remove", &e))?;
         }
         Some(cut) => {
+            reached(Mark::TornTailCut);
             let file = open(storage, &cut.file)?;
             file.set_len(cut.offset).map_err(|e| io_error(&cut.file, "cut", &e))?;
         }
@@ -322,11 +340,16 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
     let copied = write_copy(storage, &temporary, bytes);
     match copied.and_then(|()| storage.rename(&temporary, name)) {
         Err(e) if e.kind() == io::ErrorKind::StorageFull => {
+            reached(Mark::NoRoomForCopy);
             // Left behind, it is only space: the next start removes it.
             drop(storage.remove(&temporary));
             Ok(())
         }
-        other => other.map_err(|e| io_error(name, "copy", &e)),
+        Ok(()) => {
+            reached(Mark::UnsettledSegmentCopied);
+            Ok(())
+        }
+        Err(e) => Err(io_error(name, "copy", &e)),
     }
 }
 
@@ -334,6 +357,7 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
 fn remove_copies(storage: &dyn Storage) -> Result<(), RecoveryError> {
     for name in storage.list().map_err(|e| io_error("", "list", &e))? {
         if name.strip_suffix(TEMPORARY).is_some_and(|segment| parse_segment_name(segment).is_some()) {
+            reached(Mark::UnfinishedCopyRemoved);
             storage.remove(&name).map_err(|e| io_error(&name, "remove", &e))?;
         }
     }
@@ -370,11 +394,20 @@ pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Re
     bytes.resize(size, 0);
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+        let wanted = rest.len();
         match file.read_at(rest, at as u64) {
             Ok(0) => return Err(io_error(name, "read", &io::ErrorKind::UnexpectedEof.into())),
-            Ok(n) => at += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(io_error(name, "read", &e)),
+            Ok(n) => {
+                if n < wanted {
+                    reached(Mark::ReadInParts);
+                }
+                at += n;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => reached(Mark::ReadInterrupted),
+            Err(e) => {
+                reached(Mark::FileUnreadable);
+                return Err(io_error(name, "read", &e));
+            }
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 use super::Lsn;
 use super::format::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, Seal};
 use crate::base::crc32c::crc32c;
+use crate::base::mark::{Mark, reached};
 
 /// A valid record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,17 @@ pub(super) enum Fault {
     Payload,
     /// The header is valid, but it is another record's.
     Order(Lsn),
+}
+
+impl Fault {
+    /// The mark for a last record that ends so.
+    pub(super) fn mark(self) -> Mark {
+        match self {
+            Self::Short => Mark::TailShort,
+            Self::Payload => Mark::TailPayload,
+            Self::Header | Self::Order(_) => Mark::TailHeader,
+        }
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -94,6 +106,7 @@ impl<'a> Walk<'a> {
             }
             let header = RecordHeader::decode(rest, self.seal).ok_or(Fault::Header)?;
             if header.is_mark() && header.lsn.next() == self.next {
+                reached(Mark::LogMarkPassed);
                 self.claimed = self.claimed.max(header.durable);
                 self.at += RECORD_HEADER;
                 continue;

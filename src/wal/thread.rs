@@ -14,6 +14,7 @@ use super::recover::{Closed, Recovered};
 use super::shared::{Gather, LINGER_BYTES, Shared, Waiting};
 use super::{Lsn, Options, Poisoned, Tier};
 use crate::base::limits::LOG_BACKLOG;
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;
 use crate::base::sync::{MutexGuard, catch};
 use crate::base::time::Mono;
@@ -188,6 +189,9 @@ impl LogThread {
         let mut tail = self.take_tail()?;
         let durable = Lsn(self.shared.synced.load());
         let records = seal_batch(&mut self.batch, tail.header.seal(), durable);
+        if records > 1 {
+            reached(Mark::RecordsShareSync);
+        }
         let written = tail.file.write_all(&self.batch, tail.written);
         if written.is_ok() {
             tail.written += self.batch.len() as u64;
@@ -211,6 +215,7 @@ impl LogThread {
     /// The segment for the next batch: the one at hand unless it is full.
     fn take_tail(&mut self) -> Result<Tail, Poisoned> {
         if self.tail.as_ref().is_some_and(|tail| tail.written >= self.options.segment_bytes) {
+            reached(Mark::SegmentClosed);
             self.close_tail()?;
         }
         match self.tail.take() {
@@ -273,6 +278,7 @@ impl LogThread {
             return Ok(());
         };
         assert!(tail.synced == tail.written, "a mark says that everything before it has been synced");
+        reached(Mark::LogMarkWritten);
         let mark = RecordHeader::mark(tail.last).encode(tail.header.seal());
         tail.file.write_all(&mark, tail.written)?;
         tail.written += mark.len() as u64;
@@ -286,6 +292,7 @@ impl LogThread {
     /// closing that one can fail; what cannot be removed is harmless and stays for the next time.
     fn drop_covered(&mut self, lsn: Lsn) -> Result<(), Poisoned> {
         if self.tail.as_ref().is_some_and(|tail| tail.last <= lsn && tail.written > SEGMENT_HEADER as u64) {
+            reached(Mark::TailCovered);
             self.close_tail()?;
             self.mark_at = None;
         }
@@ -298,11 +305,13 @@ impl LogThread {
             }
             match storage.remove(&segment.name) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    reached(Mark::RemovalFailed);
                     error = Some(format!("cannot remove {}: {e}", segment.name));
                     return true;
                 }
                 _ => {}
             }
+            reached(Mark::SegmentsRemoved);
             removed += 1;
             freed += segment.bytes;
             false
@@ -310,6 +319,7 @@ impl LogThread {
         if removed > 0
             && let Err(e) = storage.sync_dir()
         {
+            reached(Mark::RemovalNotSynced);
             error = Some(format!("cannot sync the directory: {e}"));
         }
         self.shared.bytes.fetch_sub(freed);
@@ -324,11 +334,16 @@ impl LogThread {
     /// them for good and build on them. Whatever fails here leaves things as they were.
     fn retreat(&mut self, first: &Poisoned) {
         if let Some(name) = &self.beginning {
+            reached(Mark::RetreatFromSegment);
             let _ = self.guard.bare().remove(name);
         }
         if let Some(tail) = &self.tail {
-            let certain = if first.operation == SYNC { tail.synced } else { tail.written };
-            let _ = tail.file.bare().set_len(certain);
+            let synced = first.operation == SYNC;
+            reached(if synced { Mark::RetreatFromSync } else { Mark::RetreatFromWrite });
+            let certain = if synced { tail.synced } else { tail.written };
+            if tail.file.bare().set_len(certain).is_err() {
+                reached(Mark::RetreatFailed);
+            }
         }
     }
 }

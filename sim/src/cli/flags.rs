@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use engram_sim::disk::Sabotage;
+use engram_sim::plan::{Plan, generate, parse};
+
 /// Threads of the host that there are cores for.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -36,6 +39,27 @@ impl<'a> Words<'a> {
     /// The number of host threads behind `flag`.
     pub(super) fn jobs(&mut self, flag: &str) -> Result<usize, String> {
         Ok(usize::try_from(self.number(flag)?).map_or(1, |n| n.clamp(1, 1_024)))
+    }
+}
+
+/// A plan that is named on the command line, by its seed or the file it is in, and what lies while it runs.
+#[derive(Default)]
+pub(super) struct Source<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) sabotage: Sabotage,
+}
+
+impl Source<'_> {
+    /// The plan. What it says and this version does not understand goes to stderr.
+    pub(super) fn plan(&self) -> Result<Plan, String> {
+        let name = self.name.ok_or("a seed or a plan's file is missing")?;
+        if let Ok(seed) = name.parse() {
+            return Ok(generate(seed));
+        }
+        let text = std::fs::read_to_string(name).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let (plan, remarks) = parse(&text);
+        remarks.iter().for_each(|remark| eprintln!("{name}: {remark}"));
+        Ok(plan)
     }
 }
 

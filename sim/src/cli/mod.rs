@@ -1,8 +1,12 @@
 //! The subcommands: a file for each, and the table of them here.
 
+mod exhaust;
 mod flags;
+mod hunt;
+mod interleave;
 mod replay;
 mod run;
+mod shrink;
 
 use std::process::ExitCode;
 
@@ -12,8 +16,12 @@ type Command = fn(&[&str]) -> Result<ExitCode, String>;
 /// Every subcommand, with its help.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("run", run::run, run::RUN_HELP),
-    ("replay", replay::replay, replay::HELP),
+    ("interleave", interleave::interleave, interleave::HELP),
+    ("replay", replay::command, replay::HELP),
+    ("shrink", shrink::command, shrink::HELP),
     ("hash", run::hash, run::HASH_HELP),
+    ("exhaust", exhaust::exhaust, exhaust::HELP),
+    ("hunt", hunt::hunt, hunt::HELP),
 ];
 
 /// Does what the words after the program's name say.

@@ -1,29 +1,47 @@
-//! `replay`: one seed, with all that happens.
+//! `replay`: one plan, with all that happens.
 
 use std::process::ExitCode;
 
 use engram_sim::engine;
-use engram_sim::plan::generate;
+use engram_sim::page::page;
+use engram_sim::story::story;
 
-use super::flags::number;
+use super::flags::{Source, Words, unknown};
 
-pub(super) const HELP: &str = "\
-  engram-sim replay SEED
-      prints the seed's plan, its trace, what was violated, and the trace's hash; exit code 1 on a violation
+pub(super) const HELP: &str = "  engram-sim replay SEED|FILE [--story] [--html FILE] [--sabotage LIE]
+      prints the plan, its trace, what was violated, and the trace's hash; exit code 1 on a violation
+      --story      what happened in words, instead of the trace
+      --html FILE  writes a page with a lane for each client, thread and the disk, instead of the trace
 ";
 
-pub(super) fn replay(words: &[&str]) -> Result<ExitCode, String> {
-    let [seed] = words else { return Err("replay needs a seed".to_owned()) };
-    let seed = number(seed)?;
-    let plan = generate(seed);
+pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
+    let (mut source, mut words_only, mut html) = (Source::default(), false, None);
+    let mut words = Words::new(words);
+    while let Some(word) = words.next() {
+        match word {
+            "--story" => words_only = true,
+            "--html" => html = Some(words.value(word)?),
+            "--sabotage" => source.sabotage = words.value(word)?.parse()?,
+            _ if word.starts_with("--") => return unknown(word),
+            _ => source.name = Some(word),
+        }
+    }
+    let plan = source.plan()?;
     println!("{plan}");
-    let report = engine::rig().run(&plan, true);
-    report.trace.events().iter().for_each(|event| println!("{event}"));
+    let report = engine::rig().sabotaged(source.sabotage).run(&plan, true);
+    if let Some(file) = html {
+        let page = page(&plan, &report);
+        std::fs::write(file, page).map_err(|error| format!("cannot write {file}: {error}"))?;
+    } else if words_only {
+        story(report.trace.events(), None).iter().for_each(|line| println!("{line}"));
+    } else {
+        report.trace.events().iter().for_each(|event| println!("{event}"));
+    }
     println!("hash={:016x}", report.trace.hash());
     match report.failure {
         None => Ok(ExitCode::SUCCESS),
         Some(what) => {
-            println!("FAIL seed={seed}: {what}");
+            println!("VIOLATION: {what}");
             Ok(ExitCode::FAILURE)
         }
     }

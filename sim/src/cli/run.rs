@@ -9,16 +9,14 @@ use engram_sim::engine;
 
 use super::flags::{Words, cores, now, range, unknown};
 
-pub(super) const RUN_HELP: &str = "\
-  engram-sim run --seeds A..B [--jobs N] [--twice]
+pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice]
       runs seeds A to B-1; a line `FAIL seed=N: what` for each violation, exit code 1 if there was one;
       a closing line `seeds=N failures=N seconds=S`
       --jobs N   threads of the host (default: one for each core)
       --twice    run every seed twice; two traces that differ are a violation
 ";
 
-pub(super) const HASH_HELP: &str = "\
-  engram-sim hash --seeds A..B [--jobs N]
+pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N]
       one hash over the traces of all seeds, to compare builds and machines
 ";
 

@@ -59,6 +59,12 @@ impl Inspection {
         Some(op)
     }
 
+    /// A question's job has panicked: it is asked once more.
+    pub(crate) fn again(&mut self, op: &Op) {
+        self.open -= 1;
+        self.questions.push_back(op.clone());
+    }
+
     /// Takes the answer to a question that was asked at `asked`; an error says what is wrong with it.
     pub(crate) fn take(&mut self, op: &Op, reply: &Value, (asked, now): (u64, u64)) -> Result<Taken, String> {
         self.open -= 1;

@@ -5,23 +5,24 @@
 //! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
 //! at everything and does nothing else.
 
+mod cut;
 mod inspection;
 mod script;
+mod town;
+mod visitor;
 
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
 use engram::resp::client::{Value, parse_reply};
 
-use crate::net::{End, LinkId, Wire};
+use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op};
-use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
 pub(crate) use script::{Script, Who};
-
-/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
-const PATIENCE: u64 = 60_000_000_000;
+pub(crate) use town::Town;
+pub(crate) use visitor::{Guest, guests};
 
 /// A request that was sent, and the replies to it so far.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ struct Sent {
     op: Op,
     at: u64,
     replies: Vec<Value>,
+    /// It tears the connection down once so many bytes of the reply have come.
+    cut: Option<usize>,
 }
 
 impl Sent {
@@ -51,6 +54,11 @@ enum Leaving {
     Finish,
     /// It sent garbage, and has heard so many errors about it.
     Garbage(usize),
+    /// It has sent, or will, a part of a request, and then resets or half-closes. So many replies are due to what is
+    /// whole in that part.
+    Cut { resets: bool, owed: usize },
+    /// It heard that it is one client too many.
+    TurnedAway,
 }
 
 struct State {
@@ -78,8 +86,7 @@ pub(crate) struct Client {
 }
 
 struct Inner {
-    scheduler: Scheduler,
-    wire: Wire,
+    town: Town,
     plan: ClientPlan,
     /// Called once, when there is nothing left to do, with whether everything could be looked at.
     done: Box<dyn Fn(bool) + Send + Sync>,
@@ -89,7 +96,7 @@ struct Inner {
 impl Client {
     /// A client that begins with [`Client::start`] and calls `done` at its end.
     pub(crate) fn new(
-        (scheduler, wire): (&Scheduler, &Wire),
+        town: &Town,
         plan: ClientPlan,
         script: Script,
         rng: Rng,
@@ -109,14 +116,13 @@ impl Client {
             acting: false,
             done: false,
         };
-        let (scheduler, wire) = (scheduler.clone(), wire.clone());
-        let inner = Inner { scheduler, wire, plan, done: Box::new(done), state: Shared::new(state) };
+        let inner = Inner { town: town.clone(), plan, done: Box::new(done), state: Shared::new(state) };
         Self { inner: Arc::new(inner) }
     }
 
     /// Begins.
     pub(crate) fn start(&self) {
-        self.inner.state.lock().active = self.inner.scheduler.now();
+        self.inner.state.lock().active = self.inner.town.scheduler.now();
         self.act_later(1);
         self.watch();
     }
@@ -131,16 +137,16 @@ impl Client {
     /// Looks now and then whether the server has fallen silent.
     fn watch(&self) {
         let this = self.clone();
-        self.inner.scheduler.later(PATIENCE / 4, move || {
-            let now = this.inner.scheduler.now();
+        self.inner.town.scheduler.later(self.inner.town.patience / 4, move || {
+            let now = this.inner.town.scheduler.now();
             let state = this.inner.state.lock();
-            let waiting = !state.done && now.saturating_sub(state.active) > PATIENCE;
+            let waiting = !state.done && now.saturating_sub(state.active) > this.inner.town.patience;
             let (done, first) = (state.done, state.sent.first().map(|sent| sent.op.to_string()));
             let who = state.script.who;
             drop(state);
             if waiting {
                 let what = first.unwrap_or_else(|| "a connection".to_owned());
-                this.fail(&format!("{who} waits in vain for {what}\n{}", this.inner.scheduler.report()));
+                this.fail(&format!("{who} waits in vain for {what}\n{}", this.inner.town.scheduler.report()));
             } else if !done {
                 this.watch();
             }
@@ -148,7 +154,7 @@ impl Client {
     }
 
     fn fail(&self, what: &str) {
-        self.inner.scheduler.fail(what);
+        self.inner.town.scheduler.fail(what);
     }
 
     /// Acts after about `gap` nanoseconds, unless it is to act anyway.
@@ -161,7 +167,7 @@ impl Client {
         let delay = 1 + state.rng.below(2 * gap);
         drop(state);
         let this = self.clone();
-        self.inner.scheduler.later(delay, move || {
+        self.inner.town.scheduler.later(delay, move || {
             let mut state = this.inner.state.lock();
             state.acting = false;
             drop(state);
@@ -181,12 +187,18 @@ impl Client {
         if len > 0 {
             let len = 1 + state.rng.index(len);
             let bytes: Vec<u8> = state.out.drain(..len).collect();
-            state.active = self.inner.scheduler.now();
-            self.inner.wire.send(link, &bytes);
+            state.active = self.inner.town.scheduler.now();
+            self.inner.town.wire.send(link, &bytes);
         }
         if state.out.is_empty() && state.leaving == Leaving::Finish && !state.finished_sending {
             state.finished_sending = true;
-            self.inner.wire.finish(link);
+            self.inner.town.wire.finish(link);
+        }
+        if let (true, Leaving::Cut { resets, .. }, false) =
+            (state.out.is_empty(), state.leaving, state.finished_sending)
+        {
+            state.finished_sending = true;
+            self.cut_off(&mut state, link, resets);
         }
         let more = !state.out.is_empty();
         let over = !more && state.sent.is_empty() && state.leaving == Leaving::No && state.script.is_over();
@@ -203,13 +215,13 @@ impl Client {
     /// The connection; a new one where there is none and the server has let go of the one before.
     fn connected(&self, state: &mut State) -> Option<LinkId> {
         if state.link.is_none() {
-            if state.old.is_some_and(|old| self.inner.wire.held_by_server(old)) {
+            if state.old.is_some_and(|old| self.inner.town.wire.held_by_server(old)) {
                 return None;
             }
             let this = self.clone();
             let notify = move |id| this.hear(id);
-            state.link = Some(self.inner.wire.connect(notify));
-            state.script.connected(self.inner.scheduler.now());
+            state.link = Some(self.inner.town.wire.connect(notify));
+            state.script.connected(self.inner.town.scheduler.now());
         }
         state.link
     }
@@ -217,12 +229,15 @@ impl Client {
     /// Puts requests into the output, as many as may be on their way at once.
     fn think(&self, state: &mut State) {
         while state.sent.len() < self.inner.plan.depth && state.leaving == Leaving::No {
-            let now = self.inner.scheduler.now();
+            let now = self.inner.town.scheduler.now();
+            if self.begin_cut(state) {
+                return;
+            }
             let Some(op) = state.script.next(now) else { return };
             op.encode(&mut state.out);
             let who = state.script.who.to_string();
-            self.inner.scheduler.tell("ask", &who, [op.replies() as u64, 0, 0], || op.to_string());
-            state.sent.push(Sent { op, at: now, replies: Vec::new() });
+            self.inner.town.scheduler.tell("ask", &who, [op.replies() as u64, 0, 0], || op.to_string());
+            state.sent.push(Sent { op, at: now, replies: Vec::new(), cut: None });
             let behind = state.script.asked_for();
             for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
                 self.break_off(state, how);
@@ -234,22 +249,31 @@ impl Client {
         match how {
             Break::Finish | Break::Garbage(_) if state.leaving != Leaving::No => {}
             Break::Finish => state.leaving = Leaving::Finish,
+            Break::CutReset(_) | Break::CutFinish(_) => {}
+            Break::CutReply(bytes) => {
+                let last = state.sent.last_mut();
+                last.into_iter().for_each(|sent| sent.cut = Some((*bytes).max(1)));
+            }
             Break::Garbage(bytes) => {
                 state.out.extend_from_slice(bytes.as_bytes());
                 state.leaving = Leaving::Garbage(0);
             }
+            Break::Shutdown(after) => {
+                let town = self.inner.town.clone();
+                self.inner.town.scheduler.later(*after, move || town.shut_down());
+            }
             Break::Crash(after) => {
-                let scheduler = self.inner.scheduler.clone();
-                self.inner.scheduler.later(*after, move || scheduler.crash());
+                let scheduler = self.inner.town.scheduler.clone();
+                self.inner.town.scheduler.later(*after, move || scheduler.crash());
             }
             Break::Reset(after) => {
                 let (this, link) = (self.clone(), state.link);
-                self.inner.scheduler.later(*after, move || {
+                self.inner.town.scheduler.later(*after, move || {
                     let state = this.inner.state.lock();
                     let same = state.link == link && !state.done;
                     drop(state);
                     if let Some(link) = link.filter(|_| same) {
-                        this.inner.wire.reset(link);
+                        this.inner.town.wire.reset(link);
                         this.disconnected();
                     }
                 });
@@ -263,23 +287,31 @@ impl Client {
         if state.link != Some(link) {
             return;
         }
-        let received = self.inner.wire.receive(link, self.inner.plan.receive);
+        let cut = state.sent.first().and_then(|sent| sent.cut);
+        let most = cut.map_or(usize::MAX, |cut| cut.saturating_sub(state.input.len()).max(1));
+        let most = most.min(self.inner.plan.receive);
+        let received = self.inner.town.wire.receive(link, most);
         if !received.bytes.is_empty() {
-            state.active = self.inner.scheduler.now();
+            state.active = self.inner.town.scheduler.now();
         }
         state.input.extend_from_slice(&received.bytes);
         let understood = self.understand(&mut state);
-        let more = received.bytes.len() == self.inner.plan.receive;
+        let more = received.bytes.len() == most;
+        let cut = state.sent.first().and_then(|sent| sent.cut).is_some_and(|cut| state.input.len() >= cut);
         drop(state);
         if let Err(what) = understood {
             return self.fail(&what);
+        }
+        if cut {
+            self.inner.town.wire.reset(link);
+            return self.disconnected();
         }
         if let Some(end) = received.end {
             return self.ended(end);
         }
         if more {
             let this = self.clone();
-            self.inner.scheduler.later(self.inner.plan.gap, move || this.hear(link));
+            self.inner.town.scheduler.later(self.inner.plan.gap, move || this.hear(link));
         }
         self.act_later(self.inner.plan.gap);
     }
@@ -301,8 +333,21 @@ impl Client {
 
     fn take(&self, state: &mut State, value: Value) -> Result<(), String> {
         let who = state.script.who;
+        if let Some(link) = state.link
+            && self.inner.town.is_crowded(link)?
+        {
+            state.leaving = Leaving::TurnedAway;
+            let right =
+                matches!(&value, Value::Error(text) if text.starts_with(b"ERR max number of clients"));
+            let wrong = || format!("{who} was one too many and heard {}", crate::oracle::show(&value));
+            return if right { Ok(()) } else { Err(wrong()) };
+        }
         let Some(first) = state.sent.first_mut() else {
             return match (&mut state.leaving, &value) {
+                (Leaving::Cut { owed, .. }, _) if *owed > 0 => {
+                    *owed -= 1;
+                    Ok(())
+                }
                 (Leaving::Garbage(errors), Value::Error(_)) if *errors == 0 => {
                     *errors = 1;
                     Ok(())
@@ -314,7 +359,7 @@ impl Client {
             };
         };
         let shown = || crate::oracle::show(&value);
-        self.inner.scheduler.tell("reply", &who.to_string(), [state_hash(&value), 0, 0], shown);
+        self.inner.town.scheduler.tell("reply", &who.to_string(), [state_hash(&value), 0, 0], shown);
         first.replies.push(value);
         if first.replies.len() < first.op.replies() {
             return Ok(());
@@ -327,21 +372,25 @@ impl Client {
             return Ok(());
         }
         let later: Vec<&Op> = state.sent.iter().map(|sent| &sent.op).collect();
-        state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.scheduler.now()))
+        state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.town.scheduler.now()))
     }
 
     /// The server, or a fault, has ended the connection: was that to be expected?
     fn ended(&self, end: End) {
         let state = self.inner.state.lock();
         let (who, open) = (state.script.who, state.sent.len());
+        let idle = open == 0 || end == End::Unread;
+        let timed_out = idle && state.link.is_some_and(|link| self.inner.town.timed_out(link));
         let wrong = match state.leaving {
-            _ if end == End::Reset || self.inner.wire.is_shut_down() => None,
+            _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out => None,
+            Leaving::TurnedAway => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
-            Leaving::Finish | Leaving::Garbage(_) if open > 0 => {
+            Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {
                 Some(format!("with {open} requests unanswered"))
             }
             Leaving::Garbage(0) => Some("without a word about its garbage".to_owned()),
-            Leaving::Finish | Leaving::Garbage(_) => None,
+            Leaving::Cut { owed, .. } if owed > 0 => Some(format!("with {owed} replies due")),
+            Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } => None,
         };
         drop(state);
         match wrong {
@@ -352,7 +401,7 @@ impl Client {
 
     /// The connection is gone, whoever ended it.
     fn disconnected(&self) {
-        let now = self.inner.scheduler.now();
+        let now = self.inner.town.scheduler.now();
         let mut state = self.inner.state.lock();
         state.old = state.link.take();
         state.active = now;
@@ -364,7 +413,7 @@ impl Client {
         state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
         let who = state.script.who;
         drop(state);
-        self.inner.scheduler.note(
+        self.inner.town.scheduler.note(
             "disconnected",
             &who.to_string(),
             [matches!(leaving, Leaving::No).into(), 0, 0],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use super::inspection::{Inspection, Taken};
-use crate::oracle::{Oracle, keys_of, shared_keys};
+use crate::oracle::{Oracle, internal, keys_of, shared_keys};
 use crate::plan::Op;
 use crate::shared::Shared;
 
@@ -81,6 +81,13 @@ impl Script {
         Some(op)
     }
 
+    /// Passes over the next operation: it will not be asked for.
+    pub(crate) fn skip(&mut self) -> Option<Op> {
+        let op = self.ops.get(self.next)?.clone();
+        self.next += 1;
+        Some(op)
+    }
+
     /// The number of the operation that was asked for last, from 1; none during an inspection.
     pub(crate) fn asked_for(&self) -> Option<usize> {
         self.inspection.is_none().then_some(self.next)
@@ -112,6 +119,10 @@ impl Script {
             && self.oracle.lock().log_failed()
         {
             self.refused = true;
+            return Ok(());
+        }
+        if internal(replies) && self.oracle.lock().job_panicked() {
+            inspection.again(op);
             return Ok(());
         }
         let since = inspection.since;

@@ -229,6 +229,11 @@ pub(super) struct Image {
 const REMOVED: usize = 16;
 
 impl Image {
+    /// A directory without files that numbers new ones as this one would.
+    pub(super) fn bare(&self) -> Self {
+        Self { made: self.made, ..Self::default() }
+    }
+
     pub(super) fn create(&mut self, name: &str) -> u64 {
         let file = self.add(Content::default());
         self.change_name(NameChange::Create { name: name.to_owned(), file });

@@ -164,7 +164,7 @@ fn tear(
 }
 
 /// The write, cut where sectors meet.
-fn pieces(offset: u64, mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+pub(super) fn pieces(offset: u64, mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     let mut pieces = Vec::new();
     let mut at = offset;
     while !bytes.is_empty() {

@@ -5,8 +5,12 @@
 //! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`].
 //! Not modelled: bytes that change under a map while it lives; the door's contract excludes it.
 
+<<<<<<< HEAD
 mod blame;
 mod decay;
+=======
+mod choice;
+>>>>>>> main
 mod doors;
 mod image;
 mod kind;
@@ -16,6 +20,7 @@ mod reading;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -25,8 +30,12 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
+<<<<<<< HEAD
 pub use blame::Blame;
 pub use decay::{At, Decay, Place};
+=======
+pub use choice::{Choice, Fate, PendingChange};
+>>>>>>> main
 pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
@@ -45,6 +54,26 @@ pub struct Sabotage {
     pub no_copies: bool,
     /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
     pub late_sync: bool,
+}
+
+impl FromStr for Sabotage {
+    type Err = String;
+
+    fn from_str(names: &str) -> Result<Self, String> {
+        let mut lies = Self::default();
+        for name in names.split(',') {
+            let lie = match name {
+                "skip-sync" => &mut lies.skip_sync,
+                "skip-sync-dir" => &mut lies.skip_sync_dir,
+                "ignore-set-len" => &mut lies.ignore_set_len,
+                "no-copies" => &mut lies.no_copies,
+                "late-sync" => &mut lies.late_sync,
+                _ => return Err(format!("no lie `{name}`")),
+            };
+            *lie = true;
+        }
+        Ok(lies)
+    }
 }
 
 /// How long the disk takes, in virtual nanoseconds; each is drawn up to twice the mean given here.

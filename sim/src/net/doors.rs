@@ -27,8 +27,16 @@ struct SimWaker {
     inner: Arc<Inner>,
 }
 
-/// `EMFILE`, the same number wherever engram runs.
-const NO_DESCRIPTORS: i32 = 24;
+/// What accept or interest fails with: `ENOMEM`, `ENFILE`, `EMFILE`, the same numbers wherever engram runs.
+fn scarce(fault: Option<Fault>) -> Option<io::Error> {
+    let number = match fault? {
+        Fault::NoMemory => 12,
+        Fault::TableFull => 23,
+        Fault::NoDescriptors => 24,
+        _ => return None,
+    };
+    Some(io::Error::from_raw_os_error(number))
+}
 
 fn unknown(conn: ConnId) -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, format!("no connection {}", conn.0))
@@ -53,16 +61,35 @@ impl SimNet {
             Some(Fault::Crash(nanos)) => self.inner.scheduler.crash_after(nanos, call.name()),
             Some(Fault::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
+            Some(Fault::Storm(calls)) => self.inner.state.lock().storm = u64::from(calls) + 1,
             _ => {}
         }
+        if matches!(call, Call::Read | Call::Write | Call::Accept) {
+            let mut state = self.inner.state.lock();
+            if state.storm > 0 {
+                state.storm -= 1;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
         Ok(fault)
+    }
+
+    /// The link behind a name. A server that uses one which it has closed, or never had, has mixed up its clients.
+    fn link(&self, state: &State, conn: ConnId, call: Call) -> io::Result<LinkId> {
+        let id = state.conns.get(&conn).copied();
+        if id.is_none() {
+            let what =
+                format!("the server calls {} on connection {}, which it does not have", call.name(), conn.0);
+            self.inner.scheduler.fail(&what);
+        }
+        id.ok_or_else(|| unknown(conn))
     }
 
     /// What every read and write has in common. The link it is about, or the error that it meets.
     fn transfer(&self, call: Call, conn: ConnId) -> io::Result<(LinkId, Option<Fault>)> {
         let fault = self.enter(call)?;
         let mut state = self.inner.state.lock();
-        let id = *state.conns.get(&conn).ok_or_else(|| unknown(conn))?;
+        let id = self.link(&state, conn, call)?;
         if fault == Some(Fault::Reset) {
             state.links[id.0].reset();
             drop(state);
@@ -94,8 +121,8 @@ impl Net for SimNet {
         let fault = self.enter(Call::Accept)?;
         let mut state = self.inner.state.lock();
         let id = *state.backlog.front().ok_or(io::ErrorKind::WouldBlock)?;
-        if fault == Some(Fault::NoDescriptors) {
-            return Err(io::Error::from_raw_os_error(NO_DESCRIPTORS));
+        if let Some(error) = scarce(fault) {
+            return Err(error);
         }
         state.backlog.pop_front();
         if fault == Some(Fault::Aborted) {
@@ -106,9 +133,12 @@ impl Net for SimNet {
         }
         state.made += 1;
         let conn = ConnId(state.made);
+        let others = state.conns.len();
         state.conns.insert(conn, id);
         let link = &mut state.links[id.0];
         link.conn = Some(conn);
+        link.others = others;
+        link.moved = self.inner.scheduler.now();
         let peer = link.peer.clone();
         drop(state);
         self.inner.scheduler.note("accept", &peer, [conn.0, 0, 0]);
@@ -116,16 +146,18 @@ impl Net for SimNet {
     }
 
     fn accepting(&mut self, on: bool) -> io::Result<()> {
-        if self.inner.scheduler.door("accepting") {
-            self.inner.state.lock().accepting = on;
+        if let Some(error) = scarce(self.enter(Call::Accepting)?) {
+            return Err(error);
         }
+        self.inner.state.lock().accepting = on;
         Ok(())
     }
 
     fn read(&mut self, conn: ConnId, buf: &mut [u8]) -> io::Result<usize> {
         let (id, fault) = self.transfer(Call::Read, conn)?;
         let mut state = self.inner.state.lock();
-        let link = &state.links[id.0];
+        let now = self.inner.scheduler.now();
+        let link = &mut state.links[id.0];
         let available = link.inbound.len().min(buf.len());
         if available == 0 {
             return match link.inbound_end {
@@ -135,9 +167,12 @@ impl Net for SimNet {
             };
         }
         let len = moved(&mut state, available, self.inner.settings.reads, fault);
-        for (to, byte) in buf.iter_mut().zip(state.links[id.0].inbound.drain(..len)) {
+        let link = &mut state.links[id.0];
+        for (to, byte) in buf.iter_mut().zip(link.inbound.drain(..len)) {
             *to = byte;
         }
+        link.moved = now;
+        link.taken += len as u64;
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
         self.inner.scheduler.tell("read", "", numbers, || excerpt(&buf[..len]));
@@ -153,20 +188,27 @@ impl Net for SimNet {
             return if buf.is_empty() { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
         let len = moved(&mut state, possible, self.inner.settings.writes, fault);
-        state.links[id.0].outbound.extend(&buf[..len]);
+        let now = self.inner.scheduler.now();
+        let bytes = state.sabotaged(&buf[..len]);
+        let to = if state.misdelivers() { state.someone_else(id) } else { id };
+        state.links[to.0].outbound.extend(&bytes);
+        state.links[id.0].moved = now;
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
         self.inner.scheduler.tell("write", "", numbers, || excerpt(&buf[..len]));
-        self.inner.tell(id);
+        self.inner.tell(to);
         Ok(len)
     }
 
     fn interest(&mut self, conn: ConnId, interest: Interest) -> io::Result<()> {
-        if self.inner.scheduler.door("interest") {
-            let mut state = self.inner.state.lock();
-            let id = *state.conns.get(&conn).ok_or_else(|| unknown(conn))?;
-            state.links[id.0].interest = interest;
+        let fault = self.enter(Call::Interest)?;
+        let mut state = self.inner.state.lock();
+        let id = self.link(&state, conn, Call::Interest)?;
+        if let Some(error) = scarce(fault) {
+            state.links[id.0].spoilt = true;
+            return Err(error);
         }
+        state.links[id.0].interest = interest;
         Ok(())
     }
 
@@ -180,7 +222,13 @@ impl Net for SimNet {
             // With input unread TCP tears the connection down. Here what was sent arrives all the same.
             let unread = !link.inbound.is_empty();
             link.inbound.clear();
-            link.outbound_end.get_or_insert(if unread { End::Unread } else { End::Finished });
+            let end = match (link.spoilt, unread) {
+                (true, _) => End::Reset,
+                (false, true) => End::Unread,
+                (false, false) => End::Finished,
+            };
+            link.outbound_end.get_or_insert(end);
+            link.closed = Some(self.inner.scheduler.now());
             drop(state);
             self.inner.scheduler.note("close", "", [conn.0, u64::from(unread), 0]);
             self.inner.tell(id);
@@ -271,7 +319,7 @@ impl Waker for SimWaker {
         }
         let now = self.inner.scheduler.now();
         let mut state = self.inner.state.lock();
-        if state.woken.is_some() {
+        if state.woken.is_some() || state.drops_wake() {
             return;
         }
         let delay = match self.inner.settings.wake_delay {

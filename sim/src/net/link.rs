@@ -45,6 +45,16 @@ pub(super) struct Link {
     /// Written by the server and not received yet.
     pub(super) outbound: VecDeque<u8>,
     pub(super) outbound_end: Option<End>,
+    /// Connections that the server had when it accepted this one.
+    pub(super) others: usize,
+    /// When the server last read or wrote a byte of it, or accepted it.
+    pub(super) moved: u64,
+    /// When the server closed it.
+    pub(super) closed: Option<u64>,
+    /// Bytes that the server has read.
+    pub(super) taken: u64,
+    /// A fault has hit the server's end: that it drops the connection is no fault of its own.
+    pub(super) spoilt: bool,
 }
 
 impl Link {
@@ -59,6 +69,11 @@ impl Link {
             inbound_end: None,
             outbound: VecDeque::new(),
             outbound_end: None,
+            others: 0,
+            moved: 0,
+            closed: None,
+            taken: 0,
+            spoilt: false,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod doors;
 mod link;
+mod sabotage;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,7 +26,8 @@ use crate::shared::Shared;
 
 pub use doors::SimNet;
 pub use link::{End, LinkId, Received};
-pub use wire::Wire;
+pub use sabotage::Sabotage;
+pub use wire::{Look, Wire};
 
 /// How the bytes of one call are cut, beside planned faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct Settings {
     pub wake_delay: u64,
     /// Most events that one wait reports; at least 1.
     pub batch: usize,
+    /// Most clients that wait to be accepted; who comes then is turned away.
+    pub backlog: usize,
 }
 
 impl Default for Settings {
@@ -90,6 +94,7 @@ impl Default for Settings {
             spurious_one_in: 0,
             wake_delay: 0,
             batch: 64,
+            backlog: 511,
         }
     }
 }
@@ -100,6 +105,7 @@ pub fn network(
     settings: Settings,
     scheduler: &Scheduler,
     faults: &Arc<Shared<Faults>>,
+    sabotage: Sabotage,
     rng: Rng,
 ) -> (SimNet, Wire) {
     let state = State {
@@ -111,6 +117,9 @@ pub fn network(
         woken: None,
         shutdown: false,
         shut_down: false,
+        storm: 0,
+        sabotage,
+        deeds: 0,
         rng,
     };
     let inner = Arc::new(Inner {
@@ -142,6 +151,11 @@ struct State {
     /// A shutdown that the server has not been told of.
     shutdown: bool,
     shut_down: bool,
+    /// So many calls to come find nothing to be had.
+    storm: u64,
+    sabotage: Sabotage,
+    /// Calls that the sabotage has counted.
+    deeds: u64,
     rng: Rng,
 }
 

@@ -11,6 +11,23 @@ pub struct Wire {
     inner: Arc<Inner>,
 }
 
+/// The server's end of a connection. Times are virtual nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether the server has accepted it.
+    pub accepted: bool,
+    /// Connections that the server had when it did.
+    pub others: usize,
+    /// When the server last moved a byte of it; before the first, when it accepted it.
+    pub moved: u64,
+    /// When the server closed it.
+    pub closed: Option<u64>,
+    /// Bytes that the server has read.
+    pub taken: u64,
+    /// Bytes that have arrived and that it has not read.
+    pub waiting: usize,
+}
+
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Wire")
@@ -28,10 +45,20 @@ impl Wire {
         let mut state = self.inner.state.lock();
         let id = LinkId(state.links.len());
         let peer = format!("10.0.0.1:{}", 40_000 + id.0);
-        state.links.push(Link::new(peer, Arc::new(notify)));
-        state.backlog.push_back(id);
+        let mut link = Link::new(peer, Arc::new(notify));
+        let full = state.backlog.len() >= self.inner.settings.backlog;
+        if full {
+            link.reset();
+        } else {
+            state.backlog.push_back(id);
+        }
+        state.links.push(link);
         drop(state);
-        self.inner.stir();
+        if full {
+            self.inner.tell(id);
+        } else {
+            self.inner.stir();
+        }
         id
     }
 
@@ -83,6 +110,21 @@ impl Wire {
     pub fn held_by_server(&self, id: LinkId) -> bool {
         let state = self.inner.state.lock();
         state.backlog.contains(&id) || state.conns.values().any(|&held| held == id)
+    }
+
+    /// What the server's end of a connection looks like.
+    #[must_use]
+    pub fn look(&self, id: LinkId) -> Look {
+        let state = self.inner.state.lock();
+        let link = &state.links[id.0];
+        Look {
+            accepted: link.conn.is_some(),
+            others: link.others,
+            moved: link.moved,
+            closed: link.closed,
+            taken: link.taken,
+            waiting: link.inbound.len(),
+        }
     }
 
     /// Connections that the server has accepted and not closed.

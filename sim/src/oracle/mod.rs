@@ -36,7 +36,7 @@ pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
 
 /// What is known, over all lives of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
     shared: SharedKeys,
@@ -94,6 +94,12 @@ impl Oracle {
         self.faults.as_ref().and_then(|faults| faults.lock().blame.since)
     }
 
+    /// Whether a job has panicked in this life because the plan had it so.
+    #[must_use]
+    pub fn job_panicked(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
+    }
+
     /// A client is about to send `op`.
     pub fn asked(&mut self, op: &Op, at: u64) {
         self.shared.asked(op, at);
@@ -115,6 +121,13 @@ impl Oracle {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
+        if internal(replies) {
+            if !self.job_panicked() {
+                return Err(wrong("an internal error, although no panic was planned".to_owned()));
+            }
             self.unanswered(client, op, at, now);
             return Ok(());
         }
@@ -166,6 +179,12 @@ impl Oracle {
         Ok(())
     }
 
+    /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.judged, self.clients.iter().map(Model::pending).sum())
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {
@@ -173,9 +192,18 @@ impl Oracle {
     }
 }
 
+/// True for the answer to a job that has panicked, or to a transaction with one.
+pub(crate) fn internal(replies: &[Value]) -> bool {
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => text.starts_with(b"ERR internal error"),
+        Value::Array(parts) => internal(parts),
+        _ => false,
+    })
+}
+
 /// True for an answer that only a failed log gives.
 fn refused(op: &Op, replies: &[Value]) -> bool {
-    let aborts = matches!(op, Op::Transaction(ops) if ops.iter().any(|op| matches!(op, Op::Wrong(_))));
+    let aborts = op.is_aborted();
     let code = |text: &[u8]| text.starts_with(b"MISCONF ") || (text.starts_with(b"EXECABORT ") && !aborts);
     replies.iter().any(|reply| match reply {
         Value::Error(text) => code(text),

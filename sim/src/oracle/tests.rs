@@ -135,3 +135,20 @@ fn a_refused_write_may_be_there_or_not() {
     assert!(answer(&mut oracle, &get("k0"), bulk("b")).is_err());
     oracle.inspected(0, &seen(&[("k0", "a")]), 5_000, 6_000).unwrap();
 }
+
+#[test]
+fn an_internal_error_needs_a_planned_panic() {
+    let internal = Value::Error(b"ERR internal error: out of order".to_vec());
+    let mut oracle = Oracle::new(1);
+    assert!(answer(&mut oracle, &set("k0", "a"), internal.clone()).is_err());
+    let mut faults = Faults::default();
+    oracle.begin(&Arc::new(Shared::new(faults.clone())));
+    assert!(answer(&mut oracle, &set("k0", "a"), internal.clone()).is_err());
+    faults.disturbed(&"stall:5 1 worker@job".parse().unwrap());
+    oracle.begin(&Arc::new(Shared::new(faults.clone())));
+    assert!(answer(&mut oracle, &set("k0", "a"), internal.clone()).is_err());
+    faults.disturbed(&"panic 1 worker@job".parse().unwrap());
+    oracle.begin(&Arc::new(Shared::new(faults)));
+    answer(&mut oracle, &set("k0", "a"), internal).unwrap();
+    answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
+}

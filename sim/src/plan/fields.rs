@@ -1,7 +1,5 @@
 //! Settings as `name value` pairs on one line: one list of fields for each struct, for showing and for reading.
 
-#![expect(dead_code, reason = "the parser that reads is on its way")]
-
 use std::fmt::Display;
 use std::str::FromStr;
 

@@ -6,11 +6,14 @@
 
 mod fields;
 mod generate;
+mod limits;
 mod op;
 mod op_parse;
 mod op_words;
+mod parse;
 mod show;
 mod smaller;
+mod visitor;
 
 use crate::disk::{Decay, Latency, Loss};
 use crate::faults::Planned;
@@ -18,7 +21,10 @@ use crate::net;
 use crate::scheduler;
 
 pub use generate::generate;
+pub use limits::Limits;
 pub use op::{Form, Lifetime, Only, Op, Word, pack};
+pub use parse::parse;
+pub use visitor::{Errand, Visitor};
 
 /// One run of the rig.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +59,8 @@ pub struct ServerPlan {
     pub segment_bytes: u64,
     /// Entries that a running snapshot looks at in one turn.
     pub snapshot_slice: usize,
+    /// Limits that are not the usual ones.
+    pub limits: Limits,
 }
 
 /// One life of the server.
@@ -76,6 +84,8 @@ pub struct Life {
     pub twice: bool,
     /// Who talks to it.
     pub clients: Vec<ClientPlan>,
+    /// Who else comes.
+    pub visitors: Vec<Visitor>,
 }
 
 /// How a life ends.
@@ -110,7 +120,7 @@ impl ClientPlan {
     /// True for one that never says a word.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.ops.is_empty() && self.breaks.is_empty()
+        self.ops.is_empty()
     }
 }
 
@@ -123,13 +133,27 @@ pub enum Break {
     Finish,
     /// It sends these bytes, which are no command, and expects to be told so and dropped.
     Garbage(String),
+    /// Of this request only so many bytes are sent, at least one and never all; then it tears the connection down.
+    CutReset(usize),
+    /// The same, but then it says that it sends nothing more.
+    CutFinish(usize),
+    /// It tears the connection down once so many bytes of the reply have come.
+    CutReply(usize),
+    /// Not the client, the server: it is asked to finish this many virtual nanoseconds later.
+    Shutdown(u64),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
 }
 
 impl Default for ServerPlan {
     fn default() -> Self {
-        Self { workers: 1, exact_below: 1_000, segment_bytes: 1 << 20, snapshot_slice: 256 }
+        Self {
+            workers: 1,
+            exact_below: 1_000,
+            segment_bytes: 1 << 20,
+            snapshot_slice: 256,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -155,6 +179,7 @@ impl Default for Life {
             ending: Ending::Shutdown,
             twice: false,
             clients: Vec::new(),
+            visitors: Vec::new(),
         }
     }
 }

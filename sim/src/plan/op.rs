@@ -262,9 +262,15 @@ impl Op {
             | Self::Discarded(_)
             | Self::Wrong(_)
             | Self::Unfit(_) => false,
-            Self::Transaction(ops) => ops.iter().any(Self::is_write),
+            Self::Transaction(ops) => !self.is_aborted() && ops.iter().any(Self::is_write),
             _ => true,
         }
+    }
+
+    /// True for a transaction that is refused because of a command in it.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        matches!(self, Self::Transaction(ops) if ops.iter().any(|op| matches!(op, Self::Wrong(_))))
     }
 
     /// How many replies it gets.

@@ -24,6 +24,7 @@ impl Display for Life {
         if let Some(crash) = self.threads.crash {
             writeln!(f, "  crash {crash}")?;
         }
+        self.threads.disturbances.iter().try_for_each(|blow| writeln!(f, "  disturb {blow}"))?;
         writeln!(f, "  net{}", fields::show(&self.net))?;
         writeln!(f, "  disk{}", fields::show(&self.latency))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
@@ -37,7 +38,7 @@ impl Display for Life {
                 }
             }
         }
-        Ok(())
+        self.visitors.iter().try_for_each(|visitor| writeln!(f, "  visitor {visitor}"))
     }
 }
 
@@ -47,6 +48,7 @@ impl Fields for ServerPlan {
         each("exact-below", &mut self.exact_below);
         each("segment-bytes", &mut self.segment_bytes);
         each("snapshot-slice", &mut self.snapshot_slice);
+        self.limits.fields(each);
     }
 }
 
@@ -67,6 +69,7 @@ impl Fields for net::Settings {
         each("spurious", &mut self.spurious_one_in);
         each("wake-delay", &mut self.wake_delay);
         each("batch", &mut self.batch);
+        each("backlog", &mut self.backlog);
     }
 }
 
@@ -101,6 +104,10 @@ impl Display for Break {
         match self {
             Self::Reset(after) => write!(f, "reset {after}"),
             Self::Finish => f.write_str("finish"),
+            Self::CutReset(bytes) => write!(f, "cut-reset {bytes}"),
+            Self::CutFinish(bytes) => write!(f, "cut-finish {bytes}"),
+            Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
+            Self::Shutdown(after) => write!(f, "shutdown {after}"),
             Self::Crash(after) => write!(f, "crash {after}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }

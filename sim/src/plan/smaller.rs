@@ -6,7 +6,7 @@ impl Op {
     /// How many commands it consists of.
     #[must_use]
     pub fn parts(&self) -> usize {
-        if let Self::Transaction(ops) = self { ops.len().max(1) } else { 1 }
+        if let Self::Transaction(ops) | Self::Discarded(ops) = self { ops.len().max(1) } else { 1 }
     }
 
     /// Operations that ask for less: a part of it left out, a shorter value, an option fewer.
@@ -27,8 +27,17 @@ impl Op {
                 smaller
             }
             Self::Del(keys) => without_one(keys).into_iter().map(Self::Del).collect(),
+            Self::Unlink(keys) => without_one(keys).into_iter().map(Self::Unlink).collect(),
+            Self::Mget(keys) => without_one(keys).into_iter().map(Self::Mget).collect(),
             Self::Exists(keys) => without_one(keys).into_iter().map(Self::Exists).collect(),
+            Self::Touch(keys) => without_one(keys).into_iter().map(Self::Touch).collect(),
+            Self::Watch(keys) => without_one(keys).into_iter().map(Self::Watch).collect(),
             Self::Mset(pairs) => without_one(pairs).into_iter().map(Self::Mset).collect(),
+            Self::MsetNx(pairs) => without_one(pairs).into_iter().map(Self::MsetNx).collect(),
+            Self::Discarded(ops) => without_one(ops).into_iter().map(Self::Discarded).collect(),
+            Self::SetWith { key, value, .. } => {
+                vec![Self::Set { key: key.clone(), value: value.clone(), expire: None }]
+            }
             Self::Set { key, value, expire } => {
                 let set =
                     |value: &str, expire| Self::Set { key: key.clone(), value: value.to_owned(), expire };

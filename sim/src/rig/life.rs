@@ -5,35 +5,36 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use super::Rig;
-use crate::client::{Client, Script, Who};
+use super::{Rig, cast};
+use crate::client::Town;
 use crate::clock;
 use crate::disk::{Disk, SimStorage};
 use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
-use crate::plan::{ClientPlan, Ending, Life, Plan};
+use crate::plan::{Life, Plan};
 use crate::scheduler::{Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
-/// Virtual nanoseconds that a server may take to finish.
-const FINISHING: u64 = 120_000_000_000;
+/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
+const PATIENCE: u64 = 60_000_000_000;
 
 /// How a server begins that tells why it does not start.
 const REFUSING: &str = "start: ";
 
 /// A life about to be played.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// Names it in reports and in its random streams.
-    pub(super) name: &'a str,
-    pub(super) life: &'a Life,
-    pub(super) disk: Disk,
+    pub(crate) name: &'a str,
+    pub(crate) life: &'a Life,
+    pub(crate) disk: Disk,
     /// Who judges it; without a judge nobody connects.
-    pub(super) oracle: Option<Arc<Shared<Oracle>>>,
+    pub(crate) oracle: Option<Arc<Shared<Oracle>>>,
 }
 
 /// A life that was played.
+<<<<<<< HEAD
 pub(super) struct Lived {
     pub(super) ended: Ended,
     pub(super) disk: Disk,
@@ -50,18 +51,26 @@ struct Cast {
     ending: Ending,
     clients: Vec<Client>,
     busy: usize,
+=======
+pub(crate) struct Lived {
+    pub(crate) ended: Ended,
+    pub(crate) disk: Disk,
+>>>>>>> main
 }
 
 impl Stage<'_> {
-    pub(super) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
+    pub(crate) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
         let Self { name, life, disk, oracle } = self;
         let stream = |what: &str| Rng::stream(plan.seed, &format!("{what} {name}"));
         let thread: Arc<str> = Arc::from("rig");
         trace.add(now, &thread, "life", name, [0; 3]);
         let scheduler = Scheduler::new(life.threads.clone(), stream("schedule"), trace, now, &rig.pool);
         let faults = Arc::new(Shared::new(Faults::new(&life.faults)));
+        let hearing = Arc::clone(&faults);
+        scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
-        let (net, wire) = net::network(life.net.clone(), &scheduler, &faults, stream("net"));
+        let (net, wire) =
+            net::network(life.net.clone(), &scheduler, &faults, rig.net_sabotage, stream("net"));
         let machine = Machine {
             storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
             net: Box::new(net),
@@ -74,7 +83,12 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
+<<<<<<< HEAD
                 Some(cast(life, (&scheduler, &wire), &storage, &oracle, &stream))
+=======
+                let town = town(plan, life, &scheduler, &wire);
+                Some(cast::cast(life, &town, &oracle, &stream))
+>>>>>>> main
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
@@ -103,8 +117,7 @@ impl Stage<'_> {
         });
         if let Some((cast, inspector)) = cast {
             inspector.abandon(ended.now);
-            let clients = std::mem::take(&mut cast.lock().clients);
-            clients.iter().for_each(|client| client.abandon(ended.now));
+            cast::dismiss(&cast, ended.now);
         }
         wire.clear();
         let disk = storage.take(ended.outcome == Outcome::Returned);
@@ -114,6 +127,7 @@ impl Stage<'_> {
     }
 }
 
+<<<<<<< HEAD
 type Ensemble = (Arc<Shared<Cast>>, Client);
 
 /// The inspector, which starts everyone else when it has seen all, and the plan's clients.
@@ -200,5 +214,16 @@ fn end(cast: &Arc<Shared<Cast>>) {
         });
     } else {
         scheduler.crash();
+=======
+/// What everyone who talks to the server has to know.
+fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
+    Town {
+        scheduler: scheduler.clone(),
+        wire: wire.clone(),
+        server: plan.server.clone(),
+        capacity: life.net.capacity,
+        latency: life.net.latency,
+        patience: PATIENCE,
+>>>>>>> main
     }
 }

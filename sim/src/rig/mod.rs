@@ -4,6 +4,7 @@
 //! what must, may and must not be there. Only then the plan's clients go on. After the plan's lives comes a calm one
 //! that is inspected and finishes in order.
 
+mod cast;
 mod life;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-use self::life::{Lived, Stage};
+pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
+use crate::net;
 use crate::oracle::Oracle;
 use crate::plan::{Ending, Life, Plan, ServerPlan};
-use crate::scheduler::{Outcome, Pool};
-use crate::shared::Shared;
+use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
+use crate::shared::{Binding, Shared};
 use crate::trace::Trace;
 
 /// What runs on the simulated machine: a server from its start to its end. An error says why it could not start or
@@ -28,9 +30,10 @@ pub type Body = dyn Fn(Machine, &ServerPlan) -> Result<(), String> + Send + Sync
 
 /// Everything that runs of many plans have in common.
 pub struct Rig {
-    pool: Arc<Pool>,
+    pool: Pool,
     body: Arc<Body>,
     sabotage: Sabotage,
+    net_sabotage: net::Sabotage,
 }
 
 impl std::fmt::Debug for Rig {
@@ -56,13 +59,48 @@ pub struct Report {
     pub judged: u64,
     /// Virtual nanoseconds.
     pub nanos: u64,
+    /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.
+    pub schedules: Vec<Schedule>,
+}
+
+impl Report {
+    /// The same plan with every choice of this run written into it, instead of being drawn.
+    #[must_use]
+    pub fn listed(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        for life in &mut plan.lives {
+            let name = life.number.to_string();
+            let schedule = self.schedules.iter().find(|schedule| schedule.life == name);
+            let choices = schedule.map(|schedule| schedule.choices.as_slice()).unwrap_or_default();
+            life.threads.strategy = Strategy::Listed(choices.into());
+        }
+        plan
+    }
+}
+
+/// How one life was scheduled.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The life's name: its number in the plan, or `last`, or `N recovered once` and `N recovered twice`.
+    pub life: String,
+    /// Its choices: as [`crate::scheduler::Strategy::Listed`] they give the same life again.
+    pub choices: Vec<Choice>,
+    /// What could have been chosen instead, if the plan's settings want that listed.
+    pub others: Vec<Choice>,
+    /// Choices of a listed schedule that could not be made, and disturbances that never came.
+    pub unmatched: u64,
 }
 
 impl Rig {
     /// A rig for `body`.
     #[must_use]
     pub fn new(body: Arc<Body>) -> Self {
-        Self { pool: Arc::default(), body, sabotage: Sabotage::default() }
+        Self {
+            pool: Pool::default(),
+            body,
+            sabotage: Sabotage::default(),
+            net_sabotage: net::Sabotage::default(),
+        }
     }
 
     /// The same rig on a disk that lies.
@@ -71,9 +109,22 @@ impl Rig {
         Self { sabotage, ..self }
     }
 
+    /// The same rig with its simulated threads on something else than usual.
+    #[must_use]
+    pub fn carried(self, carry: Carry) -> Self {
+        Self { pool: Pool::new(carry), ..self }
+    }
+
+    /// The same rig on a network that lies.
+    #[must_use]
+    pub fn net_sabotaged(self, net_sabotage: net::Sabotage) -> Self {
+        Self { net_sabotage, ..self }
+    }
+
     /// Runs a plan; `keep` says whether the trace keeps its events beside its hash.
     #[must_use]
     pub fn run(&self, plan: &Plan, keep: bool) -> Report {
+        let _bound = Binding::begin(self.pool.stays());
         let clients = plan.lives.iter().map(|life| life.clients.len()).max().unwrap_or(0);
         let mut run = Run {
             rig: self,
@@ -89,6 +140,7 @@ impl Rig {
                 calls: 0,
                 judged: 0,
                 nanos: 0,
+                schedules: Vec::new(),
             },
             refused: false,
         };
@@ -203,6 +255,8 @@ impl Run<'_> {
         report.lives += 1;
         report.steps += ended.steps;
         report.calls += ended.calls;
+        let (choices, others, unmatched) = (ended.choices, ended.others, ended.unmatched);
+        report.schedules.push(Schedule { life: name.clone(), choices, others, unmatched });
         if !recovering {
             self.now = ended.now;
         }

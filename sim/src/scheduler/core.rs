@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::strategy::Chooser;
-use super::turn::Turn;
-use super::{CrashAt, Outcome, Settings};
+use super::disturb::Disturbances;
+use super::strategy::{Chooser, Moment};
+use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;
 
 /// What an agenda entry does when its time has come.
@@ -53,29 +53,44 @@ pub(super) enum State {
 pub(super) struct Thread {
     pub(super) name: Arc<str>,
     pub(super) state: State,
-    pub(super) turn: Arc<Turn>,
     /// Counts this thread's waits, so that a timer of an earlier one does not end a later one.
     wait: u64,
     timed_out: bool,
 }
 
 pub(super) struct Core {
-    pub(super) settings: Settings,
+    settings: Settings,
     pub(super) threads: Vec<Thread>,
     pub(super) current: usize,
     pub(super) now: u64,
     pub(super) steps: u64,
     pub(super) calls: u64,
-    pub(super) chooser: Chooser,
+    /// Virtual nanoseconds in which no thread could run.
+    pub(super) idled: u64,
+    /// Choices of this step so far.
+    nth: u32,
+    /// Steps at which a thread blocked. The others were scheduling points.
+    blocked: u64,
+    /// Up to this step, exclusively, a scheduling point has nothing to do but to count itself.
+    quiet_until: u64,
+    chooser: Chooser,
+    disturbances: Disturbances,
+    /// Who hears of those that happen.
+    pub(super) hear: Option<Arc<dyn Fn(&Disturbance) + Send + Sync>>,
+    pub(super) made: Vec<Choice>,
+    pub(super) others: Vec<Choice>,
     /// Set when the machine has stopped: threads only unwind from then on.
     pub(super) outcome: Option<Outcome>,
     pub(super) trace: Trace,
     agenda: BinaryHeap<Entry>,
     entries: u64,
+    /// Room for a list of threads.
+    list: Vec<usize>,
 }
 
 impl Core {
     pub(super) fn new(settings: Settings, chooser: Chooser, trace: Trace, now: u64) -> Self {
+        let disturbances = Disturbances::new(&settings.disturbances);
         Self {
             settings,
             threads: Vec::new(),
@@ -83,16 +98,27 @@ impl Core {
             now,
             steps: 0,
             calls: 0,
+            nth: 0,
+            blocked: 0,
+            quiet_until: 0,
+            idled: 0,
             chooser,
+            disturbances,
+            hear: None,
+            made: Vec::new(),
+            others: Vec::new(),
             outcome: None,
             trace,
             agenda: BinaryHeap::new(),
             entries: 0,
+            list: Vec::new(),
         }
     }
 
-    pub(super) fn add_thread(&mut self, name: Arc<str>, turn: Arc<Turn>) -> usize {
-        self.threads.push(Thread { name, state: State::Ready, turn, wait: 0, timed_out: false });
+    pub(super) fn add_thread(&mut self, name: &str) -> usize {
+        let thread = Thread { name: Arc::from(name), state: State::Ready, wait: 0, timed_out: false };
+        self.threads.push(thread);
+        self.heed();
         self.threads.len() - 1
     }
 
@@ -101,10 +127,24 @@ impl Core {
         self.trace.add(self.now, thread, kind, name, numbers);
     }
 
-    /// Counts one step, with its time, and ends the run where the plan or the bound says so.
-    pub(super) fn step(&mut self, site: &'static str) {
+    /// Counts one step, with its time.
+    #[inline]
+    pub(super) fn step(&mut self) {
         self.steps += 1;
         self.now += self.settings.tick;
+        self.nth = 0;
+    }
+
+    /// Whether a scheduling point that was just counted has nothing more to do: no choice, nothing due, no end.
+    #[inline]
+    pub(super) fn is_quiet(&mut self) -> bool {
+        // It had a choice, and made none.
+        self.nth = 1;
+        self.steps < self.quiet_until
+    }
+
+    /// Ends the run where the plan or the bound says so.
+    pub(super) fn check_step(&mut self, site: &'static str) {
         if self.settings.crash == Some(CrashAt::Step(self.steps)) {
             self.note("crash", site, [self.steps, 0, 0]);
             self.stop(Outcome::Crashed);
@@ -112,6 +152,39 @@ impl Core {
             let bound = self.settings.step_bound;
             self.stop(Outcome::Failed(format!("no end after {bound} steps\n{}", self.report())));
         }
+    }
+
+    /// The next scheduling point is to be looked at.
+    fn heed(&mut self) {
+        self.quiet_until = 0;
+    }
+
+    /// Works out when a scheduling point will have something to do again.
+    pub(super) fn plan_quiet(&mut self) {
+        if self.outcome.is_some() || !self.disturbances.is_over() || self.settings.survey {
+            return self.heed();
+        }
+        let mut until = self.chooser.next_step(self.moment()).min(self.settings.step_bound.saturating_add(1));
+        if let Some(CrashAt::Step(step)) = self.settings.crash
+            && step > self.steps
+        {
+            until = until.min(step);
+        }
+        self.quiet_until = until.min(self.agenda.peek().map_or(u64::MAX, |entry| self.step_of(entry.at)));
+    }
+
+    /// The step at which an entry of the agenda will be due, if no time passes but by steps.
+    fn step_of(&self, at: u64) -> u64 {
+        let left = at.saturating_sub(self.now);
+        match self.settings.tick {
+            0 if left > 0 => u64::MAX,
+            0 => self.steps,
+            tick => self.steps.saturating_add(left.div_ceil(tick)),
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { step: self.steps, nth: self.nth, points: self.steps - self.blocked }
     }
 
     /// Counts one call at a door, and ends the run where the plan says so.
@@ -127,6 +200,7 @@ impl Core {
     pub(super) fn stop(&mut self, outcome: Outcome) {
         if self.outcome.is_none() {
             self.outcome = Some(outcome);
+            self.heed();
         }
     }
 
@@ -138,7 +212,9 @@ impl Core {
     pub(super) fn push(&mut self, at: u64, due: Due) {
         if self.outcome.is_none() {
             self.entries += 1;
-            self.agenda.push(Entry { at: at.max(self.now), number: self.entries, due });
+            let at = at.max(self.now);
+            self.agenda.push(Entry { at, number: self.entries, due });
+            self.quiet_until = self.quiet_until.min(self.step_of(at));
         }
     }
 
@@ -156,6 +232,7 @@ impl Core {
                     if waiting.wait == wait && matches!(waiting.state, State::Blocked { .. }) {
                         waiting.state = State::Ready;
                         waiting.timed_out = true;
+                        self.heed_eagerly();
                     }
                 }
             }
@@ -166,12 +243,15 @@ impl Core {
     /// Lets time jump to the next entry; false when there is none.
     pub(super) fn jump(&mut self) -> bool {
         let next = self.agenda.peek().map(|entry| entry.at);
-        self.now = self.now.max(next.unwrap_or(0));
+        let now = self.now.max(next.unwrap_or(0));
+        self.idled += now - self.now;
+        self.now = now;
         next.is_some()
     }
 
     pub(super) fn block_current(&mut self, object: usize, site: &'static str, limit: Option<u64>) {
         let me = self.current;
+        self.blocked += 1;
         let thread = &mut self.threads[me];
         thread.wait += 1;
         thread.timed_out = false;
@@ -187,22 +267,107 @@ impl Core {
         self.threads[self.current].timed_out
     }
 
+    /// Makes the threads that wait for `object` ready: all, or one.
     pub(super) fn wake(&mut self, object: usize, all: bool) {
         let waits = |thread: &Thread| matches!(thread.state, State::Blocked { object: o, .. } if o == object);
-        let waiting: Vec<usize> = (0..self.threads.len()).filter(|&i| waits(&self.threads[i])).collect();
-        let chosen = if all || waiting.len() < 2 {
-            waiting
+        let Some(first) = self.threads.iter().position(waits) else { return };
+        if all {
+            for thread in self.threads[first..].iter_mut().filter(|thread| waits(thread)) {
+                thread.state = State::Ready;
+            }
         } else {
-            let one = self.chooser.below(waiting.len());
-            vec![waiting[one]]
-        };
-        for thread in chosen {
-            self.threads[thread].state = State::Ready;
+            let mut waiting = std::mem::take(&mut self.list);
+            waiting.clear();
+            waiting.extend((first..self.threads.len()).filter(|&i| waits(&self.threads[i])));
+            let chosen = if waiting.len() < 2 { first } else { self.choose_waiter(&waiting) };
+            self.list = waiting;
+            self.threads[chosen].state = State::Ready;
+        }
+        self.heed_eagerly();
+    }
+
+    fn choose_waiter(&mut self, waiting: &[usize]) -> usize {
+        let moment = self.moment();
+        let chosen = self.chooser.waiter(moment, waiting);
+        self.made(moment, chosen, waiting[0]);
+        self.survey(moment, chosen, waiting);
+        chosen
+    }
+
+    /// Somebody has become ready.
+    fn heed_eagerly(&mut self) {
+        if self.chooser.is_eager() {
+            self.heed();
         }
     }
 
-    pub(super) fn ready(&self) -> Vec<usize> {
-        (0..self.threads.len()).filter(|&i| self.threads[i].state == State::Ready).collect()
+    /// Keeps a choice if it differs from what would have happened by itself.
+    fn made(&mut self, moment: Moment, chosen: usize, otherwise: usize) {
+        self.nth = moment.nth + 1;
+        if chosen != otherwise {
+            self.made.push(Choice { step: moment.step, nth: moment.nth, thread: chosen });
+        }
+    }
+
+    /// Lists what could have been chosen instead.
+    fn survey(&mut self, moment: Moment, chosen: usize, possible: &[usize]) {
+        if self.settings.survey {
+            let others = possible.iter().copied().filter(|&thread| thread != chosen);
+            self.others.extend(others.map(|thread| Choice { step: moment.step, nth: moment.nth, thread }));
+        }
+    }
+
+    /// Who runs on at a point that the current thread has reached.
+    pub(super) fn choose_at_point(&mut self) -> usize {
+        let moment = Moment { nth: 0, ..self.moment() };
+        let ready = self.ready();
+        let chosen = self.chooser.preempt(moment, self.current, &ready);
+        self.survey(moment, chosen, &ready);
+        self.list = ready;
+        self.made(moment, chosen, self.current);
+        chosen
+    }
+
+    /// Who is next, since the current thread cannot go on; none when nobody can.
+    pub(super) fn choose_next(&mut self) -> Option<usize> {
+        let moment = self.moment();
+        let ready = self.ready();
+        let chosen = ready.first().map(|&first| {
+            let chosen = self.chooser.next(moment, &ready);
+            self.survey(moment, chosen, &ready);
+            self.made(moment, chosen, first);
+            chosen
+        });
+        self.list = ready;
+        chosen
+    }
+
+    /// The threads that can run, in the room of the core's list.
+    fn ready(&mut self) -> Vec<usize> {
+        let mut ready = std::mem::take(&mut self.list);
+        ready.clear();
+        ready.extend((0..self.threads.len()).filter(|&i| self.threads[i].state == State::Ready));
+        ready
+    }
+
+    /// What the plan has for the current thread, which has come to `site`.
+    pub(super) fn disturbance(&mut self, site: &'static str) -> Option<Disturbance> {
+        if self.disturbances.is_over() {
+            return None;
+        }
+        let thread = Arc::clone(&self.threads[self.current].name);
+        let due = self.disturbances.pass(&thread, site)?;
+        self.trace.add(self.now, &thread, "disturbed", &due.to_string(), [self.steps, 0, 0]);
+        Some(due)
+    }
+
+    /// Choices of a listed schedule that were not made, and disturbances that never came.
+    pub(super) fn unmatched(&self) -> u64 {
+        self.chooser.unmatched() + self.disturbances.left()
+    }
+
+    pub(super) fn stop_when_idle(&self) -> bool {
+        self.settings.stop_when_idle
     }
 
     pub(super) fn all_ended(&self) -> bool {

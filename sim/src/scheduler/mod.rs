@@ -1,4 +1,4 @@
-//! Real threads that take turns, virtual time, and the crash.
+//! Threads that take turns, virtual time, and the crash.
 //!
 //! One thread holds the baton and runs; at every scheduling point it may have to hand it over. When no thread can run,
 //! virtual time jumps to the next entry of the agenda: a timed wait that ends, or a piece of the simulated world
@@ -8,30 +8,37 @@
 //!
 //! It does not model memory weaker than sequential consistency: between two points a thread's accesses happen at once.
 
+mod baton;
+mod carrier;
+mod choice;
 mod core;
+mod disturb;
+#[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod fibers;
 mod panics;
-mod pool;
 mod strategy;
+#[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod switch;
 #[cfg(test)]
 mod tests;
-mod turn;
+mod threads;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engram::base::rng::Rng;
-use engram::base::sync::{Scheduler as Hook, Stopped, install};
+use engram::base::sync::Scheduler as Hook;
 
-use self::core::{Core, Due, State};
+use self::carrier::Carrier;
+use self::core::{Core, Due};
 use self::strategy::Chooser;
-use self::turn::Turn;
-use crate::shared::{Held, Shared};
+use crate::shared::{Binding, Held, Shared};
 use crate::trace::Trace;
 
-pub use pool::Pool;
+pub use carrier::{Carry, Pool};
+pub use choice::Choice;
+pub use disturb::{Blow, Disturbance};
 pub use strategy::Strategy;
 
 /// Where a plan stops the machine.
@@ -78,6 +85,10 @@ pub struct Settings {
     pub step_bound: u64,
     /// Where the machine stops.
     pub crash: Option<CrashAt>,
+    /// Threads that stall or panic.
+    pub disturbances: Vec<Disturbance>,
+    /// Whether every choice that could have been made instead is listed.
+    pub survey: bool,
     /// Whether it stops as soon as no thread can run, instead of letting time pass.
     pub stop_when_idle: bool,
 }
@@ -89,6 +100,8 @@ impl Default for Settings {
             tick: 100,
             step_bound: 5_000_000,
             crash: None,
+            disturbances: Vec::new(),
+            survey: false,
             stop_when_idle: false,
         }
     }
@@ -118,6 +131,12 @@ pub struct Ended {
     pub steps: u64,
     /// Calls at the doors.
     pub calls: u64,
+    /// The schedule: every choice that differed from what would have happened by itself.
+    pub choices: Vec<Choice>,
+    /// What could have been chosen instead, in order, if that was wanted.
+    pub others: Vec<Choice>,
+    /// Choices of [`Strategy::Listed`] that could not be made, and disturbances whose passage never came.
+    pub unmatched: u64,
 }
 
 /// The scheduler of one life. Cheap to clone; all clones are the same one.
@@ -128,28 +147,25 @@ pub struct Scheduler {
 
 struct Inner {
     core: Shared<Core>,
-    pool: Arc<Pool>,
-    rig: Turn,
+    carrier: Box<dyn Carrier>,
 }
 
 impl Scheduler {
     /// A scheduler whose choices come from `rng`, for a life that begins at virtual time `now`. It belongs to the
     /// calling thread, which alone may [`Scheduler::run`] it.
     #[must_use]
-    pub fn new(settings: Settings, rng: Rng, trace: Trace, now: u64, pool: &Arc<Pool>) -> Self {
-        let chooser = Chooser::new(settings.strategy, rng);
+    pub fn new(settings: Settings, rng: Rng, trace: Trace, now: u64, pool: &Pool) -> Self {
+        let chooser = Chooser::new(settings.strategy.clone(), rng);
+        let _bound = Binding::begin(pool.stays());
         let core = Shared::new(Core::new(settings, chooser, trace, now));
-        let rig = Turn::new(std::thread::current());
-        Self { inner: Arc::new(Inner { core, pool: Arc::clone(pool), rig }) }
+        Self { inner: Arc::new(Inner { core, carrier: pool.carrier() }) }
     }
 
     /// Runs `body` as the first thread of the life, and everything it starts, until all have ended.
     pub fn run(&self, body: impl FnOnce() + Send + 'static) -> Ended {
         panics::watch();
         self.start("main", Box::new(body));
-        let first = Arc::clone(&self.core().threads[0].turn);
-        first.give();
-        self.inner.rig.take();
+        self.inner.carrier.run(self.hook());
         let mut core = self.core();
         let agenda = core.take_agenda();
         let ended = Ended {
@@ -158,16 +174,29 @@ impl Scheduler {
             now: core.now,
             steps: core.steps,
             calls: core.calls,
+            choices: std::mem::take(&mut core.made),
+            others: std::mem::take(&mut core.others),
+            unmatched: core.unmatched(),
         };
         drop(core);
         drop(agenda);
         ended
     }
 
+    fn hook(&self) -> Arc<dyn Hook> {
+        Arc::new(self.clone())
+    }
+
     /// Virtual nanoseconds.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.core().now
+    }
+
+    /// Virtual nanoseconds so far in which no thread could run: the whole machine waited for something.
+    #[must_use]
+    pub fn idled(&self) -> u64 {
+        self.core().idled
     }
 
     /// Adds an event to the trace.
@@ -215,6 +244,11 @@ impl Scheduler {
         core.stop(Outcome::Crashed);
     }
 
+    /// Has `hear` called with every disturbance that happens, at that moment. It must not reach a scheduling point.
+    pub fn when_disturbed(&self, hear: impl Fn(&Disturbance) + Send + Sync + 'static) {
+        self.core().hear = Some(Arc::new(hear));
+    }
+
     /// True from the crash on, while threads unwind: doors have no effect any more.
     #[must_use]
     pub fn stopped(&self) -> bool {
@@ -258,7 +292,8 @@ impl Scheduler {
             return true;
         }
         let mut core = self.core();
-        core.step(site);
+        core.step();
+        core.check_step(site);
         core.block_current(object, site, limit);
         self.hand_over(core);
         !self.core().timed_out()
@@ -271,170 +306,5 @@ impl Scheduler {
 
     fn core(&self) -> Held<'_, Core> {
         self.inner.core.lock()
-    }
-
-    /// Runs what is due. The lock is not held meanwhile.
-    fn act(&self) {
-        let next = || self.core().pop_due();
-        while let Some(act) = next() {
-            act();
-        }
-    }
-
-    /// The next thread to run when the calling one cannot go on: time passes until there is one. On a stopped
-    /// machine, the first that has not ended yet.
-    fn pick<'a>(&'a self, mut core: Held<'a, Core>) -> (Held<'a, Core>, usize) {
-        loop {
-            if core.something_due() {
-                drop(core);
-                self.act();
-                core = self.core();
-            }
-            if core.outcome.is_some() {
-                let alive = core.threads.iter().position(|thread| thread.state != State::Ended);
-                return (core, alive.unwrap_or(0));
-            }
-            let ready = core.ready();
-            if !ready.is_empty() {
-                let next = core.chooser.choose(&ready);
-                return (core, next);
-            }
-            if core.settings.stop_when_idle {
-                core.stop(Outcome::Crashed);
-            } else if !core.jump() {
-                let report = core.report();
-                core.stop(Outcome::Failed(format!("deadlock\n{report}")));
-            }
-        }
-    }
-
-    /// Gives the baton to a thread that can run (which may be the calling one) and returns when it is back.
-    fn hand_over(&self, core: Held<'_, Core>) {
-        let me = core.current;
-        let (core, next) = self.pick(core);
-        if core.outcome.is_some() {
-            drop(core);
-            resume_unwind(Box::new(Stopped));
-        }
-        self.switch(core, me, next);
-    }
-
-    fn switch(&self, mut core: Held<'_, Core>, me: usize, next: usize) {
-        if next == me {
-            return;
-        }
-        let name = Arc::clone(&core.threads[next].name);
-        let steps = core.steps;
-        core.note("switch", &name, [steps, next as u64, 0]);
-        core.current = next;
-        let theirs = Arc::clone(&core.threads[next].turn);
-        let mine = Arc::clone(&core.threads[me].turn);
-        drop(core);
-        theirs.give();
-        mine.take();
-        if self.stopped() {
-            resume_unwind(Box::new(Stopped));
-        }
-    }
-
-    fn start(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize {
-        let mut number = 0;
-        self.inner.pool.run(|thread| {
-            let turn = Arc::new(Turn::new(thread.clone()));
-            number = self.core().add_thread(Arc::from(name), Arc::clone(&turn));
-            let this = self.clone();
-            Box::new(move || {
-                turn.take();
-                install(Some(Arc::new(this.clone())));
-                this.live(body);
-                install(None);
-                this.end();
-            })
-        });
-        number
-    }
-
-    /// Runs a thread's body to whatever end it comes to.
-    fn live(&self, body: Box<dyn FnOnce() + Send>) {
-        let stopped = self.stopped();
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            if stopped {
-                // The machine stopped before this thread had its first turn. Its captures go as in a crash.
-                let _dropped = body;
-                resume_unwind(Box::new(Stopped));
-            }
-            body();
-        }));
-        if let Err(payload) = ended
-            && !payload.is::<Stopped>()
-        {
-            let core = self.core();
-            let name = Arc::clone(&core.threads[core.current].name);
-            drop(core);
-            self.fail(&format!("thread `{name}` panicked: {}", panics::last(&*payload)));
-        }
-    }
-
-    /// The calling thread is done: the baton goes on, or back to the rig when it was the last.
-    fn end(&self) {
-        let mut core = self.core();
-        let me = core.current;
-        core.threads[me].state = State::Ended;
-        core.wake(me + 1, true);
-        if core.all_ended() {
-            drop(core);
-            return self.inner.rig.give();
-        }
-        let (mut core, next) = self.pick(core);
-        core.current = next;
-        let theirs = Arc::clone(&core.threads[next].turn);
-        drop(core);
-        theirs.give();
-    }
-}
-
-impl Hook for Scheduler {
-    fn point(&self, site: &'static str) {
-        if std::thread::panicking() {
-            return;
-        }
-        let mut core = self.core();
-        core.step(site);
-        if core.something_due() {
-            drop(core);
-            self.act();
-            core = self.core();
-        }
-        if core.outcome.is_some() {
-            drop(core);
-            resume_unwind(Box::new(Stopped));
-        }
-        let Core { chooser, threads, current, .. } = &mut *core;
-        let ready = || (0..threads.len()).filter(|&i| threads[i].state == State::Ready).collect();
-        if let Some(next) = chooser.preempt(*current, ready) {
-            let me = *current;
-            self.switch(core, me, next);
-        }
-    }
-
-    fn block(&self, object: usize, site: &'static str, limit: Option<Duration>) -> bool {
-        let limit = limit.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
-        self.wait(object, site, limit)
-    }
-
-    fn wake(&self, object: usize, all: bool) {
-        self.core().wake(object, all);
-    }
-
-    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize {
-        self.note("spawn", name, [0; 3]);
-        let number = self.start(name, body);
-        self.point("spawn");
-        // Object 0 is nobody's, so that sleepers can wait for it.
-        number + 1
-    }
-
-    fn running(&self, thread: usize) -> bool {
-        self.core().threads[thread - 1].state != State::Ended
     }
 }

@@ -1,4 +1,4 @@
-//! Which thread runs next: the choices of one seed.
+//! Which thread runs next: the choices of one seed, or those of a list.
 //!
 //! PCT after Burckhardt, Kothari, Musuvathi and Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of
 //! Finding Bugs", ASPLOS 2010: random priorities, the highest ready one runs, and at `depth - 1` random steps the
@@ -6,11 +6,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
+use super::Choice;
+
 /// How a scheduler chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// Keeps the running thread until it blocks.
     Calm,
@@ -35,6 +38,9 @@ pub enum Strategy {
         /// As in [`Strategy::Uniform`].
         one_in: u64,
     },
+    /// What happens by itself, save for these choices, in order of their steps. One that cannot be made, since its
+    /// thread cannot run then, or since nothing is to be chosen then, is passed over and counted.
+    Listed(Arc<[Choice]>),
 }
 
 impl fmt::Display for Strategy {
@@ -44,6 +50,10 @@ impl fmt::Display for Strategy {
             Self::Uniform { one_in } => write!(f, "uniform:{one_in}"),
             Self::Pct { depth, horizon } => write!(f, "pct:{depth}:{horizon}"),
             Self::Starve { victim, steps, one_in } => write!(f, "starve:{victim}:{steps}:{one_in}"),
+            Self::Listed(choices) => {
+                let words: Vec<String> = choices.iter().map(Choice::to_string).collect();
+                write!(f, "listed:{}", words.join(","))
+            }
         }
     }
 }
@@ -52,6 +62,10 @@ impl FromStr for Strategy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(list) = text.strip_prefix("listed:") {
+            let words = list.split(',').filter(|word| !word.is_empty());
+            return Ok(Self::Listed(words.map(str::parse).collect::<Result<_, _>>()?));
+        }
         let mut words = text.split(':');
         let name = words.next().unwrap_or_default();
         let mut number = || {
@@ -75,12 +89,22 @@ impl Strategy {
     /// How many switches a listed schedule has; for one that is drawn, 1 unless it is calm.
     #[must_use]
     pub fn switches(&self) -> usize {
-        usize::from(*self != Self::Calm)
+        match self {
+            Self::Calm => 0,
+            Self::Listed(choices) => choices.len(),
+            _ => 1,
+        }
     }
 
     /// Takes one of [`Strategy::switches`] out.
-    pub fn drop_switch(&mut self, _number: usize) {
-        *self = Self::Calm;
+    pub fn drop_switch(&mut self, number: usize) {
+        *self = match self {
+            Self::Listed(choices) => {
+                let rest = choices.iter().enumerate().filter(|(at, _)| *at != number);
+                Self::Listed(rest.map(|(_, choice)| *choice).collect())
+            }
+            _ => Self::Calm,
+        };
     }
 }
 
@@ -89,12 +113,24 @@ impl Strategy {
 pub(super) struct Chooser {
     strategy: Strategy,
     rng: Rng,
-    step: u64,
+    /// The point at which the running thread may have to make way next.
     next_switch: u64,
-    /// PCT: a thread's priority, by its number, and the steps at which the running one loses its own.
+    /// PCT: a thread's priority, by its number, and the points at which the running one loses its own, the last first.
     priorities: Vec<u64>,
     changes: Vec<u64>,
     lowest: u64,
+    /// How many choices of a list have been dealt with, and how many of them could not be made.
+    dealt: usize,
+    unmatched: u64,
+}
+
+/// Where in a life a choice is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) step: u64,
+    pub(super) nth: u32,
+    /// Scheduling points so far, blocking not counted.
+    pub(super) points: u64,
 }
 
 impl Chooser {
@@ -102,47 +138,92 @@ impl Chooser {
         let mut changes = Vec::new();
         if let Strategy::Pct { depth, horizon } = strategy {
             changes = (1..depth).map(|_| rng.below(horizon)).collect();
+            changes.sort_unstable_by(|a, b| b.cmp(a));
+            changes.dedup();
         }
+        let strategy = match strategy {
+            Strategy::Listed(choices) if !choices.is_sorted() => {
+                let mut choices = choices.to_vec();
+                choices.sort_unstable();
+                Strategy::Listed(choices.into())
+            }
+            other => other,
+        };
         let mut this = Self {
             strategy,
             rng,
-            step: 0,
             next_switch: 0,
             priorities: Vec::new(),
             changes,
             lowest: u64::MAX / 4,
+            dealt: 0,
+            unmatched: 0,
         };
-        this.plan_switch();
+        this.plan_switch(0);
         this
     }
 
-    /// A number below `n` from the schedule's stream.
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        if n < 2 { 0 } else { self.rng.index(n) }
+    /// Whether it matters at once when another thread becomes ready.
+    pub(super) fn is_eager(&self) -> bool {
+        matches!(self.strategy, Strategy::Pct { .. })
     }
 
-    /// Should another thread run instead of `current`? `ready` says who could.
-    #[inline]
-    pub(super) fn preempt(&mut self, current: usize, ready: impl Fn() -> Vec<usize>) -> Option<usize> {
-        self.step += 1;
-        if let Strategy::Pct { .. } = self.strategy {
-            if self.changes.contains(&self.step) {
-                self.priority(current);
-                self.lowest -= 1;
-                self.priorities[current] = self.lowest;
-            }
-        } else if self.step < self.next_switch {
-            return None;
-        } else {
-            self.plan_switch();
+    /// The first step after `now` at which the running thread may have to make way, if no other becomes ready.
+    pub(super) fn next_step(&self, now: Moment) -> u64 {
+        let blocked = now.step - now.points;
+        match &self.strategy {
+            Strategy::Pct { .. } => self.changes.last().map_or(u64::MAX, |&point| point + blocked),
+            Strategy::Listed(choices) => choices.get(self.dealt).map_or(u64::MAX, |choice| choice.step),
+            _ => self.next_switch.saturating_add(blocked),
         }
-        let ready = ready();
-        let next = if ready.is_empty() { current } else { self.choose(&ready) };
-        (next != current).then_some(next)
     }
 
-    /// One of `ready`, which is not empty.
-    pub(super) fn choose(&mut self, ready: &[usize]) -> usize {
+    /// Who runs on at a point that `current` has reached? `ready` says who could, `current` among them.
+    pub(super) fn preempt(&mut self, now: Moment, current: usize, ready: &[usize]) -> usize {
+        match self.strategy {
+            Strategy::Pct { .. } => {
+                while self.changes.last().is_some_and(|&point| point <= now.points) {
+                    if self.changes.pop() == Some(now.points) {
+                        self.lower(current);
+                    }
+                }
+                self.choose(now, ready)
+            }
+            Strategy::Listed(_) => self.listed(now, ready).unwrap_or(current),
+            _ if now.points < self.next_switch => current,
+            _ => {
+                self.plan_switch(now.points);
+                self.choose(now, ready)
+            }
+        }
+    }
+
+    /// Who of `ready`, which is not empty, is next when the running thread cannot go on.
+    pub(super) fn next(&mut self, now: Moment, ready: &[usize]) -> usize {
+        match self.strategy {
+            Strategy::Listed(_) => self.listed(now, ready).unwrap_or(ready[0]),
+            _ => self.choose(now, ready),
+        }
+    }
+
+    /// Who of `waiting`, at least two, gets a wake-up that is for one.
+    pub(super) fn waiter(&mut self, now: Moment, waiting: &[usize]) -> usize {
+        match self.strategy {
+            Strategy::Listed(_) => self.listed(now, waiting).unwrap_or(waiting[0]),
+            _ => waiting[self.rng.index(waiting.len())],
+        }
+    }
+
+    /// Choices of a list that were not made.
+    pub(super) fn unmatched(&self) -> u64 {
+        let left = match &self.strategy {
+            Strategy::Listed(choices) => choices.len() - self.dealt,
+            _ => 0,
+        };
+        self.unmatched + left as u64
+    }
+
+    fn choose(&mut self, now: Moment, ready: &[usize]) -> usize {
         match self.strategy {
             Strategy::Pct { .. } => {
                 let mut best = ready[0];
@@ -153,12 +234,37 @@ impl Chooser {
                 }
                 best
             }
-            Strategy::Starve { victim, steps, .. } if self.step < steps => {
+            Strategy::Starve { victim, steps, .. } if now.points < steps => {
                 let others: Vec<usize> = ready.iter().copied().filter(|&thread| thread != victim).collect();
-                if others.is_empty() { victim } else { others[self.below(others.len())] }
+                if others.is_empty() { victim } else { self.one_of(&others) }
             }
-            _ => ready[self.below(ready.len())],
+            _ => self.one_of(ready),
         }
+    }
+
+    fn one_of(&mut self, threads: &[usize]) -> usize {
+        if threads.len() < 2 { threads[0] } else { threads[self.rng.index(threads.len())] }
+    }
+
+    /// The choice of the list for this moment, if there is one that can be made.
+    fn listed(&mut self, now: Moment, possible: &[usize]) -> Option<usize> {
+        let Strategy::Listed(choices) = &self.strategy else { return None };
+        while let Some(choice) = choices.get(self.dealt)
+            && choice.due() <= (now.step, now.nth)
+        {
+            self.dealt += 1;
+            if choice.due() == (now.step, now.nth) && possible.contains(&choice.thread) {
+                return Some(choice.thread);
+            }
+            self.unmatched += 1;
+        }
+        None
+    }
+
+    fn lower(&mut self, thread: usize) {
+        self.priority(thread);
+        self.lowest -= 1;
+        self.priorities[thread] = self.lowest;
     }
 
     fn priority(&mut self, thread: usize) -> u64 {
@@ -169,11 +275,11 @@ impl Chooser {
         self.priorities[thread]
     }
 
-    fn plan_switch(&mut self) {
+    fn plan_switch(&mut self, points: u64) {
         self.next_switch = match self.strategy {
-            Strategy::Calm | Strategy::Pct { .. } => u64::MAX,
+            Strategy::Calm | Strategy::Pct { .. } | Strategy::Listed(_) => u64::MAX,
             Strategy::Uniform { one_in } | Strategy::Starve { one_in, .. } => {
-                self.step + 1 + self.rng.below((2 * one_in).saturating_sub(1))
+                points + 1 + self.rng.below((2 * one_in).saturating_sub(1))
             }
         };
     }

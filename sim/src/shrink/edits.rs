@@ -1,9 +1,11 @@
 //! The ways in which a plan can be made smaller, one element at a time.
 
+use std::sync::Arc;
+
 use crate::disk::{Latency, Loss};
 use crate::net;
 use crate::plan::{ClientPlan, Ending, Life, Op, Plan, ServerPlan};
-use crate::scheduler::Strategy;
+use crate::scheduler::{Choice, Strategy};
 
 /// One way to make a plan smaller. Numbers are places: of a life, of one of its clients, of something in that.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +17,11 @@ pub(super) enum Edit {
     /// Something that happens to the disk between two lives.
     DropRest(usize, usize),
     DropBreak(usize, usize, usize),
+    DropVisitor(usize, usize),
+    DropDisturbance(usize, usize),
     DropSwitch(usize, usize),
+    /// The same schedule, but as a list of its choices.
+    List(usize, Arc<[Choice]>),
     /// The operation becomes a smaller one.
     Replace(usize, usize, usize, Op),
     /// The client sends one request at a time, whole.
@@ -26,14 +32,34 @@ pub(super) enum Edit {
     CalmThreads(usize),
     CalmNet(usize),
     CalmDisk(usize),
-    Server(ServerPlan),
+    Server(Box<ServerPlan>),
+}
+
+impl Edit {
+    /// Whether it takes out something that goes wrong.
+    pub(super) fn is_of_a_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::DropFault(..) | Self::DropBreak(..) | Self::DropVisitor(..) | Self::DropDisturbance(..)
+        )
+    }
 }
 
 /// Every edit that makes `plan` smaller.
 pub(super) fn edits(plan: &Plan) -> Vec<Edit> {
     let mut edits = Vec::new();
-    let default = ServerPlan::default();
-    edits.extend((plan.server != default).then_some(Edit::Server(default)));
+    let (server, default) = (&plan.server, ServerPlan::default());
+    let simpler = [
+        default.clone(),
+        ServerPlan { limits: default.limits, ..server.clone() },
+        ServerPlan { workers: default.workers, ..server.clone() },
+        ServerPlan { exact_below: default.exact_below, ..server.clone() },
+        ServerPlan { segment_bytes: default.segment_bytes, ..server.clone() },
+        ServerPlan { snapshot_slice: default.snapshot_slice, ..server.clone() },
+    ];
+    edits.extend(
+        simpler.into_iter().filter(|other| other != server).map(|other| Edit::Server(Box::new(other))),
+    );
     for (number, life) in plan.lives.iter().enumerate() {
         of_life(number, life, &mut edits);
     }
@@ -51,6 +77,8 @@ fn of_life(number: usize, life: &Life, edits: &mut Vec<Edit>) {
     edits.extend(life.threads.crash.map(|_| Edit::NoCrash(number)));
     edits.extend(simpler(life.ending).into_iter().map(|ending| Edit::End(number, ending)));
     edits.extend((0..life.threads.strategy.switches()).map(|i| Edit::DropSwitch(number, i)));
+    edits.extend((0..life.visitors.len()).map(|i| Edit::DropVisitor(number, i)));
+    edits.extend((0..life.threads.disturbances.len()).map(|i| Edit::DropDisturbance(number, i)));
     edits.extend((0..life.faults.len()).map(|i| Edit::DropFault(number, i)));
     edits.extend((0..life.rest.len()).map(|i| Edit::DropRest(number, i)));
     for (id, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
@@ -99,8 +127,14 @@ fn one(plan: &mut Plan, edit: &Edit) {
         Edit::DropClient(life, id) => lives[*life].clients[*id] = ClientPlan::default(),
         Edit::DropOp(life, id, i) => drop_op(&mut lives[*life].clients[*id], *i),
         Edit::DropFault(life, i) => drop(lives[*life].faults.remove(*i)),
+<<<<<<< HEAD
         Edit::DropRest(life, i) => drop(lives[*life].rest.remove(*i)),
+=======
+        Edit::DropDisturbance(life, i) => drop(lives[*life].threads.disturbances.remove(*i)),
+>>>>>>> main
         Edit::DropBreak(life, id, i) => drop(lives[*life].clients[*id].breaks.remove(*i)),
+        Edit::DropVisitor(life, i) => drop(lives[*life].visitors.remove(*i)),
+        Edit::List(life, choices) => lives[*life].threads.strategy = Strategy::Listed(Arc::clone(choices)),
         Edit::DropSwitch(life, i) => lives[*life].threads.strategy.drop_switch(*i),
         Edit::Replace(life, id, i, op) => lives[*life].clients[*id].ops[*i] = op.clone(),
         Edit::PlainClient(life, id) => {
@@ -117,7 +151,7 @@ fn one(plan: &mut Plan, edit: &Edit) {
         }
         Edit::CalmNet(life) => lives[*life].net = net::Settings::default(),
         Edit::CalmDisk(life) => lives[*life].latency = Latency::default(),
-        Edit::Server(server) => plan.server = server.clone(),
+        Edit::Server(server) => plan.server = (**server).clone(),
     }
 }
 

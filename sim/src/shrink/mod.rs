@@ -9,13 +9,16 @@ mod edits;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use engram::base::hash::HashKey;
 use engram::base::rng::mix64;
 
 use self::edits::{Edit, apply, edits};
 use crate::plan::Plan;
+use crate::rig::{Report, Schedule};
+use crate::scheduler::{Choice, Strategy};
 
 /// How much is in a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,9 +92,16 @@ pub fn size(plan: &Plan) -> Size {
     for life in &plan.lives {
         size.ops +=
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
+<<<<<<< HEAD
         size.faults += life.faults.len()
             + life.rest.len()
             + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
+=======
+        size.faults += life.visitors.len() + life.threads.disturbances.len();
+        size.faults +=
+            life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
+        size.faults += life.threads.disturbances.len();
+>>>>>>> main
         size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();
@@ -99,8 +109,28 @@ pub fn size(plan: &Plan) -> Size {
     size
 }
 
-/// Shrinks `plan`, whose violation is `violation`. `run` runs a plan and says what was violated.
-pub fn shrink(plan: &Plan, violation: &str, effort: Effort, run: &dyn Fn(&Plan) -> Option<String>) -> Shrunk {
+/// What a run of a plan came to, as far as shrinking has to know.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What was violated.
+    pub violation: Option<String>,
+    /// The choices of each life's schedule, by the life's number.
+    pub schedules: BTreeMap<usize, Arc<[Choice]>>,
+}
+
+impl From<Report> for Outcome {
+    fn from(report: Report) -> Self {
+        // Lives that only compare two recoveries have other names, and a plan does not schedule them.
+        let planned = |schedule: Schedule| Some((schedule.life.parse().ok()?, schedule.choices.into()));
+        Self {
+            violation: report.failure,
+            schedules: report.schedules.into_iter().filter_map(planned).collect(),
+        }
+    }
+}
+
+/// Shrinks `plan`, whose violation is `violation`. `run` runs a plan.
+pub fn shrink(plan: &Plan, violation: &str, effort: Effort, run: &dyn Fn(&Plan) -> Outcome) -> Shrunk {
     let mut search = Search {
         best: plan.clone(),
         violation: violation.to_owned(),
@@ -109,6 +139,7 @@ pub fn shrink(plan: &Plan, violation: &str, effort: Effort, run: &dyn Fn(&Plan) 
         runs: 0,
         effort,
         run,
+        schedules: BTreeMap::new(),
     };
     let minimal = search.all();
     let Search { best, violation, runs, .. } = search;
@@ -123,7 +154,9 @@ struct Search<'a> {
     tried: BTreeSet<u64>,
     runs: usize,
     effort: Effort,
-    run: &'a dyn Fn(&Plan) -> Option<String>,
+    run: &'a dyn Fn(&Plan) -> Outcome,
+    /// The schedules of the best plan's run, once there was one.
+    schedules: BTreeMap<usize, Arc<[Choice]>>,
 }
 
 impl Search<'_> {
@@ -134,9 +167,10 @@ impl Search<'_> {
             self.cut(&|edit| matches!(edit, Edit::DropLife(_)));
             self.cut(&|edit| matches!(edit, Edit::DropClient(..)));
             self.cut(&|edit| matches!(edit, Edit::DropOp(..)));
-            self.cut(&|edit| matches!(edit, Edit::DropFault(..) | Edit::DropBreak(..)));
-            self.cut(&|edit| matches!(edit, Edit::DropSwitch(..)));
+            self.cut(&Edit::is_of_a_fault);
             self.singles();
+            self.list();
+            self.cut(&|edit| matches!(edit, Edit::DropSwitch(..)));
             if self.runs >= self.effort.runs {
                 return false;
             }
@@ -178,6 +212,17 @@ impl Search<'_> {
         }
     }
 
+    /// Turns schedules that are drawn into lists of their choices, so that these can go one by one.
+    fn list(&mut self) {
+        for at in 0..self.best.lives.len() {
+            let life = &self.best.lives[at];
+            let drawn = !matches!(life.threads.strategy, Strategy::Calm | Strategy::Listed(_));
+            if let Some(choices) = self.schedules.get(&life.number).filter(|_| drawn).cloned() {
+                self.attempt(&[Edit::List(at, choices)]);
+            }
+        }
+    }
+
     /// Makes `edits` if the violation stays.
     fn attempt(&mut self, edits: &[Edit]) -> bool {
         let mut plan = apply(&self.best, edits);
@@ -189,8 +234,10 @@ impl Search<'_> {
                 continue;
             }
             self.runs += 1;
-            if let Some(violation) = (self.run)(&plan).filter(|what| kind_of(what) == self.kind) {
+            let outcome = (self.run)(&plan);
+            if let Some(violation) = outcome.violation.filter(|what| kind_of(what) == self.kind) {
                 self.violation = violation;
+                self.schedules = outcome.schedules;
                 self.best = plan;
                 return true;
             }

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::{point, scheduler};
+use super::{SIMULATED, point, simulated};
 
 /// A lock with a name for traces and deadlock reports.
 #[derive(Debug, Default)]
@@ -47,15 +47,18 @@ impl<T> Mutex<T> {
     }
 
     fn acquire(&self) -> MutexGuard<'_, T> {
-        let inner = match scheduler() {
-            None => self.inner.lock().unwrap_or_else(PoisonError::into_inner),
-            Some(scheduler) => loop {
+        let inner = if SIMULATED.get() {
+            loop {
                 match self.inner.try_lock() {
                     Ok(inner) => break inner,
                     Err(TryLockError::Poisoned(inner)) => break inner.into_inner(),
-                    Err(TryLockError::WouldBlock) => scheduler.block(self.address(), self.name, None),
-                };
-            },
+                    Err(TryLockError::WouldBlock) => {
+                        simulated(|scheduler| scheduler.block(self.address(), self.name, None));
+                    }
+                }
+            }
+        } else {
+            self.inner.lock().unwrap_or_else(PoisonError::into_inner)
         };
         MutexGuard { mutex: self, inner: Some(inner) }
     }
@@ -84,9 +87,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         self.inner = None;
-        if let Some(scheduler) = scheduler() {
-            scheduler.wake(self.mutex.address(), true);
-        }
+        simulated(|scheduler| scheduler.wake(self.mutex.address(), true));
     }
 }
 
@@ -109,13 +110,12 @@ impl Condvar {
     /// Unlocks, waits to be notified (or for `limit` to pass), and locks again. It may return for no reason.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Option<Duration>) -> MutexGuard<'a, T> {
         let mutex = guard.mutex;
-        match scheduler() {
-            None => self.real_wait(guard, limit),
-            Some(scheduler) => {
-                drop(guard);
-                scheduler.block(self.address(), self.name, limit);
-                mutex.acquire()
-            }
+        if SIMULATED.get() {
+            drop(guard);
+            simulated(|scheduler| scheduler.block(self.address(), self.name, limit));
+            mutex.acquire()
+        } else {
+            self.real_wait(guard, limit)
         }
     }
 
@@ -139,10 +139,12 @@ impl Condvar {
 
     fn notify(&self, all: bool) {
         point(self.name);
-        match scheduler() {
-            Some(scheduler) => scheduler.wake(self.address(), all),
-            None if all => self.inner.notify_all(),
-            None => self.inner.notify_one(),
+        if SIMULATED.get() {
+            simulated(|scheduler| scheduler.wake(self.address(), all));
+        } else if all {
+            self.inner.notify_all();
+        } else {
+            self.inner.notify_one();
         }
     }
 

@@ -15,6 +15,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mark::Mark;
+
 pub use atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub use lock::{Condvar, Mutex, MutexGuard};
 pub use thread::{JoinHandle, catch, spawn};
@@ -35,6 +37,10 @@ pub trait Scheduler: Send + Sync {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> usize;
     /// True while the thread that [`Scheduler::spawn`] named has not ended.
     fn running(&self, thread: usize) -> bool;
+    /// The calling thread has come by `mark`. Not a point.
+    fn reached(&self, mark: Mark) {
+        let _ = mark;
+    }
 }
 
 /// The payload with which a scheduler unwinds the threads of a machine that has crashed.
@@ -46,8 +52,8 @@ thread_local! {
     static SCHEDULER: RefCell<Option<Arc<dyn Scheduler>>> = const { RefCell::new(None) };
 }
 
-/// Puts the calling thread under `scheduler`, or back under the real one. A simulation calls this first thing on
-/// every thread that it starts.
+/// Puts the calling thread of the host under `scheduler`, or back under the real one. A simulation calls this before
+/// simulated threads run on it, be it one or all of them, and after the last of them has ended.
 pub fn install(scheduler: Option<Arc<dyn Scheduler>>) {
     SIMULATED.set(scheduler.is_some());
     SCHEDULER.replace(scheduler);
@@ -61,15 +67,35 @@ pub fn point(site: &'static str) {
     }
 }
 
-#[cold]
-fn simulated_point(site: &'static str) {
-    if let Some(scheduler) = scheduler() {
-        scheduler.point(site);
+/// Tells the calling thread's scheduler, if it is simulated, of a mark.
+#[inline]
+pub(super) fn tell(mark: Mark) {
+    if SIMULATED.get() {
+        simulated_mark(mark);
     }
 }
 
-/// The calling thread's scheduler, if it is simulated.
+#[cold]
+fn simulated_mark(mark: Mark) {
+    simulated(|scheduler| scheduler.reached(mark));
+}
+
+#[cold]
+fn simulated_point(site: &'static str) {
+    simulated(|scheduler| scheduler.point(site));
+}
+
+/// Asks the calling thread's scheduler; none in production. Other threads may have their turns meanwhile, so the
+/// borrow can last: [`install`] is called only where no thread of the machine is.
 #[inline]
+fn simulated<T>(ask: impl FnOnce(&dyn Scheduler) -> T) -> Option<T> {
+    if !SIMULATED.get() {
+        return None;
+    }
+    SCHEDULER.with_borrow(|scheduler| scheduler.as_deref().map(ask))
+}
+
+/// The calling thread's scheduler, to be kept; none in production.
 fn scheduler() -> Option<Arc<dyn Scheduler>> {
     if SIMULATED.get() { SCHEDULER.with_borrow(Clone::clone) } else { None }
 }

@@ -5,6 +5,7 @@
 use super::super::mutation::Op;
 use super::super::{Call, Engine, Handled, Refusal};
 use super::integer;
+use crate::base::mark::{Mark, reached};
 use crate::resp::eq_ignore_case;
 
 /// How a word tells a time.
@@ -64,6 +65,7 @@ pub(super) fn put(
     if expire_at == 0 || expire_at > engine.now() {
         return engine.mutate(call, Op::Set { key, value, expire_at });
     }
+    reached(Mark::BornExpired);
     if engine.read(call, key).is_some() { engine.mutate(call, Op::Delete { key }) } else { Ok(()) }
 }
 

@@ -11,6 +11,7 @@
 //! start and the end.
 
 use super::table::{Chain, Node, Table};
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 
 /// Most buckets (counted in the larger table) that one insertion or removal moves.
@@ -151,6 +152,9 @@ impl<T> Dict<T> {
 
     /// As [`Dict::scan`], with items that may be changed as long as their hash stays.
     pub(super) fn scan_mut(&mut self, cursor: u64, count: usize, see: &mut dyn FnMut(&mut T)) -> u64 {
+        if self.growth.is_some() {
+            reached(Mark::TableWalkedMoving);
+        }
         let mut budget = Budget::new(count);
         let mut at = cursor.reverse_bits();
         while budget.left() {
@@ -192,8 +196,10 @@ impl<T> Dict<T> {
         if self.growth.is_none() {
             let (bits, buckets) = (self.table.bits(), self.table.buckets());
             let bits = if self.len > buckets {
+                reached(Mark::TableGrows);
                 bits + 1
             } else if self.len < buckets / 4 && bits > Table::<T>::MIN_BITS {
+                reached(Mark::TableShrinks);
                 bits - 1
             } else {
                 return;
@@ -212,6 +218,7 @@ impl<T> Dict<T> {
         if growth.done == end
             && let Some(growth) = self.growth.take()
         {
+            reached(Mark::TableMoved);
             self.table = growth.to;
         }
     }

@@ -5,6 +5,7 @@
 //! cores and the config file's text are given by the caller.
 
 mod help;
+mod shares;
 mod sources;
 mod table;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::env::Level;
 use crate::kernels::Kernels;
 use crate::wal::Tier;
 
+pub use shares::Shares;
 pub use sources::{OptionError, Parsed};
 pub(super) use table::{Changes, SETTINGS, named};
 pub(super) use values::show_tier;
@@ -74,6 +76,8 @@ pub struct Options {
     /// Entries that a running snapshot looks at in one turn; at least 1. Not a setting: a simulation makes it small, so
     /// that commands come between two slices of a keyspace that is small as well.
     pub snapshot_slice: usize,
+    /// Where clients begin to wait. Not a setting.
+    pub shares: Shares,
     /// The config file that was read, if any. Not a setting.
     pub config_file: Option<String>,
 }
@@ -105,6 +109,7 @@ impl Options {
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,
             snapshot_slice: limits::SNAPSHOT_SLICE,
+            shares: Shares::default(),
             config_file: None,
         }
     }
@@ -118,6 +123,7 @@ impl Options {
             tier: self.fsync,
             segment_bytes: self.segment_bytes,
             snapshot_slice: self.snapshot_slice,
+            log_backlog: self.shares.log_backlog,
             workers: self.workers,
             index: IndexOptions {
                 kernels: self.kernels()?,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::expect::Expect;
 use super::index::Index;
 use super::shared::is_shared;
-use crate::plan::Op;
+use crate::plan::{Form, Lifetime, Op};
 
 /// Milliseconds of wall-clock time, from the first to the last moment that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,13 @@ impl State {
             let expect = self.apply(op, at);
             vec![(self, expect)]
         };
+        if names_a_moment(op) {
+            // It may have passed: then the key is gone already.
+            let settle = |(state, expect): (Self, Expect)| {
+                state.settle(&op.keys(), at).into_iter().map(move |state| (state, expect.clone()))
+            };
+            outcomes = outcomes.into_iter().flat_map(settle).collect();
+        }
         if !before.watched.is_empty() && op.is_write() {
             outcomes.iter_mut().for_each(|(state, _)| state.note_changes(&before, op));
         }
@@ -196,5 +203,16 @@ impl State {
 
     fn deadline(&self, key: &str) -> Option<Span> {
         self.entries.get(key).and_then(|entry| entry.deadline)
+    }
+}
+
+/// True for an operation that sets a key's expiry to a moment which may have passed.
+fn names_a_moment(op: &Op) -> bool {
+    match op {
+        Op::ExpireAt { .. } | Op::ExpireIf { .. } => true,
+        Op::SetWith { life, .. } | Op::GetEx { life, .. } => {
+            matches!(life, Lifetime::Until(Form::ExAt | Form::PxAt, _))
+        }
+        _ => false,
     }
 }

@@ -5,6 +5,7 @@ use engram::base::rng::Rng;
 use super::{Swarm, pick, spread};
 use crate::disk::Latency;
 use crate::faults::{Call, Fault, Planned};
+use crate::plan::{Break, Life};
 
 /// Families of faults, each from a stream of its own.
 pub(super) fn faults(harmless: &mut Rng, harmful: &mut Rng, swarm: Swarm) -> Vec<Planned> {
@@ -68,6 +69,62 @@ fn harmful_fault(rng: &mut Rng) -> Planned {
     );
     let horizon = if matches!(call, Call::WriteAt | Call::Sync | Call::ReadAt) { 60 } else { 6 };
     Planned::new(call, 1 + spread(rng, horizon), fault)
+}
+
+/// Faults of the network: what accepting, reading and writing can meet.
+pub(super) fn net_faults(rng: &mut Rng, swarm: Swarm) -> Vec<Planned> {
+    let count = if swarm.rough_net && rng.below(2) == 0 { 1 + rng.below(6) } else { 0 };
+    let mut faults = Vec::new();
+    for _ in 0..count {
+        let storm = Fault::Storm(1 + spread(rng, 200) as u32);
+        let (call, fault) = pick(
+            rng,
+            &[
+                (Call::Accept, Fault::Aborted),
+                (Call::Accept, Fault::NoDescriptors),
+                (Call::Accept, Fault::TableFull),
+                (Call::Accept, Fault::NoMemory),
+                (Call::Accept, Fault::Interrupted),
+                (Call::Accept, Fault::WouldBlock),
+                (Call::Accepting, Fault::NoMemory),
+                (Call::Interest, Fault::NoMemory),
+                (Call::Read, Fault::WouldBlock),
+                (Call::Write, Fault::WouldBlock),
+                (Call::Read, storm),
+                (Call::Write, storm),
+                (Call::Read, Fault::Reset),
+                (Call::Write, Fault::Reset),
+                (Call::Wait, Fault::Spurious),
+            ],
+        );
+        let horizon = match call {
+            Call::Accept => 8,
+            // The first is the server's own, at its start.
+            Call::Accepting => 3,
+            Call::Interest => 30,
+            _ => 300,
+        };
+        let index = 1 + spread(rng, horizon) + u64::from(call == Call::Accepting);
+        // Descriptors that have run out stay so for a while.
+        let again = if call == Call::Accept { 1 + rng.below(3) } else { 1 };
+        faults.extend((0..again).map(|i| Planned::new(call, index + i, fault)));
+    }
+    faults
+}
+
+/// Requests and replies that break off at some byte.
+pub(super) fn cuts(rng: &mut Rng, life: &mut Life) {
+    if rng.below(4) > 0 {
+        return;
+    }
+    for client in life.clients.iter_mut().filter(|client| !client.ops.is_empty()) {
+        for _ in 0..rng.below(4) {
+            let at = 1 + rng.index(client.ops.len());
+            let bytes = spread(rng, 300) as usize;
+            let how = pick(rng, &[Break::CutReset, Break::CutFinish, Break::CutReply])(bytes);
+            client.breaks.push((at, how));
+        }
+    }
 }
 
 /// The machine stops at a call that changes the disk, or while that is under way.

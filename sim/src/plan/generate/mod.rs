@@ -6,14 +6,22 @@
 mod faults;
 mod settings;
 mod source;
+<<<<<<< HEAD
 mod storage;
+=======
+mod visitors;
+>>>>>>> main
 
 use engram::base::rng::Rng;
 
-use self::faults::{crash_fault, faults};
-use self::settings::{network, threads};
+use self::faults::{crash_fault, cuts, faults, net_faults};
+use self::settings::{disturbances, network, threads};
 use self::source::Source;
+<<<<<<< HEAD
 use self::storage::Families;
+=======
+use self::visitors::{limits, visitors};
+>>>>>>> main
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
 use crate::scheduler::CrashAt;
@@ -72,6 +80,7 @@ pub fn generate(seed: u64) -> Plan {
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
         snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
+        limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
@@ -108,12 +117,32 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
+        visitors: visitors(&mut stream("visitors")),
     };
+<<<<<<< HEAD
     life.faults.extend(storage.faults(&stream));
+=======
+    life.threads.disturbances = disturbances(&mut stream("disturbances"));
+    life.faults.extend(net_faults(&mut stream("net faults"), swarm));
+    cuts(&mut stream("cuts"), &mut life);
+    early_shutdown(&mut stream("early shutdown"), &mut life);
+>>>>>>> main
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
     life
+}
+
+/// In a few lives the server is asked to finish while clients are busy.
+fn early_shutdown(rng: &mut Rng, life: &mut Life) {
+    let client = rng.index(life.clients.len().max(1));
+    if rng.below(16) == 0
+        && let Some(client) = life.clients.get_mut(client)
+        && !client.ops.is_empty()
+    {
+        let behind = 1 + rng.index(client.ops.len());
+        client.breaks.push((behind, Break::Shutdown(spread(rng, 2 * life.net.latency))));
+    }
 }
 
 /// Where the machine stops, if it does not do so when all clients are through.

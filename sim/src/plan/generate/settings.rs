@@ -2,9 +2,9 @@
 
 use engram::base::rng::Rng;
 
-use super::{Swarm, pick};
+use super::{Swarm, pick, spread};
 use crate::net::{self, Cut};
-use crate::scheduler::{self, Strategy};
+use crate::scheduler::{self, Blow, Disturbance, Strategy};
 
 pub(super) fn threads(rng: &mut Rng) -> scheduler::Settings {
     let one_in = 1 << rng.below(8);
@@ -15,6 +15,42 @@ pub(super) fn threads(rng: &mut Rng) -> scheduler::Settings {
         _ => Strategy::Uniform { one_in },
     };
     scheduler::Settings { strategy, tick: 20 << rng.below(8), ..scheduler::Settings::default() }
+}
+
+/// Threads that stall or panic; in most lives none.
+pub(super) fn disturbances(rng: &mut Rng) -> Vec<Disturbance> {
+    if rng.below(6) > 0 {
+        return Vec::new();
+    }
+    (0..1 + rng.below(3)).map(|_| disturbance(rng)).collect()
+}
+
+fn disturbance(rng: &mut Rng) -> Disturbance {
+    /// What a worker passes while it contains panics.
+    const JOB: [&str; 5] = ["job", "job", "hop", "scan", "link"];
+    const STALLS: [(&str, &str); 14] = [
+        ("worker", "job"),
+        ("worker", "hop"),
+        ("worker", "link"),
+        ("worker", "jobs"),
+        ("worker", "answers"),
+        ("worker", "wake"),
+        ("log", "log buffer"),
+        ("log", "log work"),
+        ("log", "write_at"),
+        ("log", "sync"),
+        ("snapshot", "write_at"),
+        ("snapshot", "rename"),
+        ("linker", "link"),
+        ("main", "wait"),
+    ];
+    let (blow, (thread, site)) = if rng.below(3) == 0 {
+        (Blow::Panic, ("worker", pick(rng, &JOB)))
+    } else {
+        (Blow::Stall(spread(rng, 1_000_000_000)), pick(rng, &STALLS))
+    };
+    let passage = 1 + spread(rng, 60);
+    Disturbance { blow, passage, thread: thread.to_owned(), site: site.to_owned() }
 }
 
 pub(super) fn network(rng: &mut Rng, swarm: Swarm) -> net::Settings {

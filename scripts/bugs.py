@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Planted bugs: how soon the simulator alone finds each one-line bug of sim/bugs. See bugs.sh for the command line.
+
+A patch begins with a few lines of words and `family: NAME`. Each is applied to a copy of the tree, built, hunted in
+campaigns over disjoint ranges of seeds, and taken back. `control-*.patch` change no behaviour: they must not be flagged.
+The next patch is built while the last one is hunted. Exit code 1 if a bug is missed, a control flagged or a build fails.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUGS = ROOT / "sim" / "bugs"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+SCRATCH = TARGET / "bugs"
+TREE = SCRATCH / "tree"
+# The copy lies in an ignored folder of a repository; git must take it for what it is, a folder.
+PLAIN = {**os.environ, "GIT_CEILING_DIRECTORIES": str(SCRATCH), "CARGO_TARGET_DIR": str(SCRATCH / "target")}
+COPIED = ["Cargo.toml", "Cargo.lock", "clippy.toml", "src", "sim", "benches", "README.md", "ARCHITECTURE.md"]
+
+
+class Patch:
+    def __init__(self, path):
+        self.path = path
+        self.name = path.name.removesuffix(".patch")
+        self.control = self.name.startswith("control-")
+        text = path.read_text()
+        self.files = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
+        family = re.search(r"^family: (\S+)$", text, re.M)
+        if not self.files or not family:
+            sys.exit(f"error: {path.name} has no family or no diff")
+        self.family = family[1]
+
+    def apply(self, folder, *flags):
+        command = ["git", "apply", "-C1", *flags, str(self.path)]
+        return subprocess.run(command, cwd=folder, env=PLAIN, capture_output=True, text=True)
+
+
+def patches(names):
+    found = [Patch(path) for path in sorted(BUGS.glob("*.patch"))]
+    unknown = set(names) - {patch.name for patch in found}
+    if unknown:
+        sys.exit(f"error: no patch called {', '.join(sorted(unknown))}")
+    by_name = {patch.name: patch for patch in found}
+    return [by_name[name] for name in names] if names else found
+
+
+def check(chosen):
+    broken = [(patch, done) for patch in chosen if (done := patch.apply(ROOT, "--check")).returncode]
+    for patch, done in broken:
+        print(f"{patch.name} does not apply:\n{done.stderr.rstrip()}")
+    controls = sum(patch.control for patch in chosen)
+    print(f"{len(chosen) - controls} bugs and {controls} controls, {len(broken)} of them do not apply")
+    return not broken
+
+
+def copy_tree():
+    """Brings the scratch copy up to the tree; what has not changed keeps its time, so that little is built again."""
+    wanted = set()
+    for top in COPIED:
+        base = ROOT / top
+        for path in [base] if base.is_file() else base.rglob("*"):
+            if path.is_file():
+                wanted.add(path.relative_to(ROOT))
+    for path in wanted:
+        to, content = TREE / path, (ROOT / path).read_bytes()
+        if not to.is_file() or to.read_bytes() != content:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(content)
+    for path in list(TREE.rglob("*")):
+        if path.is_file() and path.relative_to(TREE) not in wanted:
+            path.unlink()
+
+
+def build(group, number):
+    """Builds the tree with the patches of `group`; the binary, or why there is none, and the seconds it took."""
+    began = time.monotonic()
+    before = {name: (TREE / name).read_bytes() for patch in group for name in patch.files}
+    try:
+        for patch in group:
+            done = patch.apply(TREE)
+            if done.returncode:
+                return None, f"{patch.name} does not apply: {done.stderr.strip()}", 0.0
+        command = ["cargo", "build", "--quiet", "--profile", "quick", "--package", "engram-sim"]
+        done = subprocess.run(command, cwd=TREE, env=PLAIN, capture_output=True, text=True)
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+            return None, f"does not compile: {(errors or done.stderr.splitlines() or ['?'])[0]}", 0.0
+        binary = SCRATCH / f"engram-sim-{number}"
+        shutil.copy2(SCRATCH / "target" / "quick" / "engram-sim", binary)
+        return binary, None, time.monotonic() - began
+    finally:
+        for name, content in before.items():
+            (TREE / name).write_bytes(content)
+
+
+def hunt(binary, options):
+    """The campaigns: for each the seeds to the first violation (none where there was none) and what it was."""
+    campaigns, run = [], 0
+    while run < options.campaigns:
+        start = options.first + run * options.seeds
+        command = [binary, "hunt", "--from", str(start), "--seeds", str(options.seeds)]
+        command += ["--campaigns", str(options.campaigns - run), "--jobs", str(options.jobs)]
+        limit = 300 + options.seeds * (options.campaigns - run)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+            out, code = done.stdout, done.returncode
+        except subprocess.TimeoutExpired as expired:
+            out, code = (expired.stdout or b"").decode(), None
+        lines = re.findall(r"^campaign=\d+ seeds=(\d+)(?: seed=\d+)?: (.*)$", out, re.M)
+        campaigns += [(None if what == "nothing" else int(seeds), what) for seeds, what in lines]
+        run = len(campaigns)
+        if run < options.campaigns:
+            hung = re.search(r"^campaign=\d+ seed=(\d+) hangs$", out, re.M)
+            if hung:
+                campaigns.append((int(hung[1]) - (options.first + run * options.seeds) + 1, "HANG of the host process"))
+            else:
+                campaigns.append((options.seeds, "TIMEOUT" if code is None else f"ABORT, exit status {code}"))
+            run += 1
+    return campaigns
+
+
+def row(name, family, campaigns, seconds):
+    found = [seeds for seeds, _ in campaigns if seeds is not None]
+    what = next((what for seeds, what in campaigns if seeds is not None), "")
+    what = re.sub(r"^life \S+: ", "", what.split(" | ")[0])
+    middle = f"{statistics.median_low(found):6} {max(found):6}" if found else "     -      -"
+    line = f"{name:44} {family:13} {len(found)}/{len(campaigns)} {middle} {seconds:7.1f}  {what[:110]}"
+    print(line.rstrip(), flush=True)
+    return found
+
+
+def measure(chosen, options):
+    bugs = [patch for patch in chosen if not patch.control]
+    controls = [patch for patch in chosen if patch.control]
+    groups = [[patch] for patch in bugs] + ([controls] if controls else [])
+    copy_tree()
+    print(f"{'bug':44} {'family':13} found median  worst seconds  first violation", flush=True)
+    medians, worsts, missed, broken, flagged = [], [], [], [], []
+    with concurrent.futures.ThreadPoolExecutor(1) as builder:
+        started = time.monotonic()
+        waiting = [(group, builder.submit(build, group, number)) for number, group in enumerate(groups)]
+        while waiting:
+            group, building = waiting.pop(0)
+            binary, error, _ = building.result()
+            control = group[0].control
+            name = group[0].name if len(group) == 1 else f"{len(group)} controls together"
+            if error:
+                print(f"{name:44} {error}", flush=True)
+                broken.append(name)
+                continue
+            began = time.monotonic()
+            campaigns = hunt(binary, options)
+            binary.unlink()
+            found = row(name, group[0].family, campaigns, time.monotonic() - began)
+            if control and found and len(group) > 1:
+                each = [([patch], builder.submit(build, [patch], patch.name)) for patch in group]
+                waiting = each + waiting
+            elif control and found:
+                flagged.append(name)
+            elif not control:
+                if len(found) < len(campaigns):
+                    missed.append(f"{name} ({len(found)}/{len(campaigns)})")
+                if found:
+                    medians.append(statistics.median_low(found))
+                    worsts.append(max(found))
+    print(f"\nbugs found: {len(medians)} of {len(bugs)}; in every campaign: {len(bugs) - len(missed) - sum(1 for name in broken)}")
+    if medians:
+        print(f"median over bugs of the median: {statistics.median_low(medians)} seeds; worst: {max(worsts)}")
+    print(f"controls flagged: {len(flagged)} of {len(controls)}; seconds: {time.monotonic() - started:.0f}")
+    for text, names in [("missed", missed), ("flagged", flagged), ("broken", broken)]:
+        if names:
+            print(f"{text}: {', '.join(names)}")
+    return not (missed or flagged or broken)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bugs.sh", description="how soon the simulator finds planted bugs")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these patches (default: all)")
+    parser.add_argument("--check", action="store_true", help="only see whether every patch applies to the present tree")
+    parser.add_argument("--seeds", type=int, default=5000, help="seeds in a campaign at most (default: 5000)")
+    parser.add_argument("--campaigns", type=int, default=5, help="campaigns for each patch (default: 5)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="threads of the host (default: one for each core)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    options = parser.parse_args()
+    chosen = patches(options.only)
+    sys.exit(0 if (check(chosen) if options.check else measure(chosen, options)) else 1)
+
+
+main()

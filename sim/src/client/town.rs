@@ -1,0 +1,89 @@
+//! The world as those see it who talk to the server: the ways to it, and what the plan lets it do to them.
+
+use super::visitor::{PIECE, judge};
+use crate::net::{LinkId, Wire};
+use crate::plan::{Errand, ServerPlan};
+use crate::scheduler::Scheduler;
+
+/// What all who talk to the server of one life have in common.
+#[derive(Clone)]
+pub(crate) struct Town {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) wire: Wire,
+    pub(crate) server: ServerPlan,
+    /// Bytes on their way to a client at most, and the mean time that they take.
+    pub(crate) capacity: usize,
+    pub(crate) latency: u64,
+    /// Virtual nanoseconds without a byte, while one is due, that count as silence.
+    pub(crate) patience: u64,
+}
+
+/// Virtual nanoseconds that a server may take to finish.
+const FINISHING: u64 = 120_000_000_000;
+
+impl Town {
+    /// Asks the server to finish, unless it was asked before, and watches whether it does.
+    pub(crate) fn shut_down(&self) {
+        if self.wire.is_shut_down() {
+            return;
+        }
+        self.wire.shutdown();
+        let watching = self.scheduler.clone();
+        self.scheduler.later(FINISHING, move || {
+            let report = watching.report();
+            watching.fail(&format!("the server does not finish\n{report}"));
+        });
+    }
+
+    /// Virtual nanoseconds that so many bytes may be on their way to a client, each piece of them as long as it can.
+    pub(super) fn longest_delivery(&self, bytes: usize) -> u64 {
+        let pieces = 1 + bytes.div_ceil(self.capacity.max(1)) as u64;
+        // Where single bytes are written, all but the first have arrived when the first is heard of.
+        pieces * (2 * self.latency + 1)
+    }
+
+    /// Whether the server had to turn this client away, since it had as many as it may. An error if it took one more.
+    pub(super) fn is_crowded(&self, link: LinkId) -> Result<bool, String> {
+        let most = self.server.limits.maxclients;
+        Ok(most > 0 && self.wire.look(link).others >= most)
+    }
+
+    pub(super) fn was_closed(&self, link: LinkId) -> bool {
+        self.wire.look(link).closed.is_some()
+    }
+
+    /// Whether the server has dropped a client that was silent for as long as the plan lets it be.
+    pub(super) fn timed_out(&self, link: LinkId) -> bool {
+        let look = self.wire.look(link);
+        let idle = look.closed.unwrap_or(0).saturating_sub(look.moved);
+        let timeout = self.server.limits.timeout * 1_000_000_000;
+        timeout > 0 && idle + timeout / 10 >= timeout
+    }
+
+    /// Whether a limit of the plan lets the server drop this visitor.
+    pub(super) fn was_dropped(&self, link: LinkId, errand: &Errand) -> bool {
+        let look = self.wire.look(link);
+        let limits = &self.server.limits;
+        let timed_out = self.timed_out(link);
+        let crowded = limits.maxclients > 0 && look.others >= limits.maxclients;
+        let too_long = limits.query_buffer > 0
+            && matches!(errand, Errand::Unfinished(bytes) if *bytes as usize + 64 > limits.query_buffer);
+        let too_much = limits.output_buffer > 0 && matches!(errand, Errand::Deaf(_));
+        timed_out || crowded || too_long || too_much
+    }
+
+    /// Whether the server has read no more of a client that takes nothing than it had to.
+    pub(super) fn check_deaf(&self, link: LinkId) -> Result<(), String> {
+        let look = self.wire.look(link);
+        let shares = self.server.shares();
+        let served = (shares.output_pause + self.capacity) / judge::LEAST_LONG_REPLY + 2;
+        let most = served * judge::LONG.len() + shares.read_per_turn + PIECE.min(shares.read_per_turn);
+        if look.taken as usize <= most {
+            return Ok(());
+        }
+        Err(format!(
+            "the server has read {} bytes of a client that takes no replies; {most} at most",
+            look.taken
+        ))
+    }
+}

@@ -1,0 +1,138 @@
+//! What a visitor sends, and what it has to be answered.
+
+use engram::resp::client::{Value, write_command};
+
+use super::show;
+use crate::plan::Errand;
+
+/// The question of one who only wants to know whether anyone is there.
+pub(super) const PING: &[u8] = b"PING\r\n";
+/// A short command with a long reply.
+pub(in crate::client) const LONG: &[u8] = b"COMMAND INFO GET SET DEL\r\n";
+/// Fewer bytes than its reply has.
+pub(in crate::client) const LEAST_LONG_REPLY: usize = 100;
+
+/// The replies that are due.
+#[derive(Debug)]
+pub(super) struct Judge {
+    errand: Errand,
+    /// How many commands it sends.
+    wanted: u32,
+    came: u32,
+    refused: bool,
+}
+
+impl Judge {
+    /// The judge of an errand, and the bytes to send for it.
+    pub(super) fn new(errand: &Errand) -> (Self, Vec<u8>) {
+        let mut out = Vec::new();
+        let wanted = match errand {
+            Errand::Flood(commands) => {
+                (0..*commands).for_each(|i| write_command(&mut out, &["PING", &i.to_string()]));
+                *commands
+            }
+            Errand::Wrong(commands) => {
+                (0..*commands).for_each(|i| write_command(&mut out, &[format!("NONE{i}"), "x".to_owned()]));
+                *commands
+            }
+            Errand::Deaf(commands) => {
+                (0..*commands).for_each(|_| out.extend_from_slice(LONG));
+                *commands
+            }
+            Errand::Unfinished(bytes) => {
+                let body = "x".repeat((*bytes as usize).saturating_sub(1));
+                out.extend_from_slice(format!("*2\r\n$4\r\nECHO\r\n${bytes}\r\n{body}").as_bytes());
+                0
+            }
+            Errand::Silent | Errand::Crowd { .. } | Errand::Probe(_) => {
+                out.extend_from_slice(PING);
+                1
+            }
+            Errand::Garbage(bytes) => {
+                out.extend_from_slice(bytes);
+                0
+            }
+            Errand::Line(bytes) => {
+                out.extend_from_slice(format!("PING {}\r\n", line(*bytes)).as_bytes());
+                1
+            }
+        };
+        (Self { errand: errand.clone(), wanted, came: 0, refused: false }, out)
+    }
+
+    /// Judges the next reply.
+    pub(super) fn take(&mut self, reply: &Value) -> Result<(), String> {
+        let number = self.came;
+        self.came += 1;
+        let starts = |text: &[u8], start: &str| text.starts_with(start.as_bytes());
+        let right = match (&self.errand, reply) {
+            (Errand::Garbage(_), Value::Error(_)) => true,
+            _ if number >= self.wanted => false,
+            (Errand::Flood(_), Value::Bulk(text)) => *text == number.to_string().as_bytes(),
+            (Errand::Wrong(_), Value::Error(text)) => {
+                starts(text, &format!("ERR unknown command 'NONE{number}'"))
+            }
+            (Errand::Deaf(_), Value::Array(items)) => items.len() == 3,
+            (Errand::Silent | Errand::Crowd { .. } | Errand::Probe(_), Value::Simple(text)) => {
+                text == b"PONG"
+            }
+            (Errand::Line(bytes), Value::Bulk(text)) => *text == line(*bytes).as_bytes(),
+            (Errand::Line(bytes), Value::Error(text))
+                if *bytes as usize > engram::base::limits::MAX_INLINE =>
+            {
+                self.refused = true;
+                starts(text, "ERR Protocol error")
+            }
+            _ => false,
+        };
+        if right { Ok(()) } else { Err(format!("reply {number} is {}", show(reply))) }
+    }
+
+    /// It is one too many: the reply has to say so.
+    pub(super) fn turned_away(&mut self, reply: &Value) -> Result<(), String> {
+        self.refused = true;
+        match reply {
+            Value::Error(text) if text.starts_with(b"ERR max number of clients") => Ok(()),
+            other => Err(format!("it was one client too many and heard {}", show(other))),
+        }
+    }
+
+    /// A probe asks again.
+    pub(super) fn expect_another(&mut self) {
+        self.wanted += 1;
+    }
+
+    /// How many replies have come.
+    pub(super) fn count(&self) -> u32 {
+        self.came
+    }
+
+    /// How many replies are due.
+    pub(super) fn owes(&self) -> u32 {
+        if self.refused { 0 } else { self.wanted.saturating_sub(self.came) }
+    }
+
+    /// Whether it half-closes as soon as all is sent.
+    pub(super) fn finishes(&self) -> bool {
+        matches!(self.errand, Errand::Garbage(_))
+    }
+
+    /// Whether it has all that it came for.
+    pub(super) fn is_satisfied(&self) -> bool {
+        let goes = matches!(
+            self.errand,
+            Errand::Flood(_) | Errand::Wrong(_) | Errand::Line(_) | Errand::Crowd { .. }
+        );
+        goes && self.owes() == 0
+    }
+
+    /// Whether the server may end the connection before the visitor does.
+    pub(super) fn may_end(&self) -> bool {
+        self.refused || matches!(self.errand, Errand::Garbage(_))
+    }
+}
+
+/// A word that makes an inline PING of so many bytes.
+fn line(bytes: u32) -> String {
+    "x".repeat((bytes as usize).saturating_sub(7).max(1))
+}

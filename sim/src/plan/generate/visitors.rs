@@ -1,0 +1,93 @@
+//! Who else comes, and which limits of the server are small.
+
+use engram::base::rng::Rng;
+
+use super::{pick, spread};
+use crate::plan::{Errand, Limits, Visitor};
+
+/// Most visitors of a life that stay until all others are through.
+const STAYING: usize = 3;
+
+/// Visitors of one life; none in most.
+pub(super) fn visitors(rng: &mut Rng) -> Vec<Visitor> {
+    let count = if rng.below(3) == 0 { 1 + rng.below(5) } else { 0 };
+    let mut visitors: Vec<Visitor> =
+        (0..count).map(|_| Visitor { at: spread(rng, 20_000_000), errand: errand(rng) }).collect();
+    let mut staying = 0;
+    visitors.retain(|visitor| {
+        staying += usize::from(!visitor.errand.ends());
+        visitor.errand.ends() || staying <= STAYING
+    });
+    visitors
+}
+
+fn errand(rng: &mut Rng) -> Errand {
+    match rng.below(13) {
+        0 => Errand::Flood(1 + spread(rng, 3_000) as u32),
+        1 => Errand::Wrong(1 + spread(rng, 1_000) as u32),
+        2 => Errand::Deaf(1 + spread(rng, 6_000) as u32),
+        3 => Errand::Unfinished(1 + spread(rng, 200_000) as u32),
+        4 => Errand::Silent,
+        5 | 6 => {
+            let come = 1 + spread(rng, 60) as u32;
+            Errand::Crowd { come, leave: rng.below(u64::from(come) + 1) as u32 }
+        }
+        7 | 8 => Errand::Garbage(garbage(rng)),
+        9 => Errand::Line(1 + spread(rng, 200_000) as u32),
+        _ => Errand::Probe(1_000 << rng.below(10)),
+    }
+}
+
+/// Bytes that no parser may take for a command, nor choke on.
+fn garbage(rng: &mut Rng) -> Vec<u8> {
+    const LENGTHS: [&str; 8] = [
+        "*9223372036854775807\r\n",
+        "*-9223372036854775808\r\n",
+        "*18446744073709551616\r\n",
+        "*1\r\n$9223372036854775807\r\n",
+        "*1\r\n$-1\r\n",
+        "*1\r\n$+1\r\n",
+        "*3\r\n$0\r\n\r\n$1\r\nab\r\n",
+        "*1048577\r\n",
+    ];
+    match rng.below(4) {
+        0 => pick(rng, &LENGTHS).as_bytes().to_vec(),
+        1 => {
+            let mut bytes = b"*2\r\n$536870913\r\n".to_vec();
+            bytes.extend((0..rng.below(300)).map(|_| rng.below(256) as u8));
+            bytes
+        }
+        2 => [b"POST / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), &vec![b'x'; rng.index(300)]].concat(),
+        _ => {
+            // An inline command of bytes that are not letters is unknown at best.
+            let mut bytes: Vec<u8> = (0..1 + rng.below(400)).map(|_| 128 + rng.below(128) as u8).collect();
+            for _ in 0..rng.below(6) {
+                let at = rng.index(bytes.len());
+                bytes[at] = pick(rng, &[0, b'"', b'\'', b' ', b'\r', b'\n', b'$', b'*', b'\\']);
+            }
+            bytes
+        }
+    }
+}
+
+/// Limits of the server; the usual ones in half of the plans.
+pub(super) fn limits(rng: &mut Rng, clients: usize) -> Limits {
+    let mut limits = Limits::default();
+    if rng.below(2) == 0 {
+        return limits;
+    }
+    // Room for everyone who stays, and for the rig's own.
+    let room = clients + 2 + STAYING + rng.index(4);
+    limits.maxclients = pick(rng, &[0, room]);
+    limits.timeout = pick(rng, &[0, 0, 1, 5]);
+    limits.query_buffer = pick(rng, &[0, 16 << 10, 1 << 20]);
+    limits.output_buffer = pick(rng, &[0, 0, 4 << 20]);
+    limits.jobs = pick(rng, &[0, 1, 2, 4]);
+    limits.jobs_per_client = pick(rng, &[0, 1, 3]);
+    limits.output_pause = pick(rng, &[0, 100, 4_096]);
+    limits.waiting_replies = pick(rng, &[0, 1, 5]);
+    limits.commands_per_turn = pick(rng, &[0, 1, 7]);
+    limits.read_per_turn = pick(rng, &[0, 64, 4_096]);
+    limits.log_backlog = pick(rng, &[0, 1, 300]);
+    limits
+}

@@ -1,0 +1,28 @@
+//! The whole rig on fibers and on threads of the host: the same runs.
+
+use engram_sim::engine;
+use engram_sim::plan::generate;
+use engram_sim::scheduler::Carry;
+
+#[test]
+fn a_seed_gives_the_same_trace_on_fibers_and_on_threads_of_the_host() {
+    let (fibers, threads) = (engine::rig(), engine::rig().carried(Carry::Threads));
+    for seed in 0..25 {
+        let plan = generate(seed);
+        let (left, right) = (fibers.run(&plan, false), threads.run(&plan, false));
+        assert_eq!(left.failure, None);
+        assert_eq!(left.trace.hash(), right.trace.hash(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_recorded_seed_gives_the_same_trace_when_its_schedules_are_listed() {
+    let rig = engine::rig();
+    for seed in 0..60 {
+        let plan = generate(seed);
+        let first = rig.run(&plan, false);
+        let second = rig.run(&first.listed(&plan), false);
+        assert_eq!(first.trace.hash(), second.trace.hash(), "seed {seed}");
+        assert!(second.schedules.iter().all(|schedule| schedule.unmatched == 0), "seed {seed}");
+    }
+}
