@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-<<<<<<< HEAD
 use crate::disk::{Blame, Decay, KINDS, Kind, Place};
-=======
-use crate::disk::{KINDS, Kind};
 use crate::scheduler::{Blow, Disturbance};
->>>>>>> main
 
 /// A kind of call at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -307,12 +303,9 @@ pub struct Faults {
     planned: BTreeMap<(Call, Kind, u64), Fault>,
     made: [[u64; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
-<<<<<<< HEAD
     /// What the server cannot be blamed for, as the disk has worked it out so far.
     pub blame: Blame,
-=======
     disturbed: Vec<Disturbance>,
->>>>>>> main
 }
 
 impl Faults {
@@ -346,7 +339,6 @@ impl Faults {
         Some(Planned { call, of, index, fault })
     }
 
-<<<<<<< HEAD
     /// Whether the log may have failed because of something that has happened.
     #[must_use]
     pub fn harmed_log(&self) -> bool {
@@ -357,7 +349,8 @@ impl Faults {
     #[must_use]
     pub fn harmed_storage(&self) -> bool {
         self.blame.owed || self.fired.iter().any(|planned| planned.harms_storage())
-=======
+    }
+
     /// A thread was disturbed.
     pub fn disturbed(&mut self, disturbance: &Disturbance) {
         self.disturbed.push(disturbance.clone());
@@ -367,7 +360,6 @@ impl Faults {
     #[must_use]
     pub fn panicked(&self) -> bool {
         self.disturbed.iter().any(|disturbance| disturbance.blow == Blow::Panic)
->>>>>>> main
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.
@@ -405,7 +397,6 @@ mod tests {
 
     #[test]
     fn a_planned_fault_is_one_line_that_reads_back() {
-<<<<<<< HEAD
         for text in [
             "sync of log 3 io",
             "write_at 7 short 250",
@@ -416,11 +407,6 @@ mod tests {
             "sync of log 4 decay rot log -3 bit 1",
             "sync_dir 1 sync-late",
         ] {
-=======
-        for text in
-            ["sync of log 3 io", "write_at 7 short 250", "sync_dir 1 sync-dropped", "accept 1 aborted"]
-        {
->>>>>>> main
             assert_eq!(text.parse::<Planned>().unwrap().to_string(), text);
         }
         for wrong in ["", "sync", "sync 1", "sync of log io", "sync of door 1 io", "sync of log 1 oi"] {

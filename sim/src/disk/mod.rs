@@ -5,12 +5,9 @@
 //! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`].
 //! Not modelled: bytes that change under a map while it lives; the door's contract excludes it.
 
-<<<<<<< HEAD
 mod blame;
-mod decay;
-=======
 mod choice;
->>>>>>> main
+mod decay;
 mod doors;
 mod image;
 mod kind;
@@ -30,12 +27,9 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
-<<<<<<< HEAD
 pub use blame::Blame;
-pub use decay::{At, Decay, Place};
-=======
 pub use choice::{Choice, Fate, PendingChange};
->>>>>>> main
+pub use decay::{At, Decay, Place};
 pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};

@@ -131,17 +131,11 @@ impl Model {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-<<<<<<< HEAD
             // What it set to have expired at once need not be logged, nor what only the connection knows.
             let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
             let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
             if !next.is_empty() && !settled.any(|same| same) {
                 prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
-=======
-            if !next.is_empty()
-                && next.iter().all(|state| before.iter().all(|before| before.entries != state.entries))
-            {
->>>>>>> main
                 self.states = next;
                 self.pending.clear();
                 return Ok(());
@@ -159,7 +153,11 @@ impl Model {
         }
     }
 
-<<<<<<< HEAD
+    /// Operations whose effect is unknown.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Everything of this client was looked at by `now` while it did nothing; what was acknowledged from `since` on
     /// may be gone. An error says why no state explains it.
     pub(super) fn inspected(
@@ -168,15 +166,6 @@ impl Model {
         (at, now): (Span, u64),
         since: Option<u64>,
     ) -> Result<(), String> {
-=======
-    /// Operations whose effect is unknown.
-    pub(super) fn pending(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
-    pub(super) fn inspected(&mut self, seen: &Seen, at: Span) -> Result<(), String> {
->>>>>>> main
         let pending = std::mem::take(&mut self.pending);
         let mut stages = self.past.taken_back(since);
         // The last of them is where the prefixes begin.

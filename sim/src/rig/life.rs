@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::{Disk, SimStorage};
+use crate::disk::Disk;
 use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -34,28 +34,13 @@ pub(crate) struct Stage<'a> {
 }
 
 /// A life that was played.
-<<<<<<< HEAD
-pub(super) struct Lived {
-    pub(super) ended: Ended,
-    pub(super) disk: Disk,
-    /// Why the server refused to start, where it may: what had been promised is damaged.
-    pub(super) refused: Option<String>,
-    /// Whether the life met any fault that was planned.
-    pub(super) faultless: bool,
-}
-
-/// The clients of a life, and what happens when they are through.
-struct Cast {
-    scheduler: Scheduler,
-    wire: Wire,
-    ending: Ending,
-    clients: Vec<Client>,
-    busy: usize,
-=======
 pub(crate) struct Lived {
     pub(crate) ended: Ended,
     pub(crate) disk: Disk,
->>>>>>> main
+    /// Why the server refused to start, where it may: what had been promised is damaged.
+    pub(crate) refused: Option<String>,
+    /// Whether the life met any fault that was planned.
+    pub(crate) faultless: bool,
 }
 
 impl Stage<'_> {
@@ -83,12 +68,8 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-<<<<<<< HEAD
-                Some(cast(life, (&scheduler, &wire), &storage, &oracle, &stream))
-=======
                 let town = town(plan, life, &scheduler, &wire);
-                Some(cast::cast(life, &town, &oracle, &stream))
->>>>>>> main
+                Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
@@ -127,94 +108,6 @@ impl Stage<'_> {
     }
 }
 
-<<<<<<< HEAD
-type Ensemble = (Arc<Shared<Cast>>, Client);
-
-/// The inspector, which starts everyone else when it has seen all, and the plan's clients.
-fn cast(
-    life: &Life,
-    ties: (&Scheduler, &Wire),
-    storage: &Arc<SimStorage>,
-    oracle: &Arc<Shared<Oracle>>,
-    stream: &dyn Fn(&str) -> Rng,
-) -> Ensemble {
-    let (scheduler, wire) = ties;
-    let cast = Arc::new(Shared::new(Cast {
-        scheduler: scheduler.clone(),
-        wire: wire.clone(),
-        ending: life.ending,
-        clients: Vec::new(),
-        busy: 0,
-    }));
-    for (number, client) in life.clients.iter().enumerate() {
-        let script = Script::new(Who::Client(number), oracle, client.ops.clone());
-        let theirs = Arc::clone(&cast);
-        let done = move |_| one_less(&theirs);
-        let rng = stream(&format!("client {number}"));
-        let client = Client::new(ties, client.clone(), script, rng, done);
-        cast.lock().clients.push(client);
-    }
-    let theirs = Arc::clone(&cast);
-    // What nobody could look at, nobody can judge: then the life ends here.
-    let storage = Arc::clone(storage);
-    let inspected = move |satisfied| {
-        if satisfied {
-            storage.settle();
-            begin(&theirs);
-        } else {
-            end(&theirs);
-        }
-    };
-    let script = Script::new(Who::Inspector, oracle, Vec::new());
-    let calm = ClientPlan {
-        depth: 16,
-        gap: 1_000,
-        send: 4_096,
-        receive: 1 << 20,
-        ops: Vec::new(),
-        breaks: Vec::new(),
-    };
-    let inspector = Client::new(ties, calm, script, stream("inspector"), inspected);
-    (cast, inspector)
-}
-
-/// The inspection is over: the plan's clients begin.
-fn begin(cast: &Arc<Shared<Cast>>) {
-    let mut held = cast.lock();
-    held.busy = held.clients.len();
-    let clients = held.clients.clone();
-    drop(held);
-    clients.iter().for_each(Client::start);
-    if clients.is_empty() {
-        end(cast);
-    }
-}
-
-fn one_less(cast: &Arc<Shared<Cast>>) {
-    let mut held = cast.lock();
-    held.busy -= 1;
-    let last = held.busy == 0;
-    drop(held);
-    if last {
-        end(cast);
-    }
-}
-
-/// Everyone is through: the life ends as the plan has it.
-fn end(cast: &Arc<Shared<Cast>>) {
-    let held = cast.lock();
-    let (scheduler, wire, ending) = (held.scheduler.clone(), held.wire.clone(), held.ending);
-    drop(held);
-    if ending == Ending::Shutdown {
-        wire.shutdown();
-        let watching = scheduler.clone();
-        scheduler.later(FINISHING, move || {
-            let report = watching.report();
-            watching.fail(&format!("the server does not finish\n{report}"));
-        });
-    } else {
-        scheduler.crash();
-=======
 /// What everyone who talks to the server has to know.
 fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
     Town {
@@ -224,6 +117,5 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         capacity: life.net.capacity,
         latency: life.net.latency,
         patience: PATIENCE,
->>>>>>> main
     }
 }

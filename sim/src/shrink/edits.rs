@@ -127,11 +127,8 @@ fn one(plan: &mut Plan, edit: &Edit) {
         Edit::DropClient(life, id) => lives[*life].clients[*id] = ClientPlan::default(),
         Edit::DropOp(life, id, i) => drop_op(&mut lives[*life].clients[*id], *i),
         Edit::DropFault(life, i) => drop(lives[*life].faults.remove(*i)),
-<<<<<<< HEAD
         Edit::DropRest(life, i) => drop(lives[*life].rest.remove(*i)),
-=======
         Edit::DropDisturbance(life, i) => drop(lives[*life].threads.disturbances.remove(*i)),
->>>>>>> main
         Edit::DropBreak(life, id, i) => drop(lives[*life].clients[*id].breaks.remove(*i)),
         Edit::DropVisitor(life, i) => drop(lives[*life].visitors.remove(*i)),
         Edit::List(life, choices) => lives[*life].threads.strategy = Strategy::Listed(Arc::clone(choices)),

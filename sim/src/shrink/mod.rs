@@ -92,16 +92,10 @@ pub fn size(plan: &Plan) -> Size {
     for life in &plan.lives {
         size.ops +=
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
-<<<<<<< HEAD
-        size.faults += life.faults.len()
-            + life.rest.len()
-            + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
-=======
-        size.faults += life.visitors.len() + life.threads.disturbances.len();
+        size.faults += life.visitors.len() + life.rest.len();
         size.faults +=
             life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
         size.faults += life.threads.disturbances.len();
->>>>>>> main
         size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();

@@ -6,22 +6,16 @@
 mod faults;
 mod settings;
 mod source;
-<<<<<<< HEAD
 mod storage;
-=======
 mod visitors;
->>>>>>> main
 
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, cuts, faults, net_faults};
 use self::settings::{disturbances, network, threads};
 use self::source::Source;
-<<<<<<< HEAD
 use self::storage::Families;
-=======
 use self::visitors::{limits, visitors};
->>>>>>> main
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
 use crate::scheduler::CrashAt;
@@ -119,14 +113,11 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: visitors(&mut stream("visitors")),
     };
-<<<<<<< HEAD
     life.faults.extend(storage.faults(&stream));
-=======
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
     cuts(&mut stream("cuts"), &mut life);
     early_shutdown(&mut stream("early shutdown"), &mut life);
->>>>>>> main
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
