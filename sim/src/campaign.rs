@@ -3,8 +3,12 @@
 //! Each seed's world is its own: which thread of the host runs it, and when, has no say in what happens in it.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use engram::base::rng::mix64;
+
+use crate::coverage::Coverage;
 use crate::plan::{Plan, generate};
 use crate::rig::{Report, Rig};
 use crate::shared::Shared;
@@ -29,6 +33,8 @@ pub struct Totals {
     pub judged: u64,
     /// Virtual nanoseconds.
     pub nanos: u64,
+    /// What was covered.
+    pub coverage: Coverage,
 }
 
 /// How a campaign runs its seeds.
@@ -51,38 +57,57 @@ pub fn campaign(
     tell: &(dyn Fn(u64, u64, Option<&str>) + Sync),
 ) -> Totals {
     let (next, done) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
-    let results = Shared::new(Vec::new());
+    let total = Shared::new((Totals::default(), Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..manner.jobs.max(1) {
             scope.spawn(|| {
-                let rig = make();
+                let mut rig = make();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         return;
                     }
-                    let report = judge(&rig, &generate(seed), manner.twice);
+                    let report = contained(&mut rig, make, &generate(seed), manner.twice);
                     let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                     tell(count, seed, report.failure.as_deref());
                     if report.failure.is_some() && manner.stop {
                         next.store(seeds.end, Ordering::Relaxed);
                     }
-                    results.lock().push((seed, report));
+                    let mut total = total.lock();
+                    total.1.push((seed, report.trace.hash()));
+                    total.0.add(seed, report);
                 }
             });
         }
     });
-    let mut results = std::mem::take(&mut *results.lock());
-    results.sort_unstable_by_key(|(seed, _)| *seed);
-    let mut totals = Totals::default();
-    results.into_iter().for_each(|(seed, report)| totals.add(seed, report));
+    let (mut totals, mut hashes) = std::mem::take(&mut *total.lock());
+    totals.failures.sort_unstable();
+    hashes.sort_unstable();
+    totals.hash = hashes.into_iter().fold(0, |all, (_, hash)| mix64(all ^ hash));
     totals
+}
+
+/// [`judge`], and a panic of the rig itself is a violation: the next seed gets a rig that is new.
+fn contained(rig: &mut Rig, make: &dyn Fn() -> Rig, plan: &Plan, twice: bool) -> Report {
+    let judged = catch_unwind(AssertUnwindSafe(|| judge(rig, plan, twice)));
+    let mut report = judged.unwrap_or_else(|payload| {
+        *rig = make();
+        let said = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
+        Report::failed(format!("the rig panicked: {}", said.unwrap_or_else(|| "no message".to_owned())))
+    });
+    if let Some(coverage) = report.trace.coverage_mut() {
+        coverage.plan(plan);
+    }
+    report
 }
 
 impl Totals {
     fn add(&mut self, seed: u64, report: Report) {
         self.seeds += 1;
-        self.hash = engram::base::rng::mix64(self.hash ^ report.trace.hash());
+        if let Some(coverage) = report.trace.coverage() {
+            self.coverage.add(coverage);
+        }
         self.failures.extend(report.failure.map(|what| (seed, what)));
         self.lives += report.lives;
         self.steps += report.steps;

@@ -11,18 +11,25 @@ use crate::rig::{Body, Rig};
 /// A rig around the engine.
 #[must_use]
 pub fn rig() -> Rig {
-    Rig::new(body())
+    Rig::new(body("auto"))
+}
+
+/// A rig around the engine with the distance kernels called so (see [`engram::kernels::NAMES`]), or `auto`.
+#[must_use]
+pub fn rig_with(kernels: &'static str) -> Rig {
+    Rig::new(body(kernels))
 }
 
 /// Starts a server and serves until it is asked to finish.
 #[must_use]
-pub fn body() -> Arc<Body> {
-    Arc::new(|machine: Machine, plan: &ServerPlan| {
+fn body(kernels: &'static str) -> Arc<Body> {
+    Arc::new(move |machine: Machine, plan: &ServerPlan| {
         let mut options = Options::for_cores(plan.workers);
         options.dir = Some("simulated".to_owned());
         options.segment_bytes = plan.segment_bytes;
         options.snapshot_slice = plan.snapshot_slice;
         options.workers = plan.workers;
+        options.kernel = kernels.to_owned();
         options.exact_below = plan.exact_below;
         plan.limits.apply(&mut options);
         options.shares = plan.shares();

@@ -8,6 +8,7 @@
 pub mod campaign;
 mod client;
 pub mod clock;
+pub mod coverage;
 pub mod disk;
 pub mod engine;
 pub mod exhaust;

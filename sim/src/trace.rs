@@ -6,7 +6,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use engram::base::mark::Mark;
 use engram::base::rng::mix64;
+
+use crate::coverage::Coverage;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +49,15 @@ pub struct Trace {
     hash: u64,
     count: u64,
     events: Option<Vec<Event>>,
+    /// What the run has covered so far; none for a trace that only stands in for one.
+    coverage: Option<Box<Coverage>>,
 }
 
 impl Trace {
     /// An empty trace; `keep` says whether events are kept beside the hash.
     #[must_use]
     pub fn new(keep: bool) -> Self {
-        Self { hash: 0, count: 0, events: keep.then(Vec::new) }
+        Self { hash: 0, count: 0, events: keep.then(Vec::new), coverage: Some(Box::default()) }
     }
 
     /// Adds an event.
@@ -65,6 +70,9 @@ impl Trace {
         for number in numbers {
             self.absorb(number);
         }
+        if let Some(coverage) = &mut self.coverage {
+            coverage.see(kind, name, numbers);
+        }
         if let Some(events) = &mut self.events {
             events.push(Event {
                 at,
@@ -75,6 +83,28 @@ impl Trace {
                 detail: String::new(),
             });
         }
+    }
+
+    /// The engine has come by a mark. Kept events name it; the hash does not know of it.
+    pub fn mark(&mut self, at: u64, thread: &Arc<str>, mark: Mark) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.mark(mark);
+        }
+        if let Some(events) = &mut self.events {
+            let (thread, name) = (Arc::clone(thread), mark.to_string());
+            events.push(Event { at, thread, kind: "mark", name, numbers: [0; 3], detail: String::new() });
+        }
+    }
+
+    /// What the run has covered.
+    #[must_use]
+    pub fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_deref()
+    }
+
+    /// What the run has covered, for who knows more of it.
+    pub fn coverage_mut(&mut self) -> Option<&mut Coverage> {
+        self.coverage.as_deref_mut()
     }
 
     /// Whether events are kept.

@@ -16,11 +16,12 @@ use engram_sim::shrink::{Effort, shrink, size};
 
 use super::flags::{Words, cores, now, number, unknown};
 
-pub(super) const HELP: &str = "  engram-sim hunt --seeds N [--from SEED] [--campaigns K] [--jobs N] [--shrink RUNS]
+pub(super) const HELP: &str = "  engram-sim hunt --seeds N [--from SEED] [--campaigns K] [--jobs N] [--shrink RUNS [--keep FILE]]
       K campaigns (default 1) over ranges of N seeds that follow each other from SEED (default 0) on; each ends at its
       first violation: a line `campaign=K seeds=N seed=SEED: what`, or `campaign=K seeds=N: nothing`;
       exit code 1 if any found one, 3 when a seed does not end (`campaign=K seed=SEED hangs`)
       --shrink RUNS  makes the first failing plan small, in at most so many runs, and says what is left
+      --keep FILE    writes that plan, with its violation as its story
 ";
 
 /// Seconds of the host's time after which a seed counts as hanging. The slowest take one or two.
@@ -32,11 +33,12 @@ struct Flags {
     campaigns: u64,
     jobs: usize,
     shrink: Option<usize>,
+    keep: Option<String>,
 }
 
 impl Flags {
     fn parse(words: &[&str]) -> Result<Self, String> {
-        let mut flags = Self { from: 0, seeds: 0, campaigns: 1, jobs: cores(), shrink: None };
+        let mut flags = Self { from: 0, seeds: 0, campaigns: 1, jobs: cores(), shrink: None, keep: None };
         let mut words = Words::new(words);
         while let Some(word) = words.next() {
             match word {
@@ -45,6 +47,7 @@ impl Flags {
                 "--campaigns" => flags.campaigns = number(words.value(word)?)?,
                 "--jobs" => flags.jobs = words.jobs(word)?,
                 "--shrink" => flags.shrink = usize::try_from(words.number(word)?).ok(),
+                "--keep" => flags.keep = Some(words.value(word)?.to_owned()),
                 _ => return unknown(word),
             }
         }
@@ -62,7 +65,7 @@ pub(super) fn hunt(words: &[&str]) -> Result<ExitCode, String> {
                 let (seeds, line) = (seed - from + 1, what.replace('\n', " | "));
                 println!("campaign={} seeds={seeds} seed={seed}: {line}", number + 1);
                 if let Some(runs) = flags.shrink.filter(|_| !found) {
-                    small(seed, &what, runs);
+                    small(seed, &what, runs, flags.keep.as_deref())?;
                 }
                 found = true;
             }
@@ -74,7 +77,7 @@ pub(super) fn hunt(words: &[&str]) -> Result<ExitCode, String> {
 }
 
 /// Shrinks the plan of `seed`, and says what is left.
-fn small(seed: u64, violation: &str, runs: usize) {
+fn small(seed: u64, violation: &str, runs: usize, keep: Option<&str>) -> Result<(), String> {
     let (began, rig, plan) = (now(), engine::rig(), generate(seed));
     let shrunk =
         shrink(&plan, violation, Effort { runs, ..Effort::default() }, &|plan| rig.run(plan, false).into());
@@ -93,6 +96,12 @@ fn small(seed: u64, violation: &str, runs: usize) {
         shrunk.minimal,
         began.elapsed().as_secs_f64()
     );
+    if let Some(file) = keep {
+        let mut plan = shrunk.plan;
+        plan.story = shrunk.violation.lines().map(str::to_owned).collect();
+        std::fs::write(file, plan.to_string()).map_err(|error| format!("cannot write {file}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// The smallest seed of the range with a violation: those below it have all been run.

@@ -2,21 +2,31 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use engram::kernels;
 use engram_sim::campaign::{Manner, Totals, campaign};
+use engram_sim::disk::Sabotage;
 use engram_sim::engine;
+use engram_sim::plan::generate;
 
 use super::flags::{Words, cores, now, range, unknown};
 
-pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice]
+pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--keep DIR]
+                 [--sabotage LIE]
       runs seeds A to B-1; a line `FAIL seed=N: what` for each violation, exit code 1 if there was one;
-      a closing line `seeds=N failures=N seconds=S`
-      --jobs N   threads of the host (default: one for each core)
-      --twice    run every seed twice; two traces that differ are a violation
+      a summary of what was covered, and a closing line `seeds=N failures=N seconds=S`
+      --jobs N         threads of the host (default: one for each core)
+      --twice          run every seed twice; two traces that differ are a violation
+      --kernels NAME   force the distance kernels: scalar, avx2, avx512, neon (default: auto)
+      --coverage FILE  write the matrix of faults and the ledger of rare events, with counts
+      --covered        exit code 1, too, when something that can be reached was not, and name it
+      --keep DIR       write the plan of each failing seed to DIR/SEED.plan
+      --sabotage LIE   let the disk lie, to see the rig notice: skip-sync, skip-sync-dir, late-sync (several with commas)
 ";
 
-pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N]
+pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N] [--kernels NAME]
       one hash over the traces of all seeds, to compare builds and machines
 ";
 
@@ -24,23 +34,52 @@ struct Flags {
     seeds: Range<u64>,
     jobs: usize,
     twice: bool,
+    kernels: &'static str,
+    sabotage: Sabotage,
+    coverage: Option<PathBuf>,
+    covered: bool,
+    keep: Option<PathBuf>,
 }
 
 impl Flags {
     fn parse(words: &[&str]) -> Result<Self, String> {
-        let (mut seeds, mut jobs, mut twice) = (None, cores(), false);
+        let mut seeds = None;
+        let mut flags = Self {
+            seeds: 0..0,
+            jobs: cores(),
+            twice: false,
+            kernels: "auto",
+            sabotage: Sabotage::default(),
+            coverage: None,
+            covered: false,
+            keep: None,
+        };
         let mut words = Words::new(words);
         while let Some(word) = words.next() {
             match word {
                 "--seeds" => seeds = Some(range(words.value(word)?)?),
-                "--jobs" => jobs = words.jobs(word)?,
-                "--twice" => twice = true,
+                "--jobs" => flags.jobs = words.jobs(word)?,
+                "--twice" => flags.twice = true,
+                "--kernels" => flags.kernels = kernels_called(words.value(word)?)?,
+                "--sabotage" => flags.sabotage = words.value(word)?.parse()?,
+                "--coverage" => flags.coverage = Some(words.value(word)?.into()),
+                "--covered" => flags.covered = true,
+                "--keep" => flags.keep = Some(words.value(word)?.into()),
                 _ => return unknown(word),
             }
         }
-        let seeds = seeds.ok_or("--seeds A..B is missing")?;
-        Ok(Self { seeds, jobs, twice })
+        flags.seeds = seeds.ok_or("--seeds A..B is missing")?;
+        Ok(flags)
     }
+}
+
+fn kernels_called(name: &str) -> Result<&'static str, String> {
+    let known = kernels::NAMES.into_iter().chain(["auto"]).find(|known| *known == name);
+    let known = known.ok_or_else(|| format!("there are no kernels `{name}`"))?;
+    if known != "auto" {
+        kernels::Kernels::named(known)?;
+    }
+    Ok(known)
 }
 
 fn all(flags: &Flags) -> (Totals, f64) {
@@ -51,6 +90,9 @@ fn all(flags: &Flags) -> (Totals, f64) {
         if let Some(what) = failure {
             let line = what.replace('\n', " | ");
             println!("FAIL seed={seed}: {line} (replay: cargo run --release -p engram-sim -- replay {seed})");
+            if let Some(dir) = &flags.keep {
+                keep(dir, seed, &line);
+            }
         }
         if std::io::stderr().is_terminal() && (done.is_multiple_of(step) || done == total) {
             let seconds = began.elapsed().as_secs_f64();
@@ -60,11 +102,22 @@ fn all(flags: &Flags) -> (Totals, f64) {
         }
     };
     let manner = Manner { jobs: flags.jobs, twice: flags.twice, stop: false };
-    let totals = campaign(flags.seeds.clone(), manner, &engine::rig, &tell);
+    let make = || engine::rig_with(flags.kernels).sabotaged(flags.sabotage);
+    let totals = campaign(flags.seeds.clone(), manner, &make, &tell);
     if std::io::stderr().is_terminal() {
         eprintln!();
     }
     (totals, began.elapsed().as_secs_f64())
+}
+
+/// Writes down the plan that failed. That it cannot be written is told, and stops nothing: the seed has been printed.
+fn keep(dir: &Path, seed: u64, what: &str) {
+    let mut plan = generate(seed);
+    plan.story.push(format!("violation: {what}"));
+    let path = dir.join(format!("{seed}.plan"));
+    if let Err(e) = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, plan.to_string())) {
+        eprintln!("cannot keep {}: {e}", path.display());
+    }
 }
 
 fn verdict(totals: &Totals) -> ExitCode {
@@ -72,7 +125,8 @@ fn verdict(totals: &Totals) -> ExitCode {
 }
 
 pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
-    let (totals, seconds) = all(&Flags::parse(words)?);
+    let flags = Flags::parse(words)?;
+    let (totals, seconds) = all(&flags);
     let per = |n: u64| n as f64 / totals.seeds.max(1) as f64;
     println!(
         "a seed on average: {:.1} lives, {:.1} answers judged, {:.0} scheduling points, {:.0} calls, {:.2} virtual s",
@@ -82,8 +136,15 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
         per(totals.calls),
         per(totals.nanos) / 1e9
     );
+    let summary = totals.coverage.summary();
+    println!("{summary}");
+    if let Some(path) = &flags.coverage {
+        let text = totals.coverage.text(totals.seeds);
+        std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
     println!("seeds={} failures={} seconds={seconds:.1}", totals.seeds, totals.failures.len());
-    Ok(verdict(&totals))
+    let covered = !flags.covered || summary.is_complete();
+    Ok(if covered { verdict(&totals) } else { ExitCode::FAILURE })
 }
 
 pub(super) fn hash(words: &[&str]) -> Result<ExitCode, String> {

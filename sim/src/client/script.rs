@@ -77,7 +77,9 @@ impl Script {
         }
         let op = self.ops.get(self.next)?.clone();
         self.next += 1;
-        self.oracle.lock().asked(&op, now);
+        if let Who::Client(number) = self.who {
+            self.oracle.lock().asked(number, &op, now);
+        }
         Some(op)
     }
 
@@ -132,11 +134,11 @@ impl Script {
             self.inspection = None;
             let mut oracle = self.oracle.lock();
             match self.who {
-                Who::Client(number) => oracle.inspected(number, &seen, since, now)?,
+                Who::Client(number) => oracle.returned(number, &seen, since, now)?,
                 Who::Inspector => {
                     (0..oracle.clients())
                         .try_for_each(|number| oracle.inspected(number, &seen, since, now))?;
-                    oracle.inspected_shared(&seen, since, now)?;
+                    oracle.inspected_shared(&seen, now)?;
                 }
             }
         }

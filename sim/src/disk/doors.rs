@@ -11,7 +11,7 @@ use engram::env::{File, Map, Storage};
 
 use super::decay::Place;
 use super::image::{Content, Image, NameChange, put};
-use super::{Decay, Disk, Kind, Latency, Sabotage};
+use super::{Decay, Disk, Kind, Latency, Sabotage, refusals};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -237,11 +237,13 @@ fn rot_once(bytes: &mut [u8], part: u16, bit: u8) {
 impl Storage for SimStorage {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
         self.inner.enter(Call::Open, name, [0; 3])?;
+        refusals::plain(name).and_then(|()| refusals::short(name))?;
         Ok(self.inner.handle(self.inner.find(name)?, name))
     }
 
     fn create_new(&self, name: &str) -> io::Result<Box<dyn File>> {
         self.inner.enter(Call::Create, name, [0; 3])?;
+        refusals::plain(name).and_then(|()| refusals::short(name))?;
         if self.inner.find(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -254,7 +256,9 @@ impl Storage for SimStorage {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.inner.enter(Call::Rename, from, [HashKey::default().hash(to.as_bytes()), 0, 0])?;
-        let file = self.inner.find(from)?;
+        refusals::plain(from).and_then(|()| refusals::plain(to))?;
+        let file = refusals::short(from).and_then(|()| self.inner.find(from))?;
+        refusals::short(to)?;
         let change = NameChange::Rename { from: from.to_owned(), to: to.to_owned(), file };
         self.inner.state.lock().image.change_name(change);
         Ok(())
@@ -262,6 +266,7 @@ impl Storage for SimStorage {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.inner.enter(Call::Remove, name, [0; 3])?;
+        refusals::plain(name).and_then(|()| refusals::short(name))?;
         let file = self.inner.find(name)?;
         self.inner.state.lock().image.change_name(NameChange::Remove { name: name.to_owned(), file });
         Ok(())
@@ -302,6 +307,7 @@ impl Storage for SimStorage {
 
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
         let fault = self.inner.enter(Call::Map, name, [0; 3])?;
+        refusals::plain(name).and_then(|()| refusals::short(name))?;
         let file = self.inner.find(name)?;
         let mut bytes = self.inner.with_content(file, |content| content.seen.clone());
         if let Some(Fault::RotOnce(part, bit)) = fault {
@@ -321,6 +327,7 @@ impl File for SimFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let fault = self.inner.enter(Call::ReadAt, &self.name, [offset, buf.len() as u64, 0])?;
+        refusals::range(offset, buf.len())?;
         let len = self.inner.with_content(self.file, |content| {
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.seen.len());
             let available = &content.seen[start..];
@@ -340,6 +347,7 @@ impl File for SimFile {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let numbers = [offset, buf.len() as u64, u64::from(crc32c(buf))];
         let fault = self.inner.enter(Call::WriteAt, &self.name, numbers)?;
+        refusals::range(offset, buf.len())?;
         self.inner.scheduler.explain(|| excerpt(buf));
         self.inner.pause(self.inner.latency.transfer, Call::WriteAt);
         if fault == Some(Fault::IoHalf) {
@@ -365,6 +373,7 @@ impl File for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.enter(Call::SetLen, &self.name, [len, 0, 0])?;
+        refusals::range(len, 0)?;
         if !self.inner.sabotage.ignore_set_len {
             self.inner.with_content(self.file, |content| content.set_len(len));
         }

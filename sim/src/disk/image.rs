@@ -63,6 +63,9 @@ impl Content {
 
     /// A write that the process sees and the medium, if `lost`, never gets.
     pub(super) fn write_as(&mut self, offset: u64, bytes: &[u8], lost: bool) {
+        if bytes.is_empty() {
+            return;
+        }
         put(&mut self.seen, offset, bytes);
         self.pending.push(Change::Write { offset, bytes: bytes.to_vec(), lost });
     }
@@ -183,8 +186,11 @@ pub(super) fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// Puts `new` at `offset`; a hole before it reads as zeros.
+/// Puts `new` at `offset`; a hole before it reads as zeros. Nothing, put anywhere, changes nothing.
 pub(super) fn put(bytes: &mut Vec<u8>, offset: u64, new: &[u8]) {
+    if new.is_empty() {
+        return;
+    }
     let start = offset as usize;
     let end = start + new.len();
     if bytes.len() < end {

@@ -13,6 +13,7 @@ mod image;
 mod kind;
 mod loss;
 mod reading;
+mod refusals;
 #[cfg(test)]
 mod tests;
 

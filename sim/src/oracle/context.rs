@@ -11,6 +11,8 @@ pub struct Context<'a> {
     pub later: &'a [&'a Op],
     /// When it was asked for and when it was answered, in virtual nanoseconds.
     pub times: (u64, u64),
+    /// Its number among all requests.
+    pub number: u64,
     /// The client that asked.
     pub client: usize,
     /// The plan let the disk fail in this life.

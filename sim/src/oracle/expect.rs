@@ -44,6 +44,8 @@ pub enum Expect {
     Array(Vec<Expect>),
     /// Several replies.
     Sequence(Vec<Expect>),
+    /// An array of whatever.
+    SomeArray,
     /// No matter.
     Anything,
 }
@@ -94,6 +96,7 @@ impl Expect {
             }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
             (Self::Saved, Value::Error(_)) => context.disk_failed,
+            (Self::SomeArray, Value::Array(_)) => true,
             (Self::Begun, Value::Simple(text)) => text == b"Background saving started",
             (Self::Begun, Value::Error(_)) => context.disk_failed,
             (Self::Names(names), Value::Array(items)) => {

@@ -1,30 +1,32 @@
 //! The oracle: what the server may answer, and what must be there after a crash.
 //!
 //! Each client owns keys that no other names: for those, a plain map and an exact scan ([`Model`]). A few keys are
-//! shared by all ([`SharedKeys`]). It lives longer than the server: a crash leaves it with operations whose effect is
+//! shared by all ([`History`]). It lives longer than the server: a crash leaves it with operations whose effect is
 //! unknown, an inspection settles them. It sees only what clients see.
 
 mod context;
 mod expect;
 mod index;
+mod linear;
 mod model;
 mod names;
 mod past;
 mod search;
 mod seen;
-mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::resp::client::Value;
 
 use self::context::Context;
+use self::linear::{Cut, History};
 use self::model::Model;
-use self::shared::{Asked, SharedKeys, is_shared};
-use self::state::Span;
+use self::names::is_shared;
+use self::state::{Span, clears};
 use crate::clock::wall_millis;
 use crate::faults::Faults;
 use crate::plan::Op;
@@ -39,7 +41,12 @@ pub use state::Span as WallSpan;
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
     clients: Vec<Model>,
-    shared: SharedKeys,
+    shared: History,
+    /// Where each client's requests may have been cut off, from the inspection under way.
+    cuts: BTreeMap<usize, Vec<Cut>>,
+    /// Requests so far, and the numbers of those that clear everything and are not answered, by client and asking.
+    numbered: u64,
+    clearings: BTreeMap<(usize, u64), Vec<u64>>,
     /// The faults of this life: whether the disk has failed.
     faults: Option<Arc<Shared<Faults>>>,
     /// When the first write of this life was refused by a failed log.
@@ -58,7 +65,7 @@ pub fn keys_of(number: usize) -> Vec<String> {
 /// Keys that all clients name.
 #[must_use]
 pub fn shared_keys() -> Vec<String> {
-    ["shared:r0", "shared:r1", "shared:n"].map(str::to_owned).to_vec()
+    ["shared:r0", "shared:r1", "shared:n", "shared:s", "shared:v"].map(str::to_owned).to_vec()
 }
 
 impl Oracle {
@@ -101,8 +108,18 @@ impl Oracle {
     }
 
     /// A client is about to send `op`.
-    pub fn asked(&mut self, op: &Op, at: u64) {
-        self.shared.asked(op, at);
+    pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
+        if clears(op) {
+            let id = self.next_number();
+            self.clearings.entry((client, at)).or_default().push(id);
+            let others = self.clients.iter_mut().enumerate().filter(|(other, _)| *other != client);
+            others.for_each(|(_, model)| model.clearing(id, at));
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
     }
 
     /// `op` was asked for at `at` and has been answered at `now`; `later` was sent behind it by then. An error says
@@ -135,19 +152,39 @@ impl Oracle {
         if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
             return Err(wrong("success after the log had refused a write".to_owned()));
         }
-        if op.keys().iter().any(|key| is_shared(key)) {
-            let reply = replies.last().ok_or("no reply")?;
-            return self.shared.answered(op, reply, Asked { at, answered: now }).map_err(wrong);
+        if let Some(id) = self.clearing_of(client, op, at) {
+            self.clients.iter_mut().for_each(|model| model.clearing_answered(id, now));
         }
-        let context = Context { op, later, times: (at, now), client, disk_failed: self.disk_failed() };
+        let number = self.next_number();
+        self.shared.answered(client, op, replies, (number, at, now)).map_err(wrong)?;
+        if is_for_all(op) {
+            return Ok(());
+        }
+        let disk_failed = self.disk_failed();
+        let context = Context { op, later, times: (at, now), number, client, disk_failed };
         self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
+    }
+
+    /// The number under which others know a request that clears everything.
+    fn clearing_of(&mut self, client: usize, op: &Op, at: u64) -> Option<u64> {
+        let ids = self.clearings.get_mut(&(client, at)).filter(|ids| clears(op) && !ids.is_empty())?;
+        Some(ids.remove(0))
     }
 
     /// The connection or the machine is gone, and `op` has no answer.
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
-        if !op.keys().iter().any(|key| is_shared(key)) {
-            self.clients[client].unanswered(op.clone(), span(at, now));
+        let number = self.next_number();
+        self.clearing_of(client, op, at);
+        self.shared.unanswered(client, op, (number, at));
+        if !is_for_all(op) {
+            self.clients[client].unanswered(op.clone(), span(at, now), number);
         }
+    }
+
+    /// A client has come back on a new connection, and looked at its keys between `at` and `now`.
+    pub fn returned(&mut self, client: usize, seen: &Seen, at: u64, now: u64) -> Result<(), String> {
+        self.shared.reconnected(client);
+        self.inspected(client, seen, at, now)
     }
 
     /// All of a client's keys were looked at, between `at` and `now`.
@@ -158,25 +195,31 @@ impl Oracle {
             own.keys.insert(key, found);
         }
         let since = self.taken_back();
-        self.clients[client]
-            .inspected(&own, (span(at, now), now), since)
-            .map_err(|what| format!("client {client}: {what}"))
+        let cuts = self.clients[client].inspected(&own, span(at, now), (at, now), since);
+        self.cuts.insert(client, cuts.map_err(|what| format!("client {client}: {what}"))?);
+        Ok(())
     }
 
-    /// The shared keys were looked at, between `at` and `now`.
-    pub fn inspected_shared(&mut self, seen: &Seen, at: u64, now: u64) -> Result<(), String> {
+    /// A new life begins with everything looked at: each client's keys first, then the shared ones.
+    pub fn inspected_shared(&mut self, seen: &Seen, now: u64) -> Result<(), String> {
         if let Some(since) = self.taken_back() {
             self.shared.take_back(since);
         }
+        self.clients.iter_mut().for_each(Model::settled);
+        self.clearings.clear();
+        let mut shared = Seen::default();
         for key in shared_keys() {
-            let text = match seen.keys.get(&key).cloned().flatten() {
-                None => None,
-                Some((Found::Text(text), None)) => Some(text),
-                Some(other) => return Err(format!("`{key}` holds {other:?}")),
-            };
-            self.shared.read(&key, text, Asked { at, answered: now })?;
+            let found = seen.keys.get(&key).cloned().flatten();
+            shared.keys.insert(key, found);
         }
-        Ok(())
+        let cuts = std::mem::take(&mut self.cuts);
+        self.shared.inspected(&shared, &cuts, now)
+    }
+
+    /// Steps that looking for orders has taken, and how often it was given up.
+    #[must_use]
+    pub fn effort(&self) -> (u64, u64) {
+        (self.shared.steps, self.shared.given_up)
     }
 
     /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.
@@ -199,6 +242,12 @@ pub(crate) fn internal(replies: &[Value]) -> bool {
         Value::Array(parts) => internal(parts),
         _ => false,
     })
+}
+
+/// True for a request that is about shared keys and nothing of the client's own.
+fn is_for_all(op: &Op) -> bool {
+    let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
+    !tied && op.keys().iter().any(|key| is_shared(key))
 }
 
 /// True for an answer that only a failed log gives.

@@ -10,10 +10,11 @@ use engram::resp::client::Value;
 
 use super::context::Context;
 use super::expect::Expect;
+use super::linear::Cut;
 use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
-use super::state::{Span, State};
+use super::state::{Span, State, clears};
 use crate::plan::Op;
 
 /// The possible states of one client's keys.
@@ -21,8 +22,10 @@ use crate::plan::Op;
 pub(super) struct Model {
     /// After all that was answered.
     states: Vec<State>,
-    /// Sent since, without an answer or refused, in order.
-    pending: Vec<(Op, Span)>,
+    /// Sent since, without an answer or refused, in order, each with its number.
+    pending: Vec<(Op, Span, u64)>,
+    /// Requests of others to clear everything: number, when it was asked for, when it was answered.
+    clearings: Vec<(u64, u64, Option<u64>)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
@@ -36,6 +39,7 @@ impl Default for Model {
         Self {
             states: vec![State::default()],
             pending: Vec::new(),
+            clearings: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
             past: Past::default(),
@@ -51,7 +55,8 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let (_, now) = context.times;
+        let (asked, now) = context.times;
+        self.clear_until(asked);
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
@@ -98,6 +103,9 @@ impl Model {
         }
         let mut names = names.unwrap_or_default();
         let since = context.times.0;
+        if self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since)) {
+            return Ok(());
+        }
         let lately = || self.touched.iter().filter(|(_, when)| **when >= since).map(|(name, _)| name);
         names.must.retain(|name| !lately().any(|other| other == name));
         names.may.extend(lately().cloned());
@@ -124,14 +132,14 @@ impl Model {
         let prefixes = prefixes(&self.states, &self.pending);
         let op = context.op;
         if is_about_transactions(op) {
-            self.pending.push((op.clone(), at));
+            self.pending.push((op.clone(), at, context.number));
             return Ok(());
         }
         if let Some(all) = prefixes.last().filter(|_| op.is_write()) {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-            // What it set to have expired at once need not be logged, nor what only the connection knows.
+            // What it set to have expired at once need not be logged.
             let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
             let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
             if !next.is_empty() && !settled.any(|same| same) {
@@ -147,9 +155,9 @@ impl Model {
 
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
     /// only if all before it are.
-    pub(super) fn unanswered(&mut self, op: Op, at: Span) {
+    pub(super) fn unanswered(&mut self, op: Op, at: Span, number: u64) {
         if op.is_write() || is_about_transactions(&op) {
-            self.pending.push((op, at));
+            self.pending.push((op, at, number));
         }
     }
 
@@ -158,29 +166,39 @@ impl Model {
         self.pending.len()
     }
 
-    /// Everything of this client was looked at by `now` while it did nothing; what was acknowledged from `since` on
-    /// may be gone. An error says why no state explains it.
+    /// Everything of this client was looked at during `at`, from `since` to `now`, while it did nothing; what was
+    /// acknowledged from `lost` on may be gone. An error says why no state explains it.
+    ///
+    /// Returns where its requests may have been cut off: for each number of unanswered ones that explains it, the last
+    /// that took place and the first that did not; nothing where that cannot be told.
     pub(super) fn inspected(
         &mut self,
         seen: &Seen,
-        (at, now): (Span, u64),
-        since: Option<u64>,
-    ) -> Result<(), String> {
+        at: Span,
+        (since, now): (u64, u64),
+        lost: Option<u64>,
+    ) -> Result<Vec<Cut>, String> {
         let pending = std::mem::take(&mut self.pending);
-        let mut stages = self.past.taken_back(since);
+        let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
+        self.clear_until(since);
+        let mut stages = self.past.taken_back(lost);
         // The last of them is where the prefixes begin.
         stages.pop();
         let older = stages.len();
         stages.extend(prefixes(&self.states, &pending));
-        let (mut explained, mut wrong, mut last) = (Vec::new(), Vec::new(), 0);
-        for (number, states) in stages.iter().enumerate() {
-            let mut why = None;
+        let mut last = 0;
+        for (stage, states) in stages.iter().enumerate() {
+            let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             for state in states {
                 let explained_by = seen.explained_by(state, at);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
                     Ok(sharp) => {
-                        last = number;
+                        if cuts.len() == before {
+                            let last = number.checked_sub(1).map_or(0, |last| pending[last].2);
+                            cuts.push((last, pending.get(number).map_or(u64::MAX, |next| next.2)));
+                        }
+                        last = stage;
                         if !explained.contains(&sharp) {
                             explained.push(sharp);
                         }
@@ -188,9 +206,9 @@ impl Model {
                     Err(what) => why = why.or(Some(what)),
                 }
             }
-            let which = match number.checked_sub(older) {
+            let which = match stage.checked_sub(older) {
                 Some(number) => format!("with {number} of {} unanswered", pending.len()),
-                None => format!("with {} taken back", older - number),
+                None => format!("with {} taken back", older - stage),
             };
             wrong.extend(why.map(|what| format!("  {which}: {what}")));
         }
@@ -205,17 +223,60 @@ impl Model {
         // Each prefix was the state for a while, and may be what is left once more.
         stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
         self.past.note(&self.states, now);
-        Ok(())
+        Ok(if lost.is_none() { cuts } else { Vec::new() })
+    }
+
+    /// Another client asks for everything to be cleared.
+    pub(super) fn clearing(&mut self, id: u64, asked: u64) {
+        self.clearings.push((id, asked, None));
+        self.states.iter_mut().for_each(|state| state.due.push(id));
+        self.past.note(&maybe_cleared(&self.states), asked);
+    }
+
+    /// Its answer has come.
+    pub(super) fn clearing_answered(&mut self, id: u64, now: u64) {
+        let clearing = self.clearings.iter_mut().find(|clearing| clearing.0 == id);
+        clearing.into_iter().for_each(|clearing| clearing.2 = Some(now));
+    }
+
+    /// A life is over, and with it what others have asked for.
+    pub(super) fn settled(&mut self) {
+        self.clearings.clear();
+        self.states.iter_mut().for_each(|state| state.due.clear());
+        let mut states: Vec<State> = Vec::new();
+        for state in std::mem::take(&mut self.states) {
+            if !states.contains(&state) {
+                states.push(state);
+            }
+        }
+        self.states = states;
+    }
+
+    /// What others had asked for and heard of before `now` has taken place.
+    fn clear_until(&mut self, now: u64) {
+        let done = self.clearings.iter().filter(|(.., answered)| answered.is_some_and(|when| when < now));
+        for (id, ..) in done {
+            let states = std::mem::take(&mut self.states).into_iter();
+            let clear = |state: State| if state.due.contains(id) { state.cleared(*id) } else { state };
+            self.states = states.map(clear).collect();
+        }
     }
 }
 
-/// True for what may remove keys that it does not name.
-fn clears(op: &Op) -> bool {
-    match op {
-        Op::FlushAll | Op::FlushDb => true,
-        Op::Transaction(ops) => ops.iter().any(clears),
-        _ => false,
+/// The states, and what they are if some of what others have asked for takes place now.
+fn maybe_cleared(states: &[State]) -> Vec<State> {
+    let mut all = states.to_vec();
+    let mut at = 0;
+    while at < all.len() {
+        for id in all[at].due.clone() {
+            let cleared = all[at].clone().cleared(id);
+            if !all.contains(&cleared) {
+                all.push(cleared);
+            }
+        }
+        at += 1;
     }
+    all
 }
 
 /// True for what changes only what the connection watches.
@@ -227,7 +288,8 @@ fn is_about_transactions(op: &Op) -> bool {
 /// The states after an operation that was answered so; an error if there is none.
 fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) -> Result<Vec<State>, String> {
     let (mut next, mut wrong) = (Vec::new(), None);
-    for (state, expect) in states.iter().flat_map(|state| state.clone().outcomes(context.op, at)) {
+    let states = maybe_cleared(states).into_iter();
+    for (state, expect) in states.flat_map(|state| state.outcomes(context.op, at)) {
         match expect.check(replies, context) {
             Ok(()) if !next.contains(&state) => next.push(state),
             Ok(()) => {}
@@ -241,9 +303,9 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
 }
 
 /// The states after none of the operations, after the first, after the first two, and so on.
-fn prefixes(states: &[State], ops: &[(Op, Span)]) -> Vec<Vec<State>> {
-    let mut prefixes = vec![states.to_vec()];
-    for (op, at) in ops {
+fn prefixes(states: &[State], ops: &[(Op, Span, u64)]) -> Vec<Vec<State>> {
+    let mut prefixes = vec![maybe_cleared(states)];
+    for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
         for (state, _) in last.iter().flat_map(|state| state.clone().outcomes(op, *at)) {
@@ -251,7 +313,7 @@ fn prefixes(states: &[State], ops: &[(Op, Span)]) -> Vec<Vec<State>> {
                 next.push(state);
             }
         }
-        prefixes.push(next);
+        prefixes.push(maybe_cleared(&next));
     }
     prefixes
 }

@@ -51,6 +51,12 @@ impl Names {
     }
 }
 
+/// Whether a key is one of those that all clients name.
+#[must_use]
+pub(super) fn is_shared(key: &str) -> bool {
+    key.starts_with("shared:")
+}
+
 /// The names in the replies to a SCAN and all that went on from it, and whether it came to its end.
 pub(super) fn scanned(replies: &[Value]) -> Result<(Vec<&Value>, bool), String> {
     let (mut names, mut ended) = (Vec::new(), false);

@@ -19,10 +19,20 @@ use crate::plan::{Op, pack};
 const DEFAULT_EF: usize = 100;
 
 /// One hit as it came.
-struct Hit {
-    element: String,
-    distance: f32,
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    pub(super) element: String,
+    pub(super) distance: f32,
     vector: Option<Vec<u8>>,
+}
+
+impl Hit {
+    /// Whether `row` is what was hit: its distance right to the last bit, and its vector where that came too.
+    pub(super) fn is_of(&self, metric: &str, query: &[f32], row: &[f32]) -> bool {
+        row.len() == query.len()
+            && self.vector.as_ref().is_none_or(|came| *came == pack(row))
+            && distance(metric, query, row).to_bits() == self.distance.to_bits()
+    }
 }
 
 /// The distance of `row` from `query` as the server has to report it, to the last bit.
@@ -78,14 +88,16 @@ pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -
     if hits.len() > *k {
         return Err(format!("{} hits where {k} were asked for", hits.len()));
     }
-    let wide = ef.unwrap_or(DEFAULT_EF).max(*k) >= index.inserted + changed.added.len();
+    let added: usize = changed.added.values().map(Vec::len).sum();
+    let wide = ef.unwrap_or(DEFAULT_EF).max(*k) >= index.inserted + added;
     if !exact && !wide {
         return Ok(());
     }
     check_complete(index, &changed, query, *k, &hits)
 }
 
-/// Every row that is not among the hits must be farther than all of them, or as far, and only if `k` were found.
+/// Every row that is not among the hits must be farther than all of them, or as far, and only if `k` were found. Of an
+/// element that was overwritten meanwhile the search has seen one of its vectors, so one of them has to be as far.
 fn check_complete(
     index: &Index,
     changed: &Changed,
@@ -95,12 +107,14 @@ fn check_complete(
 ) -> Result<(), String> {
     let worst = hits.last().map(|hit| hit.distance);
     for (element, row) in &index.rows {
-        if changed.touched.contains(element.as_str()) || hits.iter().any(|hit| hit.element == *element) {
+        if changed.removed.contains(element.as_str()) || hits.iter().any(|hit| hit.element == *element) {
             continue;
         }
-        let distance = distance(index.metric, query, row);
-        let farther = worst.is_some_and(|worst| distance.total_cmp(&worst) != Ordering::Less);
-        if hits.len() < k || !farther {
+        let added = changed.added.get(element.as_str()).into_iter().flatten().copied();
+        let rows = std::iter::once(row).chain(added).filter(|row| row.len() == index.dim);
+        let near = rows.map(|row| distance(index.metric, query, row)).max_by(f32::total_cmp);
+        let farther = |far: f32| worst.is_some_and(|worst| far.total_cmp(&worst) != Ordering::Less);
+        if let Some(distance) = near.filter(|far| hits.len() < k || !farther(*far)) {
             return Err(format!("`{element}` at distance {distance} is missing among the hits"));
         }
     }
@@ -133,7 +147,7 @@ fn check_hit(index: &Index, changed: &Changed, query: &[f32], hit: &Hit) -> Resu
 #[derive(Default)]
 struct Changed<'a> {
     added: BTreeMap<&'a str, Vec<&'a Arc<[f32]>>>,
-    touched: BTreeSet<&'a str>,
+    removed: BTreeSet<&'a str>,
 }
 
 impl<'a> Changed<'a> {
@@ -151,11 +165,10 @@ impl<'a> Changed<'a> {
     {
         match op {
             Op::Add { key, element, vector } if names.contains(&key.as_str()) => {
-                self.touched.insert(element);
                 self.added.entry(element).or_default().push(vector);
             }
             Op::Remove { key, element } if names.contains(&key.as_str()) => {
-                self.touched.insert(element);
+                self.removed.insert(element);
             }
             Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
             Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
@@ -164,7 +177,7 @@ impl<'a> Changed<'a> {
     }
 }
 
-fn read_hits(items: &[Value], vectors: bool) -> Result<Vec<Hit>, String> {
+pub(super) fn read_hits(items: &[Value], vectors: bool) -> Result<Vec<Hit>, String> {
     let width = if vectors { 3 } else { 2 };
     if !items.len().is_multiple_of(width) {
         return Err(format!("{} words do not make hits of {width}", items.len()));

@@ -1,7 +1,11 @@
 //! What an inspection found under a client's keys, and whether a state of the model explains it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use engram::index::metric_named;
+
+use super::index::Index;
 use super::state::{Entry, Held, Span, State};
 use crate::plan::pack;
 
@@ -32,6 +36,35 @@ pub struct Seen {
 const SLACK: u64 = 1;
 
 impl Seen {
+    /// Only some of the keys.
+    pub(super) fn only(&self, within: &dyn Fn(&str) -> bool) -> Self {
+        let keys = self.keys.iter().filter(|(key, _)| within(key));
+        Self { keys: keys.map(|(key, found)| (key.clone(), found.clone())).collect() }
+    }
+
+    /// What was seen as the state of the shared keys.
+    pub(super) fn as_world(&self) -> State {
+        let mut state = State { world: true, ..State::default() };
+        for (key, found) in &self.keys {
+            let held = match found {
+                None => continue,
+                Some((Found::Text(text), _)) => Held::Text(text.clone()),
+                Some((Found::Index { dim, metric, rows }, _)) => {
+                    let Some(metric) = metric_named(metric.as_bytes()) else { continue };
+                    let rows = rows.iter().map(|(element, row)| (element.clone(), unpack(row))).collect();
+                    Held::Index(Arc::new(Index {
+                        dim: *dim,
+                        metric: metric.name(),
+                        rows,
+                        inserted: usize::MAX,
+                    }))
+                }
+            };
+            state.entries.insert(key.clone(), Entry { held, deadline: None });
+        }
+        state
+    }
+
     /// The state, sharpened by what was seen during `at`; an error names the first key that contradicts it.
     pub fn explained_by(&self, state: &State, at: Span) -> Result<State, String> {
         let mut sharp = state.clone();
@@ -55,6 +88,11 @@ impl Seen {
         }
         Ok(sharp)
     }
+}
+
+/// A vector that came packed.
+fn unpack(bytes: &[u8]) -> Arc<[f32]> {
+    bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect()
 }
 
 /// The deadline, as narrowly as both know it.

@@ -43,7 +43,7 @@ impl std::fmt::Debug for Rig {
 }
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// The violation, if there was one.
     pub failure: Option<String>,
@@ -91,6 +91,14 @@ pub struct Schedule {
     pub unmatched: u64,
 }
 
+impl Report {
+    /// Of a run that nothing is known of but that it must not have ended so.
+    #[must_use]
+    pub fn failed(what: String) -> Self {
+        Self { failure: Some(what), ..Self::default() }
+    }
+}
+
 impl Rig {
     /// A rig for `body`.
     #[must_use]
@@ -132,16 +140,7 @@ impl Rig {
             disk: Disk::default(),
             oracle: Arc::new(Shared::new(Oracle::new(clients))),
             now: 0,
-            report: Report {
-                failure: None,
-                trace: Trace::new(keep),
-                lives: 0,
-                steps: 0,
-                calls: 0,
-                judged: 0,
-                nanos: 0,
-                schedules: Vec::new(),
-            },
+            report: Report { trace: Trace::new(keep), ..Report::default() },
             refused: false,
         };
         if plan.harms_medium() {

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engram::base::mark::Mark;
 use engram::base::sync::{Scheduler as Hook, Stopped};
 
 use super::core::{Core, State};
@@ -189,5 +190,9 @@ impl Hook for Scheduler {
 
     fn running(&self, thread: usize) -> bool {
         self.core().threads[thread - 1].state != State::Ended
+    }
+
+    fn reached(&self, mark: Mark) {
+        self.core().mark(mark);
     }
 }

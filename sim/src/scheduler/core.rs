@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use engram::base::mark::Mark;
+
 use super::disturb::Disturbances;
 use super::strategy::{Chooser, Moment};
 use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
@@ -125,6 +127,11 @@ impl Core {
     pub(super) fn note(&mut self, kind: &'static str, name: &str, numbers: [u64; 3]) {
         let thread = &self.threads[self.current].name;
         self.trace.add(self.now, thread, kind, name, numbers);
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let thread = &self.threads[self.current].name;
+        self.trace.mark(self.now, thread, mark);
     }
 
     /// Counts one step, with its time.

@@ -9,12 +9,14 @@ mod strings;
 mod transaction;
 mod vectors;
 
+pub(super) use transaction::clears;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::expect::Expect;
 use super::index::Index;
-use super::shared::is_shared;
+use super::names::is_shared;
 use crate::plan::{Form, Lifetime, Op};
 
 /// Milliseconds of wall-clock time, from the first to the last moment that is possible.
@@ -75,6 +77,10 @@ pub struct State {
     pub entries: BTreeMap<String, Entry>,
     /// What its connection watches.
     pub watched: BTreeMap<String, Changed>,
+    /// Requests of others to clear everything that have not taken place yet, or not at all.
+    pub due: Vec<u64>,
+    /// These are the keys that all clients name, not those of one client.
+    pub world: bool,
 }
 
 /// Expiry is checked in whole milliseconds; one more is granted for who counts the first or the last.
@@ -124,7 +130,7 @@ impl State {
 
     /// What `op`, which is no transaction and whose keys are settled, may lead to.
     fn executed(mut self, op: &Op, at: Span) -> Vec<(Self, Expect)> {
-        if op.keys().iter().any(|key| is_shared(key)) && !matches!(op, Op::Watch(_)) {
+        if op.keys().iter().any(|key| is_shared(key) != self.world) && !matches!(op, Op::Watch(_)) {
             return vec![(self, Expect::Anything)];
         }
         let before = self.clone();
@@ -142,7 +148,11 @@ impl State {
             outcomes = outcomes.into_iter().flat_map(settle).collect();
         }
         if !before.watched.is_empty() && op.is_write() {
-            outcomes.iter_mut().for_each(|(state, _)| state.note_changes(&before, op));
+            for (state, _) in &mut outcomes {
+                let mut watched = std::mem::take(&mut state.watched);
+                state.note_changes(&before, op, &mut watched);
+                state.watched = watched;
+            }
         }
         outcomes
     }
@@ -156,6 +166,7 @@ impl State {
                 self.entries.clear();
                 Expect::ok()
             }
+            Op::RandomKey | Op::Keys | Op::KeysLike(_) | Op::Scan { .. } if self.world => Expect::Anything,
             Op::Save => Expect::Saved,
             Op::BackgroundSave => Expect::Begun,
             Op::LastSave => Expect::Between(0, i64::MAX),
@@ -177,6 +188,22 @@ impl State {
                 None => self.keyed(op, at),
             },
         }
+    }
+
+    /// The index at a key, if it holds one.
+    #[must_use]
+    pub(super) fn index(&self, key: &str) -> Option<&Index> {
+        match self.held(key) {
+            Some(Held::Index(index)) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Only some of the keys.
+    pub(super) fn only(&self, within: &dyn Fn(&str) -> bool) -> Self {
+        let mut part = self.clone();
+        part.entries.retain(|key, _| within(key));
+        part
     }
 
     fn held(&self, key: &str) -> Option<&Held> {

@@ -1,14 +1,16 @@
 //! WATCH, MULTI, EXEC, DISCARD: what is watched, and what a transaction comes to.
 
+use std::collections::BTreeMap;
+
 use super::super::expect::Expect;
-use super::super::shared::is_shared;
+use super::super::names::is_shared;
 use super::{Changed, ERROR, Span, State};
 use crate::plan::Op;
 
 impl State {
-    /// Others may change shared keys at any time: whether they did is not judged here.
+    /// Whether keys that are not of this state have changed is not judged here.
     pub(super) fn watch(&mut self, key: &str) {
-        let changed = if is_shared(key) { Changed::Maybe } else { Changed::No };
+        let changed = if is_shared(key) == self.world { Changed::No } else { Changed::Maybe };
         self.watched.entry(key.to_owned()).or_insert(changed);
     }
 
@@ -20,16 +22,31 @@ impl State {
     }
 
     /// Compares watched keys with what they were before `op`.
-    pub(super) fn note_changes(&mut self, before: &Self, op: &Op) {
-        let named: Vec<String> = self.watched.keys().cloned().collect();
-        let all = matches!(op, Op::FlushAll | Op::FlushDb);
-        for key in named {
-            if before.entries.get(&key) != self.entries.get(&key) {
-                self.change(&key, Changed::Yes);
+    pub(in super::super) fn note_changes(
+        &self,
+        before: &Self,
+        op: &Op,
+        watched: &mut BTreeMap<String, Changed>,
+    ) {
+        let all = clears(op);
+        for (key, changed) in watched.iter_mut().filter(|(_, changed)| **changed != Changed::Yes) {
+            if before.entries.get(key) != self.entries.get(key) {
+                *changed = Changed::Yes;
             } else if all || op.keys().contains(&key.as_str()) {
-                self.change(&key, Changed::Maybe);
+                *changed = Changed::Maybe;
             }
         }
+    }
+
+    /// Another client has cleared everything.
+    pub(in super::super) fn cleared(mut self, id: u64) -> Self {
+        let before = self.clone();
+        self.entries.clear();
+        self.due.retain(|due| *due != id);
+        let mut watched = std::mem::take(&mut self.watched);
+        self.note_changes(&before, &Op::FlushAll, &mut watched);
+        self.watched = watched;
+        self
     }
 
     /// MULTI, `ops`, DISCARD.
@@ -86,4 +103,13 @@ fn around(ops: &[Op], last: Expect) -> Expect {
     replies.extend(ops.iter().map(queued));
     replies.push(last);
     Expect::Sequence(replies)
+}
+
+/// True for what may remove keys that it does not name.
+pub(in super::super) fn clears(op: &Op) -> bool {
+    match op {
+        Op::FlushAll | Op::FlushDb => true,
+        Op::Transaction(ops) => ops.iter().any(clears),
+        _ => false,
+    }
 }

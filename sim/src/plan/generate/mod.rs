@@ -3,6 +3,7 @@
 //! Swarm testing after Groce et al., "Swarm Testing", ISSTA 2012: a seed switches whole families of operations and
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
+mod aimed;
 mod faults;
 mod settings;
 mod source;
@@ -61,7 +62,7 @@ pub fn generate(seed: u64) -> Plan {
         transactions: rng.below(2) == 0,
         saves: rng.below(2) == 0,
         shared: clients > 1 && rng.below(2) == 0,
-        clearing: clients == 1 && rng.below(2) == 0,
+        clearing: rng.below(if clients == 1 { 2 } else { 5 }) == 0,
         large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
@@ -78,7 +79,9 @@ pub fn generate(seed: u64) -> Plan {
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(30);
-    let lives = (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    let mut lives: Vec<Life> =
+        (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 

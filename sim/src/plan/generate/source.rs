@@ -2,6 +2,7 @@
 
 mod keys;
 mod odd;
+mod shared;
 mod transactions;
 
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub(super) struct Source {
     /// Vectors have few distinct coordinates, so that distances tie.
     coarse: bool,
     made: u64,
+    /// Which of the operations on shared keys there are.
+    common: shared::Common,
     /// What comes next, where several belong together.
     queue: VecDeque<Op>,
 }
@@ -37,6 +40,7 @@ impl Source {
             metric: pick(&mut rng, &["l2", "cosine", "dot"]),
             coarse: rng.below(3) == 0,
             made: 0,
+            common: shared::Common::new(seed),
             queue: VecDeque::new(),
         }
     }
@@ -57,9 +61,9 @@ impl Source {
             2 if self.swarm.saves => pick(rng, &[Op::Save, Op::Save, Op::BackgroundSave, Op::LastSave]),
             3 if self.swarm.clearing => pick(rng, &[Op::FlushAll, Op::FlushDb]),
             4..=6 if self.swarm.transactions => self.transaction(rng),
-            7..=11 if self.swarm.shared => self.shared(rng),
-            12 | 13 => self.names(rng),
-            14 if rng.below(2) == 0 => self.refused(rng),
+            7..=13 if self.swarm.shared => self.shared(rng),
+            14 | 15 => self.names(rng),
+            16 if rng.below(2) == 0 => self.refused(rng),
             _ => self.simple(rng),
         }
     }
@@ -90,16 +94,6 @@ impl Source {
         }
     }
 
-    fn shared(&mut self, rng: &mut Rng) -> Op {
-        let register = format!("shared:r{}", rng.below(2));
-        match rng.below(4) {
-            0 => Op::Incr("shared:n".to_owned()),
-            1 => Op::Get("shared:n".to_owned()),
-            2 => Op::Set { key: register, value: self.value(rng), expire: None },
-            _ => Op::Get(register),
-        }
-    }
-
     fn key(&self, rng: &mut Rng) -> String {
         format!("c{}:k{}", self.client, rng.below(5))
     }
@@ -108,8 +102,13 @@ impl Source {
         format!("c{}:v{}", self.client, rng.below(2))
     }
 
+    /// Mostly a key of strings, at times that of an index or of a number.
     fn any_key(&self, rng: &mut Rng) -> String {
-        if self.swarm.vectors && rng.below(6) == 0 { self.index_key(rng) } else { self.key(rng) }
+        match rng.below(12) {
+            0 | 1 if self.swarm.vectors => self.index_key(rng),
+            2 => format!("c{}:{}", self.client, pick(rng, &["n", "f"])),
+            _ => self.key(rng),
+        }
     }
 
     /// A value that no other write of the run has.

@@ -1,0 +1,33 @@
+//! What a real directory refuses without looking at its files: names that are none, numbers that are too large.
+
+use std::io;
+
+/// The file that a real directory keeps for its lock; no data file may have the name.
+const LOCK: &str = "LOCK";
+
+/// Bytes of the longest name.
+const LONGEST: usize = 255;
+
+/// An error unless `name` is a plain one.
+pub(super) fn plain(name: &str) -> io::Result<()> {
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
+    if plain && !name.eq_ignore_ascii_case(LOCK) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name for a data file")))
+}
+
+/// An error unless `name` is short enough.
+pub(super) fn short(name: &str) -> io::Result<()> {
+    if name.len() > LONGEST { Err(io::ErrorKind::InvalidFilename.into()) } else { Ok(()) }
+}
+
+/// An error unless all of `len` bytes from `offset` on have a place.
+pub(super) fn range(offset: u64, len: usize) -> io::Result<()> {
+    let end = offset.checked_add(len as u64);
+    if end.is_some_and(|end| i64::try_from(end).is_ok()) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}

@@ -1,0 +1,143 @@
+//! What a search of a shared index has to show, as far as the acts around it are certain.
+//!
+//! That each hit was there is for the order to explain. Here is judged what is missing: an element that was added for
+//! good before the search was asked for, and that nobody removed or may have removed until it was answered, is among
+//! the hits of an exact search unless all of its vectors are too far.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::search::{Hit, distance};
+use super::super::state::State;
+use super::act::{Act, Deed};
+use crate::plan::Op;
+
+/// Hits are sorted, each element comes once, and there are not too many.
+pub(super) fn check_order(op: &Op, hits: &[Hit]) -> Result<(), String> {
+    let Op::Search { k, .. } = op else { return Ok(()) };
+    let unique: BTreeSet<&str> = hits.iter().map(|hit| hit.element.as_str()).collect();
+    if unique.len() != hits.len() {
+        return Err("an element twice".to_owned());
+    }
+    if hits.windows(2).any(|pair| pair[0].distance > pair[1].distance) {
+        return Err("hits that are not sorted by distance".to_owned());
+    }
+    if hits.len() > *k { Err(format!("{} hits where {k} were asked for", hits.len())) } else { Ok(()) }
+}
+
+/// A vector that an element had, and when it was put there.
+struct Version<'a> {
+    vector: &'a Arc<[f32]>,
+    asked: u64,
+    answered: u64,
+}
+
+/// What is known of one element up to a search's end.
+#[derive(Default)]
+struct Element<'a> {
+    versions: Vec<Version<'a>>,
+    /// When it may last have been taken out.
+    removed: Option<u64>,
+}
+
+/// Checks that an exact search at `place` shows all that it must.
+pub(super) fn check_complete(start: &State, acts: &[Act], place: usize) -> Result<(), String> {
+    let search = &acts[place];
+    let Deed::Done(Op::Search { key, query, k, exact: true, .. }, _) = &search.deed else { return Ok(()) };
+    let hits: Vec<&Hit> = acts[place + 1..]
+        .iter()
+        .filter_map(|act| if let Deed::Saw { hit, .. } = &act.deed { Some(hit) } else { None })
+        .collect();
+    let metric = acts.iter().find_map(|act| made(act, key)).or_else(|| Some(start.index(key)?.metric));
+    let Some(metric) = metric.filter(|_| matches!(&search.deed, Deed::Done(_, replies) if is_array(replies)))
+    else {
+        return Ok(());
+    };
+    let worst = hits.last().map(|hit| hit.distance);
+    for (name, element) in elements(start, acts, key, search.answered) {
+        if hits.iter().any(|hit| hit.element == name) || !element.is_sure(search.asked) {
+            continue;
+        }
+        let near = |version: &Version<'_>| {
+            let distance = distance(metric, query, version.vector);
+            hits.len() < *k || worst.is_some_and(|worst| distance.total_cmp(&worst) == Ordering::Less)
+        };
+        if element.candidates(search.asked).all(near) {
+            return Err(format!("hits without `{name}`, which was there all the while"));
+        }
+    }
+    Ok(())
+}
+
+fn is_array(replies: &[engram::resp::client::Value]) -> bool {
+    matches!(replies, [engram::resp::client::Value::Array(_)])
+}
+
+/// The metric of an index that an act makes.
+fn made(act: &Act, key: &str) -> Option<&'static str> {
+    let (Deed::Done(op, _) | Deed::Maybe(op)) = &act.deed else { return None };
+    match op {
+        Op::NewIndex { key: made, metric, .. } if made == key => Some(metric),
+        _ => None,
+    }
+}
+
+impl<'a> Element<'a> {
+    fn add(&mut self, vector: &'a Arc<[f32]>, asked: u64, answered: u64) {
+        self.versions.push(Version { vector, asked, answered });
+    }
+
+    fn remove(&mut self, answered: u64) {
+        self.removed = Some(self.removed.map_or(answered, |removed| removed.max(answered)));
+    }
+
+    /// True if it was there from `since` on, in whichever version.
+    fn is_sure(&self, since: u64) -> bool {
+        let first = |version: &Version<'_>| {
+            version.answered < since && self.removed.is_none_or(|removed| removed < version.asked)
+        };
+        self.versions.iter().any(first)
+    }
+
+    /// The versions that it may have had from `since` on.
+    fn candidates(&self, since: u64) -> impl Iterator<Item = &Version<'a>> {
+        let over = move |version: &Version<'_>| {
+            self.versions.iter().any(|other| version.answered < other.asked && other.answered < since)
+        };
+        self.versions.iter().filter(move |version| !over(version))
+    }
+}
+
+/// All elements of an index that acts asked for before `until` tell of.
+fn elements<'a>(start: &'a State, acts: &'a [Act], key: &str, until: u64) -> BTreeMap<&'a str, Element<'a>> {
+    let mut elements: BTreeMap<&str, Element<'_>> = BTreeMap::new();
+    for (name, vector) in start.index(key).iter().flat_map(|index| &index.rows) {
+        elements.entry(name).or_default().add(vector, 0, 0);
+    }
+    let mut cleared = None;
+    for act in acts.iter().filter(|act| act.asked <= until) {
+        let (Deed::Done(op, _) | Deed::Maybe(op)) = &act.deed else { continue };
+        let parts = if let Op::Transaction(parts) = op { parts.as_slice() } else { std::slice::from_ref(op) };
+        for part in parts {
+            match part {
+                Op::Add { key: at, element, vector } if at == key => {
+                    elements.entry(element).or_default().add(vector, act.asked, act.answered);
+                }
+                Op::Remove { key: at, element } if at == key => {
+                    elements.entry(element).or_default().remove(act.answered);
+                }
+                Op::FlushAll | Op::FlushDb => cleared = cleared.max(Some(act.answered)),
+                Op::NewIndex { .. } => {}
+                other if other.is_write() && other.keys().contains(&key) => {
+                    cleared = cleared.max(Some(act.answered));
+                }
+                _ => {}
+            }
+        }
+    }
+    if let Some(cleared) = cleared {
+        elements.values_mut().for_each(|element| element.remove(cleared));
+    }
+    elements
+}

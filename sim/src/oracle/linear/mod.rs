@@ -1,0 +1,265 @@
+//! Keys that all clients name: is there one order of all that was done to them that explains every answer?
+//!
+//! The order has to respect time (what was answered before another was asked for comes first) and each connection's
+//! own order; what was not answered may have happened or not, and of one connection only if all before it did. What
+//! the next inspection finds has to be the world at the order's end. So nothing that was acknowledged or seen is
+//! missing, nothing has come back, and there is no hole: not within a connection, and not across connections.
+//!
+//! A life is one question, asked when the next inspection has seen everything. Where it would take too long for all
+//! keys together it is asked for each group of keys that belong together; what takes too long even then is counted.
+
+mod act;
+mod explore;
+mod hits;
+
+use std::collections::BTreeMap;
+
+use engram::resp::client::Value;
+
+use self::act::{Act, Deed, World, hits_of};
+use self::explore::{Found, Question, explore};
+use super::context::Context;
+use super::names::is_shared;
+use super::seen::Seen;
+use super::state::Span;
+use crate::plan::Op;
+
+/// Steps after which a question about all keys together is split.
+const STEPS_TOGETHER: u64 = 5_000;
+/// Steps after which a question about one group is given up.
+const STEPS_APART: u64 = 20_000;
+/// Shared keys do not expire: no time matters.
+const NEVER: Span = Span { from: 0, to: 0 };
+
+/// Where a client's requests may have been cut off by a crash: behind the first number, before or at the second.
+pub(super) type Cut = (u64, u64);
+
+/// What was done to the shared keys since they were last looked at.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    start: World,
+    /// When that was looked at, in virtual nanoseconds.
+    since: u64,
+    acts: Vec<Act>,
+    /// For each client the number of its connection, and the last of its acts on it.
+    lines: BTreeMap<usize, (usize, Option<usize>)>,
+    /// Steps taken so far.
+    pub(super) steps: u64,
+    /// Questions that were given up.
+    pub(super) given_up: u64,
+    /// More was lost than can be judged: the next look at the keys is taken as it is.
+    unknown: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            start: World { state: Seen::default().as_world(), ..World::default() },
+            since: 0,
+            acts: Vec::new(),
+            lines: BTreeMap::new(),
+            steps: 0,
+            given_up: 0,
+            unknown: false,
+        }
+    }
+}
+
+impl History {
+    /// A client's request was answered; an error says what is wrong with the answer by itself.
+    pub(super) fn answered(
+        &mut self,
+        client: usize,
+        op: &Op,
+        replies: &[Value],
+        (number, asked, answered): (u64, u64, u64),
+    ) -> Result<(), String> {
+        if !self.concerns(client, op) {
+            return Ok(());
+        }
+        let hits = hits_of(op, replies)?;
+        hits::check_order(op, &hits)?;
+        let deed = Deed::Done(op.clone(), replies.to_vec());
+        let place = self.add(client, (number, asked, answered), deed);
+        for hit in hits {
+            let key = op.keys().first().copied().unwrap_or_default().to_owned();
+            let deed = Deed::Saw { key, search: op.clone(), hit };
+            let Act { connection, losable, .. } = self.acts[place];
+            self.acts.push(Act {
+                client,
+                connection,
+                number,
+                asked,
+                answered,
+                deed,
+                after: Some(place),
+                losable,
+            });
+        }
+        hits::check_complete(&self.start.state, &self.acts, place)
+    }
+
+    /// A client's request has no answer, or was refused by a log that has failed.
+    pub(super) fn unanswered(&mut self, client: usize, op: &Op, (number, asked): (u64, u64)) {
+        if self.concerns(client, op) && (op.is_write() || is_about_watching(op)) {
+            self.add(client, (number, asked, u64::MAX), Deed::Maybe(op.clone()));
+        }
+    }
+
+    /// A client comes back on a new connection.
+    pub(super) fn reconnected(&mut self, client: usize) {
+        let line = self.lines.entry(client).or_default();
+        *line = (line.0 + 1, None);
+    }
+
+    fn concerns(&self, client: usize, op: &Op) -> bool {
+        let watching = || {
+            let connection = self.lines.get(&client).map_or(0, |line| line.0);
+            let own = self.acts.iter().filter(|act| (act.client, act.connection) == (client, connection));
+            own.clone()
+                .any(|act| matches!(&act.deed, Deed::Done(Op::Watch(_), _) | Deed::Maybe(Op::Watch(_))))
+        };
+        let clears = super::state::clears(op);
+        clears || op.keys().iter().any(|key| is_shared(key)) || (is_about_watching(op) && watching())
+    }
+
+    fn add(&mut self, client: usize, (number, asked, answered): (u64, u64, u64), deed: Deed) -> usize {
+        let place = self.acts.len();
+        let line = self.lines.entry(client).or_default();
+        let after = line.1.replace(place);
+        let connection = line.0;
+        self.acts.push(Act { client, connection, number, asked, answered, deed, after, losable: false });
+        place
+    }
+
+    /// What was acknowledged from `since` on may have been lost. Where that reaches back behind the last look at the keys,
+    /// nothing is known of them any more.
+    pub(super) fn take_back(&mut self, since: u64) {
+        if since <= self.since {
+            self.unknown = true;
+        }
+        self.acts.iter_mut().filter(|act| act.answered >= since).for_each(|act| act.losable = true);
+    }
+
+    /// All shared keys were looked at by `now`, after the life ended. `cuts` are the places where each client's requests may
+    /// have been cut off, as far as its own keys tell.
+    pub(super) fn inspected(
+        &mut self,
+        seen: &Seen,
+        cuts: &BTreeMap<usize, Vec<Cut>>,
+        now: u64,
+    ) -> Result<(), String> {
+        let acts = std::mem::take(&mut self.acts);
+        let start = std::mem::take(&mut self.start);
+        let lines = std::mem::take(&mut self.lines);
+        self.start = World { state: seen.as_world(), ..World::default() };
+        self.lines = lines.iter().map(|(client, line)| (*client, (line.0 + 1, None))).collect();
+        self.since = now;
+        if std::mem::take(&mut self.unknown) {
+            return Ok(());
+        }
+        let all: Vec<&Act> = acts.iter().collect();
+        let ends = |done: &[bool], acts: &[&Act]| {
+            cuts.iter().all(|(client, cuts)| {
+                let connection = lines.get(client).map_or(0, |line| line.0);
+                let own = |i: &usize| (acts[*i].client, acts[*i].connection) == (*client, connection);
+                let maybe = |i: &usize| own(i) && !acts[*i].took_place();
+                let last = (0..acts.len()).filter(own).filter(|i| done[*i]).map(|i| acts[i].number).max();
+                let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
+                let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
+                cuts.is_empty() || cuts.iter().any(fits)
+            })
+        };
+        let may_lose = |done: &[bool]| ends(done, &all);
+        let is_end = |world: &World| seen.explained_by(&world.state, NEVER).map(drop);
+        let question = Question { acts: &all, start: &start, is_end: &is_end, may_lose: &may_lose };
+        let (found, steps) = explore(&question, STEPS_TOGETHER);
+        self.steps += steps;
+        match found {
+            Found::Order => Ok(()),
+            Found::Nothing(why) => {
+                Err(format!("no order of what was done to the shared keys explains it; {why}"))
+            }
+            Found::TooLong => self.inspected_apart(&acts, &start, seen),
+        }
+    }
+
+    /// The same for each group of keys by itself.
+    fn inspected_apart(&mut self, acts: &[Act], start: &World, seen: &Seen) -> Result<(), String> {
+        for group in groups(acts, seen) {
+            let within = |key: &str| group.iter().any(|other| other == key);
+            let (start, seen) = (start.only(&within), seen.only(&within));
+            let part = part_of(acts, &within);
+            let part: Vec<&Act> = part.iter().collect();
+            let is_end = |world: &World| seen.explained_by(&world.state.only(&within), NEVER).map(drop);
+            let question = Question { acts: &part, start: &start, is_end: &is_end, may_lose: &|_| true };
+            let (found, steps) = explore(&question, STEPS_APART);
+            self.steps += steps;
+            match found {
+                Found::Order => {}
+                Found::Nothing(why) => {
+                    return Err(format!(
+                        "no order of what was done to {} explains it; {why}",
+                        group.join(" ")
+                    ));
+                }
+                Found::TooLong => self.given_up += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The acts that are about some of the keys, each tied to the one before it on its connection.
+fn part_of(acts: &[Act], within: &dyn Fn(&str) -> bool) -> Vec<Act> {
+    let about = |act: &Act| act.keys().is_empty() || act.keys().iter().any(|key| within(key));
+    let mut places = BTreeMap::new();
+    let mut part: Vec<Act> = Vec::new();
+    for (place, act) in acts.iter().enumerate().filter(|(_, act)| about(act)) {
+        let mut after = act.after;
+        while let Some(before) = after.filter(|before| !places.contains_key(before)) {
+            after = acts[before].after;
+        }
+        places.insert(place, part.len());
+        part.push(Act { after: after.map(|before| places[&before]), ..act.clone() });
+    }
+    part
+}
+
+/// Keys that are named together, directly or by way of others.
+fn groups(acts: &[Act], seen: &Seen) -> Vec<Vec<String>> {
+    let mut groups: Vec<Vec<String>> = seen.keys.keys().map(|key| vec![key.clone()]).collect();
+    for act in acts {
+        let keys = act.keys();
+        let (mut together, apart): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| group.iter().any(|key| keys.contains(&key.as_str())));
+        groups = apart;
+        let joined: Vec<String> = together.drain(..).flatten().collect();
+        groups.extend((!joined.is_empty()).then_some(joined));
+    }
+    groups
+}
+
+/// True for what changes what a connection watches.
+fn is_about_watching(op: &Op) -> bool {
+    matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_) | Op::Transaction(_))
+}
+
+impl World {
+    /// Only some of the keys.
+    fn only(&self, within: &dyn Fn(&str) -> bool) -> Self {
+        Self { state: self.state.only(within), ..Self::default() }
+    }
+}
+
+/// What answers about shared keys are judged by, beside the world.
+fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
+    Context {
+        op,
+        later: &[],
+        times: (act.asked, act.answered),
+        number: act.number,
+        client: act.client,
+        disk_failed: true,
+    }
+}

@@ -1,0 +1,148 @@
+//! Faults that are aimed at a place: at a call for a kind of file by its first few of that kind, at what a life before
+//! has left behind, and at a server that finishes while its clients are busy. Faults by index alone meet these rarely.
+
+use engram::base::rng::Rng;
+
+use super::{Op, pick, spread};
+use crate::disk::Kind;
+use crate::faults::{Call, Fault, Planned};
+use crate::plan::{Break, Ending, Life};
+
+/// What a start does, and what a snapshot does beside the log.
+const PLACES: [(Call, Kind); 20] = [
+    (Call::Open, Kind::Log),
+    (Call::ReadAt, Kind::Log),
+    (Call::SetLen, Kind::Log),
+    (Call::Create, Kind::Copy),
+    (Call::WriteAt, Kind::Copy),
+    (Call::Sync, Kind::Copy),
+    (Call::Rename, Kind::Copy),
+    (Call::Map, Kind::Snapshot),
+    (Call::SyncDir, Kind::Any),
+    (Call::Create, Kind::Log),
+    (Call::WriteAt, Kind::Log),
+    (Call::Sync, Kind::Log),
+    (Call::Create, Kind::Temporary),
+    (Call::WriteAt, Kind::Temporary),
+    (Call::Sync, Kind::Temporary),
+    (Call::Rename, Kind::Temporary),
+    (Call::Remove, Kind::Log),
+    (Call::Remove, Kind::Copy),
+    (Call::Remove, Kind::Snapshot),
+    (Call::Remove, Kind::Temporary),
+];
+
+/// Where a life is broken off, and what the next one's start does because of it.
+const LEFT: [((Call, Kind), (Call, Kind)); 11] = [
+    ((Call::WriteAt, Kind::Copy), (Call::Remove, Kind::Copy)),
+    ((Call::Sync, Kind::Copy), (Call::Remove, Kind::Copy)),
+    ((Call::Rename, Kind::Copy), (Call::Remove, Kind::Copy)),
+    ((Call::WriteAt, Kind::Temporary), (Call::Remove, Kind::Temporary)),
+    ((Call::Sync, Kind::Temporary), (Call::Remove, Kind::Temporary)),
+    ((Call::Rename, Kind::Temporary), (Call::Remove, Kind::Temporary)),
+    ((Call::Remove, Kind::Snapshot), (Call::Remove, Kind::Snapshot)),
+    ((Call::Remove, Kind::Log), (Call::Remove, Kind::Log)),
+    ((Call::WriteAt, Kind::Log), (Call::Remove, Kind::Log)),
+    ((Call::WriteAt, Kind::Log), (Call::SetLen, Kind::Log)),
+    ((Call::Open, Kind::Log), (Call::Open, Kind::Log)),
+];
+
+/// Aims at some of the lives; at none in most seeds.
+pub(super) fn aim(rng: &mut Rng, lives: &mut [Life]) {
+    if rng.below(3) > 0 {
+        return;
+    }
+    for at in 0..lives.len() {
+        match rng.below(4) {
+            0 => {}
+            1 => leave_behind(rng, lives, at),
+            2 => finish_busy(rng, &mut lives[at]),
+            _ => {
+                for _ in 0..1 + rng.below(2) {
+                    let (call, of) = pick(rng, &PLACES);
+                    lives[at].faults.push(aimed(rng, call, of));
+                }
+            }
+        }
+    }
+}
+
+/// A life is broken off and leaves something behind; what the lives after it do about that goes wrong.
+fn leave_behind(rng: &mut Rng, lives: &mut [Life], at: usize) {
+    let ((call, of), (meeting, met)) = pick(rng, &LEFT);
+    let life = &mut lives[at];
+    save(rng, life);
+    let fault = match (call, rng.below(4)) {
+        (Call::WriteAt, 0 | 1) => Fault::CrashShort(rng.below(1_000) as u16),
+        (_, 0) if of == Kind::Copy => Fault::Io,
+        _ => Fault::Crash(0),
+    };
+    life.faults.push(Planned { call, of, index: 1 + spread(rng, 4), fault });
+    if fault != Fault::Io {
+        life.ending = Ending::Kill;
+    }
+    for life in lives.iter_mut().skip(at + 1).take(2) {
+        let fault = pick(rng, &[Fault::Io, Fault::Crash(0)]);
+        life.faults.push(Planned { call: meeting, of: met, index: 1, fault });
+    }
+}
+
+/// The server is asked to finish in the middle of a short life.
+fn finish_busy(rng: &mut Rng, life: &mut Life) {
+    for client in &mut life.clients {
+        client.ops.truncate(1 + rng.index(8));
+        client.breaks.clear();
+    }
+    save(rng, life);
+    let number = rng.index(life.clients.len());
+    let client = &mut life.clients[number];
+    let around = 2 * (life.latency.sync + life.net.latency) + 1_000;
+    client.breaks.push((1 + rng.index(client.ops.len()), Break::Shutdown(rng.below(around))));
+    let call = pick(rng, &[Call::WriteAt, Call::Sync, Call::Create, Call::Rename, Call::Remove]);
+    let of = if call == Call::Rename || rng.below(2) == 0 { Kind::Temporary } else { Kind::Log };
+    life.faults.push(aimed(rng, call, of));
+}
+
+/// One client asks for a snapshot.
+fn save(rng: &mut Rng, life: &mut Life) {
+    let number = rng.index(life.clients.len());
+    let client = &mut life.clients[number];
+    let at = rng.index(client.ops.len() + 1);
+    client.ops.insert(at, Op::Save);
+}
+
+fn aimed(rng: &mut Rng, call: Call, of: Kind) -> Planned {
+    let part = rng.below(1_000) as u16;
+    let fault = match call {
+        Call::ReadAt => pick(rng, &[Fault::Io, Fault::Short(part), Fault::Interrupted]),
+        Call::WriteAt => pick(
+            rng,
+            &[
+                Fault::Io,
+                Fault::IoHalf,
+                Fault::Short(part),
+                Fault::Interrupted,
+                Fault::Full(1 + u32::from(part) % 20),
+                Fault::Slow(50_000_000),
+                Fault::Crash(0),
+                Fault::CrashShort(part),
+            ],
+        ),
+        Call::Sync => pick(
+            rng,
+            &[
+                Fault::Io,
+                Fault::SyncDropped,
+                Fault::SyncReverted,
+                Fault::Slow(3_000_000_000),
+                Fault::Crash(0),
+                Fault::Crash(50_000),
+            ],
+        ),
+        Call::Create => pick(rng, &[Fault::Io, Fault::Full(1 + u32::from(part) % 20), Fault::Crash(0)]),
+        Call::Open | Call::Map => Fault::Io,
+        _ => pick(rng, &[Fault::Io, Fault::Crash(0)]),
+    };
+    // The first sync of the log is a start's.
+    Planned { call, of, index: 1 + spread(rng, 4), fault }
+}
