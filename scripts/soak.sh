@@ -49,7 +49,7 @@ shrink_new() {
 
 # uncovered OUT: what no range so far has reached stays in $SCRATCH/never; leaves how many in NEVER.
 uncovered() {
-    grep '^  never: ' "$1" | sort -u >"$SCRATCH/new" || true
+    grep -E '^  (never|rare, and not met): ' "$1" | sort -u >"$SCRATCH/new" || true
     if [ -e "$SCRATCH/never" ]; then
         comm -12 "$SCRATCH/never" "$SCRATCH/new" >"$SCRATCH/both"
         mv "$SCRATCH/both" "$SCRATCH/never"

@@ -267,7 +267,9 @@ impl Planned {
     pub fn harms_log(self) -> bool {
         let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
         let writing = matches!(self.call, Call::Create | Call::WriteAt | Call::Sync | Call::SyncDir);
-        self.harms_storage() && (matches!(self.fault, Fault::Full(_)) || (log && writing))
+        // A file turned up where the log wants to create one.
+        let planted = matches!(self.fault, Fault::Decay(Decay::Double(_) | Decay::Return(_)));
+        planted || (self.harms_storage() && (matches!(self.fault, Fault::Full(_)) || (log && writing)))
     }
 }
 
@@ -335,6 +337,9 @@ impl Faults {
         let made = &mut self.made[call as usize][of as usize];
         *made += 1;
         let index = *made;
+        if self.planned.is_empty() {
+            return None;
+        }
         let fault = self.planned.remove(&(call, of, index))?;
         Some(Planned { call, of, index, fault })
     }

@@ -5,16 +5,25 @@ use std::io::Write as _;
 use engram_sim::campaign::judge;
 use engram_sim::disk::Sabotage;
 use engram_sim::engine;
+use engram_sim::net;
 use engram_sim::plan::generate;
+use engram_sim::rig::Rig;
 
 /// Where the seeds begin.
 const FIRST: u64 = 500_000;
 
 /// Runs seeds until the saboteur is caught, at most `bound`.
 fn seeds_until_caught(name: &str, sabotage: Sabotage, bound: u64) {
-    let rig = engine::rig().sabotaged(sabotage);
+    rig_until_caught(name, &engine::rig().sabotaged(sabotage), bound);
+}
+
+fn net_until_caught(name: &str, sabotage: net::Sabotage, bound: u64) {
+    rig_until_caught(name, &engine::rig().net_sabotaged(sabotage), bound);
+}
+
+fn rig_until_caught(name: &str, rig: &Rig, bound: u64) {
     let caught =
-        (FIRST..FIRST + bound).find_map(|seed| Some((seed, judge(&rig, &generate(seed), false).failure?)));
+        (FIRST..FIRST + bound).find_map(|seed| Some((seed, judge(rig, &generate(seed), false).failure?)));
     let Some((seed, what)) = caught else { panic!("{name}: not caught within {bound} seeds") };
     let first = what.lines().collect::<Vec<_>>().join(" | ");
     // Past the harness's capture: the table is to be seen without asking for it.
@@ -47,4 +56,27 @@ fn a_log_whose_torn_tail_is_not_cut_is_caught() {
         Sabotage { ignore_set_len: true, no_copies: true, ..Sabotage::default() },
         1_000,
     );
+}
+
+#[test]
+fn a_net_that_swaps_two_replies_is_caught() {
+    net_until_caught(
+        "swaps two replies",
+        net::Sabotage { swap_replies: true, ..net::Sabotage::default() },
+        20,
+    );
+}
+
+#[test]
+fn a_net_that_gives_replies_to_another_client_is_caught() {
+    net_until_caught(
+        "misdelivers a reply",
+        net::Sabotage { misdeliver: true, ..net::Sabotage::default() },
+        20,
+    );
+}
+
+#[test]
+fn a_waker_that_drops_wake_ups_is_caught() {
+    net_until_caught("drops wake-ups", net::Sabotage { drop_wakes: true, ..net::Sabotage::default() }, 100);
 }

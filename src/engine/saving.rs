@@ -170,6 +170,7 @@ impl Saving {
             filled: Condvar::new("snapshot filled"),
             waker,
         });
+        reached(Mark::SnapshotBegun);
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
             let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
@@ -180,7 +181,6 @@ impl Saving {
             }
             theirs.waker.wake();
         })?;
-        reached(Mark::SnapshotBegun);
         self.epoch += 1;
         self.running =
             Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });

@@ -127,7 +127,6 @@ impl Index {
     fn add(&self, layer: usize, owner: u32, fresh: u32, must: bool, linking: &mut Linking) -> bool {
         let list = self.list(owner, layer);
         loop {
-            point("link");
             linking.links.clear();
             linking.links.extend(links(list));
             if linking.links.contains(&fresh) {
@@ -149,6 +148,8 @@ impl Index {
                     }
                 }
             };
+            // Between looking and changing: here another thread may take the place.
+            point("link");
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
             if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
                 return true;

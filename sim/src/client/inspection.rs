@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use engram::resp::client::Value;
 
-use crate::clock::wall_millis;
 use crate::oracle::{Found, Seen, WallSpan, read_rows, show};
 use crate::plan::Op;
 
@@ -65,8 +64,8 @@ impl Inspection {
         self.questions.push_back(op.clone());
     }
 
-    /// Takes the answer to a question that was asked at `asked`; an error says what is wrong with it.
-    pub(crate) fn take(&mut self, op: &Op, reply: &Value, (asked, now): (u64, u64)) -> Result<Taken, String> {
+    /// Takes the answer to a question that the server has read during `span`; an error says what is wrong with it.
+    pub(crate) fn take(&mut self, op: &Op, reply: &Value, span: WallSpan) -> Result<Taken, String> {
         self.open -= 1;
         match (op, reply) {
             (Op::Keys, Value::Array(names)) => self.take_names(names)?,
@@ -94,7 +93,7 @@ impl Inspection {
                 let (dim, metric) = self.described.get(key).cloned().unwrap_or_default();
                 self.found(key, Found::Index { dim, metric, rows: read_rows(items)? });
             }
-            (Op::Pttl(key), Value::Integer(left)) => self.expires(key, *left, asked, now),
+            (Op::Pttl(key), Value::Integer(left)) => self.expires(key, *left, span),
             _ => return Err(unexpected(op, reply)),
         }
         let complete = self.questions.is_empty() && self.open == 0;
@@ -117,12 +116,12 @@ impl Inspection {
         self.questions.push_back(Op::Pttl(key.to_owned()));
     }
 
-    fn expires(&mut self, key: &str, left: i64, asked: u64, now: u64) {
+    fn expires(&mut self, key: &str, left: i64, span: WallSpan) {
         let Some(Some((_, deadline))) = self.seen.keys.get_mut(key) else { return };
         if left == -2 {
             self.seen.keys.insert(key.to_owned(), None);
         } else if let Ok(left) = u64::try_from(left) {
-            *deadline = Some(WallSpan { from: wall_millis(asked) + left, to: wall_millis(now) + left });
+            *deadline = Some(WallSpan { from: span.from + left, to: span.to + left });
         }
     }
 

@@ -72,6 +72,8 @@ struct State {
     /// Received and not understood.
     input: Vec<u8>,
     sent: Vec<Sent>,
+    /// Sent on the connection before and not answered: the server may still execute them.
+    lost: Vec<Sent>,
     leaving: Leaving,
     finished_sending: bool,
     active: u64,
@@ -110,6 +112,7 @@ impl Client {
             out: Vec::new(),
             input: Vec::new(),
             sent: Vec::new(),
+            lost: Vec::new(),
             leaving: Leaving::No,
             finished_sending: false,
             active: 0,
@@ -130,8 +133,9 @@ impl Client {
     /// The machine is gone: what is on its way stays without an answer.
     pub(crate) fn abandon(&self, now: u64) {
         let mut state = self.inner.state.lock();
-        let sent = std::mem::take(&mut state.sent);
-        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+        let mut lost = std::mem::take(&mut state.lost);
+        lost.append(&mut state.sent);
+        state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
     }
 
     /// Looks now and then whether the server has fallen silent.
@@ -218,10 +222,13 @@ impl Client {
             if state.old.is_some_and(|old| self.inner.town.wire.held_by_server(old)) {
                 return None;
             }
+            let now = self.inner.town.scheduler.now();
+            let lost = std::mem::take(&mut state.lost);
+            state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
             let this = self.clone();
             let notify = move |id| this.hear(id);
             state.link = Some(self.inner.town.wire.connect(notify));
-            state.script.connected(self.inner.town.scheduler.now());
+            state.script.connected(now);
         }
         state.link
     }
@@ -381,8 +388,10 @@ impl Client {
         let (who, open) = (state.script.who, state.sent.len());
         let idle = open == 0 || end == End::Unread;
         let timed_out = idle && state.link.is_some_and(|link| self.inner.town.timed_out(link));
+        // The word for one client too many may be cut short.
+        let crowded = state.link.is_some_and(|link| self.inner.town.is_crowded(link) == Ok(true));
         let wrong = match state.leaving {
-            _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out => None,
+            _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out || crowded => None,
             Leaving::TurnedAway => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
             Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {
@@ -409,8 +418,7 @@ impl Client {
         state.finished_sending = false;
         state.out.clear();
         state.input.clear();
-        let sent = std::mem::take(&mut state.sent);
-        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+        state.lost = std::mem::take(&mut state.sent);
         let who = state.script.who;
         drop(state);
         self.inner.town.scheduler.note(

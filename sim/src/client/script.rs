@@ -128,8 +128,8 @@ impl Script {
             return Ok(());
         }
         let since = inspection.since;
-        let taken =
-            inspection.take(op, reply, (asked, now)).map_err(|what| format!("{}: {what}", self.who))?;
+        let span = self.oracle.lock().span(asked, now);
+        let taken = inspection.take(op, reply, span).map_err(|what| format!("{}: {what}", self.who))?;
         if let Taken::Complete(seen) = taken {
             self.inspection = None;
             let mut oracle = self.oracle.lock();

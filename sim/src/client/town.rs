@@ -67,7 +67,7 @@ impl Town {
         let timed_out = self.timed_out(link);
         let crowded = limits.maxclients > 0 && look.others >= limits.maxclients;
         let too_long = limits.query_buffer > 0
-            && matches!(errand, Errand::Unfinished(bytes) if *bytes as usize + 64 > limits.query_buffer);
+            && matches!(errand, Errand::Unfinished(bytes) | Errand::Line(bytes) if *bytes as usize + 64 > limits.query_buffer);
         let too_much = limits.output_buffer > 0 && matches!(errand, Errand::Deaf(_));
         timed_out || crowded || too_long || too_much
     }

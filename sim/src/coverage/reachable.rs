@@ -71,6 +71,8 @@ const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
     (Call::Read, &[(Kind::Any, SERVING)]),
     (Call::Write, &[(Kind::Any, RUNNING)]),
     (Call::Wait, &[(Kind::Any, RUNNING)]),
+    (Call::Interest, &[(Kind::Any, RUNNING)]),
+    (Call::Accepting, &[(Kind::Any, RUNNING)]),
 ];
 
 const STARTING: &[Phase] = &[Phase::Recovery, Phase::Again];
@@ -79,7 +81,7 @@ const SERVING: &[Phase] = &[Phase::Serving, Phase::Snapshot];
 const SAVING: &[Phase] = &[Phase::Snapshot, Phase::Finishing];
 const SWEEPING: &[Phase] = &[Phase::Recovery, Phase::Again, Phase::Snapshot, Phase::Finishing];
 
-/// Why cells cannot be reached. An empty list stands for everything.
+/// Why cells cannot be reached, or rarely. An empty list stands for everything.
 pub struct Rule {
     faults: &'static [&'static str],
     calls: &'static [Call],
@@ -87,6 +89,19 @@ pub struct Rule {
     phases: &'static [Phase],
     /// The reason.
     pub why: &'static str,
+}
+
+impl Rule {
+    fn names(&self, cell: &Cell) -> bool {
+        fn all<T: PartialEq>(list: &[T], one: &T) -> bool {
+            list.is_empty() || list.contains(one)
+        }
+        let Site { call, of } = cell.site;
+        all(self.faults, &cell.fault.as_str())
+            && all(self.calls, &call)
+            && all(self.kinds, &of)
+            && all(self.phases, &cell.phase)
+    }
 }
 
 impl std::fmt::Debug for Rule {
@@ -98,13 +113,96 @@ impl std::fmt::Debug for Rule {
 /// The rules, beside the table of calls that are made.
 pub const RULES: &[Rule] = &[];
 
+/// Cells that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
+pub const RARE: &[Rule] = &[
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[Kind::Temporary, Kind::Snapshot],
+        phases: &[Phase::Finishing],
+        why: "a running snapshot is given up when the server finishes, within a few steps",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::SetLen],
+        kinds: &[],
+        phases: &[Phase::Again, Phase::Snapshot, Phase::Finishing],
+        why: "outside a recovery the log is cut only behind a failed write",
+    },
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[],
+        phases: &[Phase::Again],
+        why: "it takes a crash in one recovery and a fault in the next",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::Accept, Call::Read, Call::Write, Call::Wait, Call::Interest, Call::Accepting],
+        kinds: &[],
+        phases: &[Phase::Snapshot, Phase::Finishing],
+        why: "snapshots and finishing are short, as clients see it",
+    },
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[Kind::Log, Kind::Any],
+        phases: &[Phase::Snapshot, Phase::Finishing],
+        why: "snapshots and finishing are short, as the log sees it",
+    },
+];
+
+const NO_OTHER_VERSION: &str =
+    "a header of another version, with a checksum that is right, comes from another binary only";
+const NO_OTHER_LOG: &str = "it takes files of two logs in one directory";
+const NO_PASSWORD: &str = "plans set no password";
+const FEW_KEYS: &str =
+    "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
+const FEW_ROWS: &str = "the indexes of plans have too few rows";
+
 /// Marks that no simulated run reaches, and why not.
-pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[];
+pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
+    (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
+    (Mark::VersionRefused, NO_OTHER_VERSION),
+    (Mark::OverlapRefused, NO_OTHER_LOG),
+    (Mark::MisnamedRefused, NO_OTHER_LOG),
+    (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
+    (Mark::NotAuthenticated, NO_PASSWORD),
+    (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
+    (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
+    (Mark::ExpiriesBounded, FEW_KEYS),
+    (Mark::TableGrows, FEW_KEYS),
+    (Mark::TableShrinks, FEW_KEYS),
+    (Mark::TableMoved, FEW_KEYS),
+    (Mark::TableWalkedMoving, FEW_KEYS),
+    (Mark::AdoptedFarAway, FEW_ROWS),
+];
+
+/// Marks that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
+pub const RARE_MARKS: &[Mark] = &[
+    Mark::AppendRefused,
+    Mark::CaptureMovesEntry,
+    Mark::CaptureUnlinksChild,
+    Mark::EntryNewer,
+    Mark::FinishingWithJobs,
+    Mark::FrontMissing,
+    Mark::GapRefused,
+    Mark::GraceOver,
+    Mark::LinkLost,
+    Mark::LinkRefused,
+    Mark::LostSeen,
+    Mark::MarksWrapped,
+    Mark::OrderRefused,
+    Mark::OutputTooLong,
+    Mark::QueueTooLong,
+    Mark::RootNewer,
+    Mark::TemporaryInTheWay,
+];
 
 /// Why a cell cannot be reached; nothing for one that can.
 #[must_use]
 pub fn excuse(cell: &Cell) -> Option<&'static str> {
-    let Cell { fault, site: Site { call, of: kind }, phase } = cell;
+    let Cell { site: Site { call, of: kind }, phase, .. } = cell;
     let made = MADE.iter().filter(|(of, _)| of == call).flat_map(|(_, kinds)| *kinds);
     if !made.clone().any(|(of, _)| of == kind) {
         return Some("the call is not made for such files");
@@ -112,16 +210,19 @@ pub fn excuse(cell: &Cell) -> Option<&'static str> {
     if !made.clone().any(|(of, phases)| of == kind && phases.contains(phase)) {
         return Some("the call is not made for such files in this phase");
     }
-    fn all<T: PartialEq>(list: &[T], one: &T) -> bool {
-        list.is_empty() || list.contains(one)
-    }
-    let applies = |rule: &&Rule| {
-        all(rule.faults, &fault.as_str())
-            && all(rule.calls, call)
-            && all(rule.kinds, kind)
-            && all(rule.phases, phase)
-    };
-    RULES.iter().find(applies).map(|rule| rule.why)
+    RULES.iter().find(|rule| rule.names(cell)).map(|rule| rule.why)
+}
+
+/// True for a cell that only a soak must reach.
+#[must_use]
+pub fn is_rare(cell: &Cell) -> bool {
+    RARE.iter().any(|rule| rule.names(cell))
+}
+
+/// True for a mark that only a soak must reach.
+#[must_use]
+pub fn is_rare_mark(mark: Mark) -> bool {
+    RARE_MARKS.contains(&mark)
 }
 
 /// Why a mark cannot be reached; nothing for one that can.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engram::base::mark::{MARKS, Mark};
 
-use super::reachable::{PAIRS, excuse, excuse_mark};
+use super::reachable::{PAIRS, excuse, excuse_mark, is_rare, is_rare_mark};
 use super::{Cell, Coverage, PHASES, Phase, Site};
 use crate::disk::KINDS;
 use crate::faults::Call;
@@ -14,20 +14,24 @@ use crate::faults::Call;
 pub struct Summary {
     /// Reachable cells.
     pub cells: usize,
-    /// Those that nothing fired in.
+    /// Those that nothing fired in, although a campaign must have met them.
     pub empty: Vec<Cell>,
+    /// Those that nothing fired in, and that are met rarely.
+    pub rare: Vec<Cell>,
     /// Cells that a rule calls unreachable and that were reached.
     pub surprising: Vec<Cell>,
     /// Marks that can be reached.
     pub marks: usize,
-    /// Those that were not.
+    /// Those that were not, although a campaign must have met them.
     pub unmarked: Vec<Mark>,
+    /// Those that were not, and are met rarely.
+    pub rare_marks: Vec<Mark>,
     /// Marks that are called unreachable and were reached.
     pub surprising_marks: Vec<Mark>,
 }
 
 impl Summary {
-    /// True when everything that can be reached was, and nothing else.
+    /// True when everything was reached that a campaign must reach, and nothing that cannot be.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.empty.is_empty() && self.unmarked.is_empty() && self.is_consistent()
@@ -42,15 +46,19 @@ impl Summary {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { cells, empty, marks, unmarked, .. } = self;
+        let Self { cells, marks, .. } = self;
+        let (empty, unmarked) =
+            (self.empty.len() + self.rare.len(), self.unmarked.len() + self.rare_marks.len());
         write!(
             f,
             "coverage: {} of {cells} cells of faults, {} of {marks} marks",
-            cells - empty.len(),
-            marks - unmarked.len()
+            cells - empty,
+            marks - unmarked
         )?;
-        empty.iter().try_for_each(|cell| write!(f, "\n  never: {cell}"))?;
-        unmarked.iter().try_for_each(|mark| write!(f, "\n  never: {mark}"))?;
+        self.empty.iter().try_for_each(|cell| write!(f, "\n  never: {cell}"))?;
+        self.unmarked.iter().try_for_each(|mark| write!(f, "\n  never: {mark}"))?;
+        self.rare.iter().try_for_each(|cell| write!(f, "\n  rare, and not met: {cell}"))?;
+        self.rare_marks.iter().try_for_each(|mark| write!(f, "\n  rare, and not met: {mark}"))?;
         self.surprising
             .iter()
             .try_for_each(|cell| write!(f, "\n  called unreachable, and reached: {cell}"))?;
@@ -84,7 +92,8 @@ impl Coverage {
             match (excuse(&cell), self.fired(&cell)) {
                 (None, fired) => {
                     summary.cells += 1;
-                    summary.empty.extend((fired == 0).then_some(cell));
+                    let list = if is_rare(&cell) { &mut summary.rare } else { &mut summary.empty };
+                    list.extend((fired == 0).then_some(cell));
                 }
                 (Some(_), 0) => {}
                 (Some(_), _) => summary.surprising.push(cell),
@@ -94,7 +103,9 @@ impl Coverage {
             match (excuse_mark(mark), self.marked(mark)) {
                 (None, marked) => {
                     summary.marks += 1;
-                    summary.unmarked.extend((marked == 0).then_some(mark));
+                    let list =
+                        if is_rare_mark(mark) { &mut summary.rare_marks } else { &mut summary.unmarked };
+                    list.extend((marked == 0).then_some(mark));
                 }
                 (Some(_), 0) => {}
                 (Some(_), _) => summary.surprising_marks.push(mark),

@@ -238,13 +238,18 @@ impl Net for SimNet {
     fn wait(&mut self, until: Option<Mono>, events: &mut Vec<Event>) -> io::Result<()> {
         let fault = self.enter(Call::Wait)?;
         let before = events.len();
+        // A time that has passed makes it only look; any other may be seen late, and not before the clock shows it.
+        let until = until.map(|until| until.0).map(|until| {
+            let due = until <= self.inner.scheduler.now();
+            if due { until } else { until.saturating_add(self.inner.lateness(until)) }
+        });
         if fault == Some(Fault::Spurious) {
             self.inner.state.lock().spurious(events);
         }
         loop {
             let now = self.inner.scheduler.now();
             self.inner.state.lock().collect(now, &self.inner.settings, events);
-            let left = until.map(|until| until.0.saturating_sub(now));
+            let left = until.map(|until| until.saturating_sub(now));
             if events.len() > before || left == Some(0) {
                 self.inner.scheduler.note("wait", "", [(events.len() - before) as u64, 0, 0]);
                 return Ok(());

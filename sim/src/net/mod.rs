@@ -20,6 +20,7 @@ use engram::base::rng::Rng;
 use engram::env::ConnId;
 
 use self::link::Link;
+use crate::clock;
 use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -105,7 +106,7 @@ pub fn network(
     settings: Settings,
     scheduler: &Scheduler,
     faults: &Arc<Shared<Faults>>,
-    sabotage: Sabotage,
+    (sabotage, clock): (Sabotage, &clock::Settings),
     rng: Rng,
 ) -> (SimNet, Wire) {
     let state = State {
@@ -124,6 +125,8 @@ pub fn network(
     };
     let inner = Arc::new(Inner {
         settings,
+        grain: clock.grain.max(1),
+        late: clock.late,
         scheduler: scheduler.clone(),
         faults: Arc::clone(faults),
         state: Shared::new(state),
@@ -133,6 +136,10 @@ pub fn network(
 
 struct Inner {
     settings: Settings,
+    /// Virtual nanoseconds in which the clock shows no progress.
+    grain: u64,
+    /// Most by which a wait ends too late.
+    late: u64,
     scheduler: Scheduler,
     faults: Arc<Shared<Faults>>,
     state: Shared<State>,
@@ -166,6 +173,13 @@ impl Inner {
     /// Something that [`engram::env::Net::wait`] may report has changed.
     fn stir(&self) {
         self.scheduler.wake_all(EVENTS);
+    }
+
+    /// How late a wait until `until` ends: at least when the clock shows that time.
+    fn lateness(&self, until: u64) -> u64 {
+        let grain = (self.grain - until % self.grain) % self.grain;
+        let late = if self.late > 0 { self.state.lock().rng.below(self.late) } else { 0 };
+        grain + late
     }
 
     /// Tells a link's client, after a while, that there is something to receive.

@@ -64,7 +64,13 @@ fn converse(settings: Settings, planned: &[Planned], seed: u64, sent: &[u8]) -> 
     let pool = Arc::new(Pool::default());
     let scheduler = Scheduler::new(Threads::default(), Rng::new(seed), Trace::new(true), 0, &pool);
     let faults = Arc::new(Shared::new(Faults::new(planned)));
-    let (mut net, wire) = network(settings, &scheduler, &faults, Sabotage::default(), Rng::new(seed));
+    let (mut net, wire) = network(
+        settings,
+        &scheduler,
+        &faults,
+        (Sabotage::default(), &clock::Settings::default()),
+        Rng::new(seed),
+    );
     let heard: Heard = Arc::default();
     let (hearing, sent, client) = (Arc::clone(&heard), sent.to_vec(), wire.clone());
     let ended = scheduler.run(move || {
@@ -130,7 +136,13 @@ fn a_waker_ends_the_wait_of_another_thread_however_late() {
         let scheduler = Scheduler::new(Threads::default(), Rng::new(1), Trace::new(true), 0, &pool);
         let faults = Arc::new(Shared::new(Faults::default()));
         let settings = Settings { wake_delay, ..Settings::default() };
-        let (mut net, _wire) = network(settings, &scheduler, &faults, Sabotage::default(), Rng::new(1));
+        let (mut net, _wire) = network(
+            settings,
+            &scheduler,
+            &faults,
+            (Sabotage::default(), &clock::Settings::default()),
+            Rng::new(1),
+        );
         let ended = scheduler.run(move || {
             let waker = net.waker();
             let other =

@@ -27,7 +27,7 @@ use self::linear::{Cut, History};
 use self::model::Model;
 use self::names::is_shared;
 use self::state::{Span, clears};
-use crate::clock::wall_millis;
+use crate::clock::Timeline;
 use crate::faults::Faults;
 use crate::plan::Op;
 use crate::shared::Shared;
@@ -51,6 +51,8 @@ pub struct Oracle {
     faults: Option<Arc<Shared<Faults>>>,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
+    /// How wall-clock time went.
+    wall: Timeline,
     /// Answers that were judged.
     pub judged: u64,
 }
@@ -105,6 +107,26 @@ impl Oracle {
     #[must_use]
     pub fn job_panicked(&self) -> bool {
         self.faults.as_ref().is_some_and(|faults| faults.lock().panicked())
+    }
+
+    /// The wall clock is set at `now`, by so many microseconds. Returns how far it is ahead of virtual time then.
+    pub fn clock_set(&mut self, now: u64, micros: i64) -> i64 {
+        let (before, after) = self.wall.jump(now, micros);
+        self.clients.iter_mut().for_each(|model| model.clock_set(before, after));
+        self.wall.offset()
+    }
+
+    /// How far the wall clock is ahead of virtual time, in microseconds.
+    #[must_use]
+    pub fn clock_offset(&self) -> i64 {
+        self.wall.offset()
+    }
+
+    /// What the wall clock may have shown from `at` to `now`.
+    #[must_use]
+    pub fn span(&self, at: u64, now: u64) -> Span {
+        let (from, to) = self.wall.range(at, now);
+        Span { from, to }
     }
 
     /// A client is about to send `op`.
@@ -162,7 +184,10 @@ impl Oracle {
         }
         let disk_failed = self.disk_failed();
         let context = Context { op, later, times: (at, now), number, client, disk_failed };
-        self.clients[client].answered(replies, span(at, now), context).map_err(wrong)
+        let span = self.span(at, now);
+        self.clients[client].answered(replies, span, context).map_err(wrong)?;
+        self.set_back(client, at, now);
+        Ok(())
     }
 
     /// The number under which others know a request that clears everything.
@@ -177,7 +202,16 @@ impl Oracle {
         self.clearing_of(client, op, at);
         self.shared.unanswered(client, op, (number, at));
         if !is_for_all(op) {
-            self.clients[client].unanswered(op.clone(), span(at, now), number);
+            let span = self.span(at, now);
+            self.clients[client].unanswered(op.clone(), span, number);
+            self.set_back(client, at, now);
+        }
+    }
+
+    /// The clock may have been set behind an operation that was on its way from `at` to `now`.
+    fn set_back(&mut self, client: usize, at: u64, now: u64) {
+        for (before, after) in self.wall.jumps(at, now) {
+            self.clients[client].clock_set(before, after);
         }
     }
 
@@ -195,7 +229,8 @@ impl Oracle {
             own.keys.insert(key, found);
         }
         let since = self.taken_back();
-        let cuts = self.clients[client].inspected(&own, span(at, now), (at, now), since);
+        let span = self.span(at, now);
+        let cuts = self.clients[client].inspected(&own, span, (at, now), since);
         self.cuts.insert(client, cuts.map_err(|what| format!("client {client}: {what}"))?);
         Ok(())
     }
@@ -267,8 +302,4 @@ fn short(op: &Op) -> String {
     let text = op.to_string();
     let end = text.char_indices().nth(160).map_or(text.len(), |(end, _)| end);
     format!("{}{}", &text[..end], if end < text.len() { "..." } else { "" })
-}
-
-fn span(at: u64, now: u64) -> Span {
-    Span { from: wall_millis(at), to: wall_millis(now) }
 }

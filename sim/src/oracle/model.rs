@@ -26,6 +26,8 @@ pub(super) struct Model {
     pending: Vec<(Op, Span, u64)>,
     /// Requests of others to clear everything: number, when it was asked for, when it was answered.
     clearings: Vec<(u64, u64, Option<u64>)>,
+    /// How the wall clock was set since the first of the pending ones.
+    jumps: Vec<(u64, u64)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
@@ -40,6 +42,7 @@ impl Default for Model {
             states: vec![State::default()],
             pending: Vec::new(),
             clearings: Vec::new(),
+            jumps: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
             past: Past::default(),
@@ -103,7 +106,7 @@ impl Model {
         }
         let mut names = names.unwrap_or_default();
         let since = context.times.0;
-        if self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since)) {
+        if self.is_clearing(since) {
             return Ok(());
         }
         let lately = || self.touched.iter().filter(|(_, when)| **when >= since).map(|(name, _)| name);
@@ -129,7 +132,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
         let op = context.op;
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
@@ -146,6 +149,7 @@ impl Model {
                 prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
                 self.states = next;
                 self.pending.clear();
+                self.jumps.clear();
                 return Ok(());
             }
         }
@@ -158,6 +162,15 @@ impl Model {
     pub(super) fn unanswered(&mut self, op: Op, at: Span, number: u64) {
         if op.is_write() || is_about_transactions(&op) {
             self.pending.push((op, at, number));
+        }
+    }
+
+    /// The wall clock was set from `before` to `after`, both in milliseconds.
+    pub(super) fn clock_set(&mut self, before: u64, after: u64) {
+        self.states.iter_mut().for_each(|state| state.clock_set(before, after));
+        self.past.change(&mut |state| state.clock_set(before, after));
+        if !self.pending.is_empty() {
+            self.jumps.push((before, after));
         }
     }
 
@@ -179,18 +192,20 @@ impl Model {
         lost: Option<u64>,
     ) -> Result<Vec<Cut>, String> {
         let pending = std::mem::take(&mut self.pending);
+        let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         self.clear_until(since);
         let mut stages = self.past.taken_back(lost);
         // The last of them is where the prefixes begin.
         stages.pop();
         let older = stages.len();
-        stages.extend(prefixes(&self.states, &pending));
+        let clearing = self.is_clearing(since);
+        stages.extend(prefixes(&self.states, &pending, &jumps));
         let mut last = 0;
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             for state in states {
-                let explained_by = seen.explained_by(state, at);
+                let explained_by = seen.explained_by(state, at, clearing);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
                     Ok(sharp) => {
@@ -252,6 +267,11 @@ impl Model {
         self.states = states;
     }
 
+    /// Whether others may have cleared everything since then, or do so now.
+    fn is_clearing(&self, since: u64) -> bool {
+        self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since))
+    }
+
     /// What others had asked for and heard of before `now` has taken place.
     fn clear_until(&mut self, now: u64) {
         let done = self.clearings.iter().filter(|(.., answered)| answered.is_some_and(|when| when < now));
@@ -302,8 +322,9 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
     }
 }
 
-/// The states after none of the operations, after the first, after the first two, and so on.
-fn prefixes(states: &[State], ops: &[(Op, Span, u64)]) -> Vec<Vec<State>> {
+/// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
+/// set behind any of them.
+fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)]) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
@@ -312,6 +333,9 @@ fn prefixes(states: &[State], ops: &[(Op, Span, u64)]) -> Vec<Vec<State>> {
             if !next.contains(&state) {
                 next.push(state);
             }
+        }
+        for (before, after) in jumps {
+            next.iter_mut().for_each(|state| state.clock_set(*before, *after));
         }
         prefixes.push(maybe_cleared(&next));
     }

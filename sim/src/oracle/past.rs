@@ -29,6 +29,11 @@ impl Past {
         std::iter::once(before).chain(stages[first..].iter().map(|(_, states)| states.clone())).collect()
     }
 
+    /// Something has changed what all of them mean.
+    pub(super) fn change(&mut self, change: &mut dyn FnMut(&mut State)) {
+        self.stages.iter_mut().flatten().flat_map(|(_, states)| states).for_each(change);
+    }
+
     /// The last `count` stages have been taken back and do not come again.
     pub(super) fn forget(&mut self, count: usize) {
         if let Some(stages) = &mut self.stages {

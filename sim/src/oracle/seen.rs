@@ -66,7 +66,9 @@ impl Seen {
     }
 
     /// The state, sharpened by what was seen during `at`; an error names the first key that contradicts it.
-    pub fn explained_by(&self, state: &State, at: Span) -> Result<State, String> {
+    ///
+    /// Where others may have cleared everything meanwhile (`cleared`), any key may be gone.
+    pub fn explained_by(&self, state: &State, at: Span, cleared: bool) -> Result<State, String> {
         let mut sharp = state.clone();
         for (key, found) in &self.keys {
             match (state.entries.get(key), found) {
@@ -75,7 +77,7 @@ impl Seen {
                     return Err(format!("`{key}` holds {found}, which should not be there"));
                 }
                 (Some(entry), None) => {
-                    if entry.deadline.is_none_or(|deadline| at.to + SLACK < deadline.from) {
+                    if !cleared && entry.deadline.is_none_or(|deadline| at.to + SLACK < deadline.from) {
                         return Err(format!("`{key}` is gone; it held {}", entry.held));
                     }
                     sharp.entries.remove(key);

@@ -3,6 +3,7 @@
 use engram::resp::client::Value;
 
 use super::*;
+use crate::clock::wall_millis;
 
 fn set(key: &str, value: &str) -> Op {
     Op::Set { key: format!("c0:{key}"), value: value.to_owned(), expire: None }

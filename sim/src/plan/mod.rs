@@ -15,6 +15,7 @@ mod show;
 mod smaller;
 mod visitor;
 
+use crate::clock;
 use crate::disk::{Decay, Latency, Loss};
 use crate::faults::Planned;
 use crate::net;
@@ -72,6 +73,8 @@ pub struct Life {
     pub threads: scheduler::Settings,
     /// How the network behaves.
     pub net: net::Settings,
+    /// What happens to the time.
+    pub clock: clock::Settings,
     /// How long the disk takes.
     pub latency: Latency,
     /// Calls that go wrong.
@@ -173,6 +176,7 @@ impl Default for Life {
                 ..scheduler::Settings::default()
             },
             net: net::Settings::default(),
+            clock: clock::Settings::default(),
             latency: Latency { transfer: 0, sync: 100_000 },
             faults: Vec::new(),
             rest: Vec::new(),

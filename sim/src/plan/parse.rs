@@ -127,9 +127,19 @@ fn life_line(
         "disk" => fields::read(&mut life.latency, words, remarks),
         "fault" => life.faults.push(rest.parse()?),
         "rest" => life.rest.push(rest.parse()?),
+        "clock" => fields::read(&mut life.clock, words, remarks),
+        "jump" => life.clock.jumps.push(pair(words)?),
+        "pause" => life.clock.pauses.push(pair(words)?),
+        "visitor" => life.visitors.push(rest.parse()?),
         _ => return Err(format!("`{name}` means nothing here")),
     }
     Ok(())
+}
+
+/// Two numbers.
+fn pair<A: FromStr, B: FromStr>(words: &[&str]) -> Result<(A, B), String> {
+    let [first, second] = words else { return Err("two numbers are wanted".to_owned()) };
+    Ok((number(first)?, number(second)?))
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String> {
@@ -157,6 +167,9 @@ impl FromStr for Break {
         Ok(match name {
             "reset" => Self::Reset(number(rest)?),
             "finish" => Self::Finish,
+            "cut-reset" => Self::CutReset(number(rest)?),
+            "cut-finish" => Self::CutFinish(number(rest)?),
+            "cut-reply" => Self::CutReply(number(rest)?),
             "crash" => Self::Crash(number(rest)?),
             "shutdown" => Self::Shutdown(number(rest)?),
             "garbage" => Self::Garbage(unescape(rest)?),

@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result};
 use super::fields::{self, Fields, Word};
 use super::{Break, ClientPlan, Ending, Life, Plan, ServerPlan};
 use crate::disk::Latency;
-use crate::{net, scheduler};
+use crate::{clock, net, scheduler};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -27,6 +27,9 @@ impl Display for Life {
         self.threads.disturbances.iter().try_for_each(|blow| writeln!(f, "  disturb {blow}"))?;
         writeln!(f, "  net{}", fields::show(&self.net))?;
         writeln!(f, "  disk{}", fields::show(&self.latency))?;
+        writeln!(f, "  clock{}", fields::show(&self.clock))?;
+        self.clock.jumps.iter().try_for_each(|(at, micros)| writeln!(f, "  jump {at} {micros}"))?;
+        self.clock.pauses.iter().try_for_each(|(at, nanos)| writeln!(f, "  pause {at} {nanos}"))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
         self.rest.iter().try_for_each(|decay| writeln!(f, "  rest {decay}"))?;
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
@@ -70,6 +73,13 @@ impl Fields for net::Settings {
         each("wake-delay", &mut self.wake_delay);
         each("batch", &mut self.batch);
         each("backlog", &mut self.backlog);
+    }
+}
+
+impl Fields for clock::Settings {
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word)) {
+        each("grain", &mut self.grain);
+        each("late", &mut self.late);
     }
 }
 

@@ -54,12 +54,21 @@ impl Stage<'_> {
         let hearing = Arc::clone(&faults);
         scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
-        let (net, wire) =
-            net::network(life.net.clone(), &scheduler, &faults, rig.net_sabotage, stream("net"));
+        let (net, wire) = net::network(
+            life.net.clone(),
+            &scheduler,
+            &faults,
+            (rig.net_sabotage, &life.clock),
+            stream("net"),
+        );
+        let offset = Arc::new(Shared::new(oracle.as_ref().map_or(0, |oracle| oracle.lock().clock_offset())));
+        if let Some(oracle) = &oracle {
+            disturb_time(&life.clock, &scheduler, oracle, &offset);
+        }
         let machine = Machine {
             storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
             net: Box::new(net),
-            clock: clock::clock(&scheduler),
+            clock: clock::clock(&scheduler, life.clock.grain, &offset),
             console: clock::console(&scheduler),
             host: Box::new(clock::SimHost),
             seed: stream("machine").next_u64(),
@@ -105,6 +114,27 @@ impl Stage<'_> {
         let refused = refused.lock().take();
         let faultless = faults.lock().fired().is_empty();
         Lived { ended, disk, refused, faultless }
+    }
+}
+
+/// Puts what happens to the time on the agenda.
+fn disturb_time(
+    settings: &clock::Settings,
+    scheduler: &Scheduler,
+    oracle: &Arc<Shared<Oracle>>,
+    offset: &Arc<Shared<i64>>,
+) {
+    for &(at, micros) in &settings.jumps {
+        let (setting, oracle, offset) = (scheduler.clone(), Arc::clone(oracle), Arc::clone(offset));
+        scheduler.later(at, move || {
+            let ahead = oracle.lock().clock_set(setting.now(), micros);
+            *offset.lock() = ahead;
+            setting.note("clock set", &micros.to_string(), [0; 3]);
+        });
+    }
+    for &(at, nanos) in &settings.pauses {
+        let pausing = scheduler.clone();
+        scheduler.later(at, move || pausing.pause(nanos));
     }
 }
 

@@ -49,9 +49,21 @@ impl Scheduler {
         }
     }
 
+    /// A scheduling point.
+    #[inline]
+    pub(super) fn pass<'a>(&'a self, mut core: Held<'a, Core>, site: &'static str) {
+        core.step();
+        if !core.is_quiet() {
+            self.look(core, site);
+        }
+    }
+
     /// A scheduling point at which there may be something to do.
-    #[cold]
     fn look<'a>(&'a self, mut core: Held<'a, Core>, site: &'static str) {
+        let disturbance = core.disturbance(site);
+        if disturbance.is_none() && core.is_quiet_step() {
+            return;
+        }
         core.check_step(site);
         if core.something_due() {
             drop(core);
@@ -62,7 +74,7 @@ impl Scheduler {
             drop(core);
             resume_unwind(Box::new(Stopped));
         }
-        if let Some(disturbance) = core.disturbance(site) {
+        if let Some(disturbance) = disturbance {
             core.plan_quiet();
             return self.disturb(core, &disturbance, site);
         }
@@ -104,9 +116,13 @@ impl Scheduler {
         let steps = core.steps;
         core.note("switch", &name, [steps, next as u64, 0]);
         core.current = next;
+        core.revoke();
         drop(core);
         self.inner.carrier.switch(me, next);
-        if self.stopped() {
+        let mut core = self.core();
+        core.grant();
+        if core.outcome.is_some() {
+            drop(core);
             resume_unwind(Box::new(Stopped));
         }
     }
@@ -124,7 +140,10 @@ impl Scheduler {
 
     /// Runs a thread's body to whatever end it comes to.
     fn live(&self, body: Box<dyn FnOnce() + Send>) {
-        let stopped = self.stopped();
+        let mut core = self.core();
+        core.grant();
+        let stopped = core.outcome.is_some();
+        drop(core);
         let ended = catch_unwind(AssertUnwindSafe(|| {
             if stopped {
                 // The machine stopped before this thread had its first turn. Its captures go as in a crash.
@@ -150,10 +169,12 @@ impl Scheduler {
         core.threads[me].state = State::Ended;
         core.wake(me + 1, true);
         if core.all_ended() {
+            core.revoke();
             return None;
         }
         let (mut core, next) = self.pick(core);
         core.current = next;
+        core.revoke();
         Some(next)
     }
 }
@@ -164,11 +185,7 @@ impl Hook for Scheduler {
         if std::thread::panicking() {
             return;
         }
-        let mut core = self.core();
-        core.step();
-        if !core.is_quiet() {
-            self.look(core, site);
-        }
+        self.pass(self.core(), site);
     }
 
     fn block(&self, object: usize, site: &'static str, limit: Option<Duration>) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use engram::base::mark::Mark;
+use engram::base::sync::{quiet, set_quiet};
 
 use super::disturb::Disturbances;
 use super::strategy::{Chooser, Moment};
@@ -75,6 +76,8 @@ pub(super) struct Core {
     blocked: u64,
     /// Up to this step, exclusively, a scheduling point has nothing to do but to count itself.
     quiet_until: u64,
+    /// Points that the running thread may pass without coming here, as it was told.
+    granted: u64,
     chooser: Chooser,
     disturbances: Disturbances,
     /// Who hears of those that happen.
@@ -103,6 +106,7 @@ impl Core {
             nth: 0,
             blocked: 0,
             quiet_until: 0,
+            granted: 0,
             idled: 0,
             chooser,
             disturbances,
@@ -147,7 +151,44 @@ impl Core {
     pub(super) fn is_quiet(&mut self) -> bool {
         // It had a choice, and made none.
         self.nth = 1;
+        let quiet = self.steps < self.quiet_until && self.disturbances.is_over();
+        if quiet {
+            self.grant();
+        }
+        quiet
+    }
+
+    /// Whether a scheduling point has nothing to do, as far as this can be known from its number.
+    pub(super) fn is_quiet_step(&self) -> bool {
         self.steps < self.quiet_until
+    }
+
+    /// Counts the points that the running thread has passed without coming here.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        let left = quiet();
+        let passed = self.granted - left;
+        if passed > 0 {
+            self.granted = left;
+            self.steps += passed;
+            self.now += passed * self.settings.tick;
+            self.nth = 1;
+        }
+    }
+
+    /// Tells the running thread how many points it may pass without coming here.
+    #[inline]
+    pub(super) fn grant(&mut self) {
+        let points =
+            if self.disturbances.is_over() { self.quiet_until.saturating_sub(self.steps + 1) } else { 0 };
+        self.granted = points;
+        set_quiet(points);
+    }
+
+    /// The running thread makes way: it may pass none.
+    pub(super) fn revoke(&mut self) {
+        self.granted = 0;
+        set_quiet(0);
     }
 
     /// Ends the run where the plan or the bound says so.
@@ -164,11 +205,12 @@ impl Core {
     /// The next scheduling point is to be looked at.
     fn heed(&mut self) {
         self.quiet_until = 0;
+        self.grant();
     }
 
     /// Works out when a scheduling point will have something to do again.
     pub(super) fn plan_quiet(&mut self) {
-        if self.outcome.is_some() || !self.disturbances.is_over() || self.settings.survey {
+        if self.outcome.is_some() || self.settings.survey {
             return self.heed();
         }
         let mut until = self.chooser.next_step(self.moment()).min(self.settings.step_bound.saturating_add(1));
@@ -178,6 +220,7 @@ impl Core {
             until = until.min(step);
         }
         self.quiet_until = until.min(self.agenda.peek().map_or(u64::MAX, |entry| self.step_of(entry.at)));
+        self.grant();
     }
 
     /// The step at which an entry of the agenda will be due, if no time passes but by steps.
@@ -211,6 +254,13 @@ impl Core {
         }
     }
 
+    /// Time passes in which nothing happens.
+    pub(super) fn pause(&mut self, nanos: u64) {
+        self.note("pause", "", [nanos, 0, 0]);
+        self.now = self.now.saturating_add(nanos);
+        self.heed();
+    }
+
     /// Drops what was still to come. What is dropped is handed out, so that it can go after the lock has.
     pub(super) fn take_agenda(&mut self) -> BinaryHeap<Entry> {
         std::mem::take(&mut self.agenda)
@@ -221,7 +271,11 @@ impl Core {
             self.entries += 1;
             let at = at.max(self.now);
             self.agenda.push(Entry { at, number: self.entries, due });
-            self.quiet_until = self.quiet_until.min(self.step_of(at));
+            let step = self.step_of(at);
+            if step < self.quiet_until {
+                self.quiet_until = step;
+                self.grant();
+            }
         }
     }
 

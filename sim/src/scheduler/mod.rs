@@ -224,6 +224,11 @@ impl Scheduler {
         core.push(at, Due::Act(Box::new(act)));
     }
 
+    /// The whole machine stands still for so many virtual nanoseconds.
+    pub fn pause(&self, nanos: u64) {
+        self.core().pause(nanos);
+    }
+
     /// What every thread is doing, for a report.
     #[must_use]
     pub fn report(&self) -> String {
@@ -273,8 +278,9 @@ impl Scheduler {
         if std::thread::panicking() {
             return !self.stopped();
         }
-        self.core().call(site);
-        self.point(site);
+        let mut core = self.core();
+        core.call(site);
+        self.pass(core, site);
         true
     }
 
@@ -304,7 +310,10 @@ impl Scheduler {
         self.core().wake(object, true);
     }
 
+    #[inline]
     fn core(&self) -> Held<'_, Core> {
-        self.inner.core.lock()
+        let mut core = self.inner.core.lock();
+        core.settle();
+        core
     }
 }

@@ -4,6 +4,9 @@
 //! many of each kind, `FIDELITY_SEED=N` from another seed. Compared is what both must agree on: the result of every
 //! call, an error by its kind, every byte, and what is left at the end. Not compared: time, and the words of an error.
 
+mod clients;
+mod net;
+mod net_script;
 mod simulated;
 mod storage;
 mod storage_script;

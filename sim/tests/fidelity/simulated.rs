@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
+use engram_sim::clock;
 use engram_sim::disk::{Disk, Latency, Sabotage};
 use engram_sim::faults::Faults;
+use engram_sim::net::{self, SimNet, Wire};
 use engram_sim::scheduler::{Outcome, Pool, Scheduler, Settings, Strategy};
 use engram_sim::shared::Shared;
 use engram_sim::trace::Trace;
@@ -46,4 +48,10 @@ pub(crate) fn on_disk<T: Send + 'static>(
         Rng::new(2),
     );
     within(&scheduler, move || body(&*storage))
+}
+
+/// A network that does nothing of its own accord.
+pub(crate) fn network(scheduler: &Scheduler) -> (SimNet, Wire) {
+    let (honest, even) = (net::Sabotage::default(), clock::Settings::default());
+    net::network(net::Settings::default(), scheduler, &faultless(), (honest, &even), Rng::new(3))
 }

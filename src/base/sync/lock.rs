@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::{SIMULATED, point, simulated};
+use super::{is_simulated, point, simulated};
 
 /// A lock with a name for traces and deadlock reports.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl<T> Mutex<T> {
     }
 
     fn acquire(&self) -> MutexGuard<'_, T> {
-        let inner = if SIMULATED.get() {
+        let inner = if is_simulated() {
             loop {
                 match self.inner.try_lock() {
                     Ok(inner) => break inner,
@@ -110,7 +110,7 @@ impl Condvar {
     /// Unlocks, waits to be notified (or for `limit` to pass), and locks again. It may return for no reason.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Option<Duration>) -> MutexGuard<'a, T> {
         let mutex = guard.mutex;
-        if SIMULATED.get() {
+        if is_simulated() {
             drop(guard);
             simulated(|scheduler| scheduler.block(self.address(), self.name, limit));
             mutex.acquire()
@@ -139,7 +139,7 @@ impl Condvar {
 
     fn notify(&self, all: bool) {
         point(self.name);
-        if SIMULATED.get() {
+        if is_simulated() {
             simulated(|scheduler| scheduler.wake(self.address(), all));
         } else if all {
             self.inner.notify_all();

@@ -87,6 +87,7 @@ fn read_all(question: &Question<'_>, node: &mut Node) {
         let fits = |i: usize| {
             !node.done[i]
                 && acts[i].only_reads()
+                && !closes(acts, node, i)
                 && may_come(acts, node, i, horizon)
                 && !node.world.after(acts[i]).is_empty()
         };
@@ -113,6 +114,15 @@ fn may_come(acts: &[&Act], node: &Node, i: usize, horizon: u64) -> bool {
         && (act.took_place() || !acts.iter().enumerate().any(newer))
 }
 
+/// Whether what the client did on an older connection, if it took place, cannot come behind this act any more.
+fn closes(acts: &[&Act], node: &Node, i: usize) -> bool {
+    let act = acts[i];
+    act.connection > 0
+        && acts.iter().zip(&node.done).any(|(other, done)| {
+            !done && !other.took_place() && other.client == act.client && other.connection < act.connection
+        })
+}
+
 /// Whether those that are left may have been lost together.
 fn may_end(question: &Question<'_>, node: &Node) -> bool {
     let acts = question.acts;
@@ -125,7 +135,8 @@ fn nexts(question: &Question<'_>, node: &Node) -> Vec<Node> {
     let acts = question.acts;
     let horizon = horizon(acts, node);
     let mut places: Vec<usize> = (0..acts.len())
-        .filter(|&i| !node.done[i] && !acts[i].only_reads() && may_come(acts, node, i, horizon))
+        .filter(|&i| !node.done[i] && (!acts[i].only_reads() || closes(acts, node, i)))
+        .filter(|&i| may_come(acts, node, i, horizon))
         .collect();
     // What was answered first comes first; what was not answered only when nothing else helps.
     places.sort_by_key(|&i| std::cmp::Reverse((acts[i].answered, acts[i].asked)));

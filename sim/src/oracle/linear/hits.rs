@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use engram::resp::client::Value;
+
 use super::super::search::{Hit, distance};
 use super::super::state::State;
 use super::act::{Act, Deed};
@@ -70,8 +72,8 @@ pub(super) fn check_complete(start: &State, acts: &[Act], place: usize) -> Resul
     Ok(())
 }
 
-fn is_array(replies: &[engram::resp::client::Value]) -> bool {
-    matches!(replies, [engram::resp::client::Value::Array(_)])
+fn is_array(replies: &[Value]) -> bool {
+    matches!(replies, [Value::Array(_)])
 }
 
 /// The metric of an index that an act makes.
@@ -117,7 +119,11 @@ fn elements<'a>(start: &'a State, acts: &'a [Act], key: &str, until: u64) -> BTr
     }
     let mut cleared = None;
     for act in acts.iter().filter(|act| act.asked <= until) {
-        let (Deed::Done(op, _) | Deed::Maybe(op)) = &act.deed else { continue };
+        let op = match &act.deed {
+            Deed::Done(_, replies) if matches!(replies.as_slice(), [Value::Error(_)]) => continue,
+            Deed::Done(op, _) | Deed::Maybe(op) => op,
+            Deed::Saw { .. } => continue,
+        };
         let parts = if let Op::Transaction(parts) = op { parts.as_slice() } else { std::slice::from_ref(op) };
         for part in parts {
             match part {

@@ -34,6 +34,21 @@ const NEVER: Span = Span { from: 0, to: 0 };
 /// Where a client's requests may have been cut off by a crash: behind the first number, before or at the second.
 pub(super) type Cut = (u64, u64);
 
+/// What a client has done on one connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    connection: usize,
+    /// The last act, and the last that took place.
+    last: Option<usize>,
+    last_done: Option<usize>,
+}
+
+impl Line {
+    fn next(self) -> Self {
+        Self { connection: self.connection + 1, ..Self::default() }
+    }
+}
+
 /// What was done to the shared keys since they were last looked at.
 #[derive(Clone, Debug)]
 pub(super) struct History {
@@ -41,8 +56,8 @@ pub(super) struct History {
     /// When that was looked at, in virtual nanoseconds.
     since: u64,
     acts: Vec<Act>,
-    /// For each client the number of its connection, and the last of its acts on it.
-    lines: BTreeMap<usize, (usize, Option<usize>)>,
+    /// For each client what it has done on its connection.
+    lines: BTreeMap<usize, Line>,
     /// Steps taken so far.
     pub(super) steps: u64,
     /// Questions that were given up.
@@ -109,12 +124,12 @@ impl History {
     /// A client comes back on a new connection.
     pub(super) fn reconnected(&mut self, client: usize) {
         let line = self.lines.entry(client).or_default();
-        *line = (line.0 + 1, None);
+        *line = line.next();
     }
 
     fn concerns(&self, client: usize, op: &Op) -> bool {
         let watching = || {
-            let connection = self.lines.get(&client).map_or(0, |line| line.0);
+            let connection = self.lines.get(&client).map_or(0, |line| line.connection);
             let own = self.acts.iter().filter(|act| (act.client, act.connection) == (client, connection));
             own.clone()
                 .any(|act| matches!(&act.deed, Deed::Done(Op::Watch(_), _) | Deed::Maybe(Op::Watch(_))))
@@ -126,8 +141,13 @@ impl History {
     fn add(&mut self, client: usize, (number, asked, answered): (u64, u64, u64), deed: Deed) -> usize {
         let place = self.acts.len();
         let line = self.lines.entry(client).or_default();
-        let after = line.1.replace(place);
-        let connection = line.0;
+        // What was refused by a failed log and nevertheless seen would have been refused as well: it binds only what
+        // was refused behind it.
+        let maybe = matches!(deed, Deed::Maybe(_));
+        let after = if maybe { line.last } else { line.last_done };
+        line.last = Some(place);
+        line.last_done = if maybe { line.last_done } else { line.last };
+        let connection = line.connection;
         self.acts.push(Act { client, connection, number, asked, answered, deed, after, losable: false });
         place
     }
@@ -153,7 +173,7 @@ impl History {
         let start = std::mem::take(&mut self.start);
         let lines = std::mem::take(&mut self.lines);
         self.start = World { state: seen.as_world(), ..World::default() };
-        self.lines = lines.iter().map(|(client, line)| (*client, (line.0 + 1, None))).collect();
+        self.lines = lines.iter().map(|(client, line)| (*client, line.next())).collect();
         self.since = now;
         if std::mem::take(&mut self.unknown) {
             return Ok(());
@@ -161,17 +181,17 @@ impl History {
         let all: Vec<&Act> = acts.iter().collect();
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {
-                let connection = lines.get(client).map_or(0, |line| line.0);
+                let connection = lines.get(client).map_or(0, |line| line.connection);
                 let own = |i: &usize| (acts[*i].client, acts[*i].connection) == (*client, connection);
                 let maybe = |i: &usize| own(i) && !acts[*i].took_place();
-                let last = (0..acts.len()).filter(own).filter(|i| done[*i]).map(|i| acts[i].number).max();
+                let last = (0..acts.len()).filter(maybe).filter(|i| done[*i]).map(|i| acts[i].number).max();
                 let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
                 let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
                 cuts.is_empty() || cuts.iter().any(fits)
             })
         };
         let may_lose = |done: &[bool]| ends(done, &all);
-        let is_end = |world: &World| seen.explained_by(&world.state, NEVER).map(drop);
+        let is_end = |world: &World| seen.explained_by(&world.state, NEVER, false).map(drop);
         let question = Question { acts: &all, start: &start, is_end: &is_end, may_lose: &may_lose };
         let (found, steps) = explore(&question, STEPS_TOGETHER);
         self.steps += steps;
@@ -191,7 +211,8 @@ impl History {
             let (start, seen) = (start.only(&within), seen.only(&within));
             let part = part_of(acts, &within);
             let part: Vec<&Act> = part.iter().collect();
-            let is_end = |world: &World| seen.explained_by(&world.state.only(&within), NEVER).map(drop);
+            let is_end =
+                |world: &World| seen.explained_by(&world.state.only(&within), NEVER, false).map(drop);
             let question = Question { acts: &part, start: &start, is_end: &is_end, may_lose: &|_| true };
             let (found, steps) = explore(&question, STEPS_APART);
             self.steps += steps;

@@ -115,6 +115,16 @@ impl State {
         states
     }
 
+    /// The wall clock was set from `before` to `after`. A key whose time had come by then may have gone, whatever the
+    /// clock shows now.
+    pub(super) fn clock_set(&mut self, before: u64, after: u64) {
+        for deadline in self.entries.values_mut().filter_map(|entry| entry.deadline.as_mut()) {
+            if before + SLACK >= deadline.from {
+                deadline.from = deadline.from.min(after);
+            }
+        }
+    }
+
     /// Every state that `op`, executed at some moment of `at`, may lead to, each with the answer that goes with it.
     #[must_use]
     pub fn outcomes(self, op: &Op, at: Span) -> Vec<(Self, Expect)> {

@@ -53,10 +53,11 @@ pub(super) fn aim(rng: &mut Rng, lives: &mut [Life]) {
         return;
     }
     for at in 0..lives.len() {
-        match rng.below(4) {
+        match rng.below(6) {
             0 => {}
-            1 => leave_behind(rng, lives, at),
-            2 => finish_busy(rng, &mut lives[at]),
+            1 | 2 => leave_behind(rng, lives, at),
+            3 => finish_busy(rng, &mut lives[at]),
+            4 if rng.below(3) == 0 => in_the_way(&mut lives[at]),
             _ => {
                 for _ in 0..1 + rng.below(2) {
                     let (call, of) = pick(rng, &PLACES);
@@ -103,11 +104,27 @@ fn finish_busy(rng: &mut Rng, life: &mut Life) {
     life.faults.push(aimed(rng, call, of));
 }
 
-/// One client asks for a snapshot.
+/// A snapshot fails and leaves its temporary; the next is of the same state and has the same name.
+fn in_the_way(life: &mut Life) {
+    let client = &mut life.clients[0];
+    client.depth = 1;
+    client.ops.splice(0..0, [Op::Save, Op::Save]);
+    // Whoever creates a temporary removes one of that name first.
+    let temporary = |call, index| Planned { call, of: Kind::Temporary, index, fault: Fault::Io };
+    life.faults.extend([temporary(Call::WriteAt, 1), temporary(Call::Remove, 2)]);
+}
+
+/// One client asks for a snapshot; if it clears the keyspace, right before.
 fn save(rng: &mut Rng, life: &mut Life) {
     let number = rng.index(life.clients.len());
     let client = &mut life.clients[number];
-    let at = rng.index(client.ops.len() + 1);
+    let at = match client.ops.iter().position(|op| *op == Op::FlushAll) {
+        Some(clearing) => {
+            client.depth = client.depth.max(8);
+            clearing
+        }
+        None => rng.index(client.ops.len() + 1),
+    };
     client.ops.insert(at, Op::Save);
 }
 
@@ -143,6 +160,6 @@ fn aimed(rng: &mut Rng, call: Call, of: Kind) -> Planned {
         Call::Open | Call::Map => Fault::Io,
         _ => pick(rng, &[Fault::Io, Fault::Crash(0)]),
     };
-    // The first sync of the log is a start's.
-    Planned { call, of, index: 1 + spread(rng, 4), fault }
+    let horizon = if call == Call::SyncDir { 16 } else { 4 };
+    Planned { call, of, index: 1 + spread(rng, horizon), fault }
 }

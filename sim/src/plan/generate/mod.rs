@@ -13,7 +13,7 @@ mod visitors;
 use engram::base::rng::Rng;
 
 use self::faults::{crash_fault, cuts, faults, net_faults};
-use self::settings::{disturbances, network, threads};
+use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
 use self::storage::Families;
 use self::visitors::{limits, visitors};
@@ -108,17 +108,21 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         number,
         threads: threads(&mut stream("threads")),
         net: network(&mut stream("net plan"), swarm),
+        clock: clock(&mut stream("clock")),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
         rest: storage.rest(&stream),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
-        visitors: visitors(&mut stream("visitors")),
+        visitors: Vec::new(),
     };
     life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
+    if Rng::stream(seed, "any visitors").below(6) == 0 {
+        life.visitors = visitors(&mut stream("visitors"), &life.net);
+    }
     cuts(&mut stream("cuts"), &mut life);
     early_shutdown(&mut stream("early shutdown"), &mut life);
     if ending != Ending::Shutdown {

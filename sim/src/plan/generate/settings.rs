@@ -3,6 +3,7 @@
 use engram::base::rng::Rng;
 
 use super::{Swarm, pick, spread};
+use crate::clock;
 use crate::net::{self, Cut};
 use crate::scheduler::{self, Blow, Disturbance, Strategy};
 
@@ -64,6 +65,26 @@ pub(super) fn network(rng: &mut Rng, swarm: Swarm) -> net::Settings {
         settings.spurious_one_in = pick(rng, &[0, 2, 5, 20]);
         settings.wake_delay = pick(rng, &[0, 1_000, 1_000_000]);
         settings.batch = pick(rng, &[1, 2, 64]);
+    }
+    settings
+}
+
+/// Time is disturbed in some lives: the wall clock set forward or back, the monotonic one coarse, waits late, the whole
+/// machine standing still.
+pub(super) fn clock(rng: &mut Rng) -> clock::Settings {
+    let mut settings = clock::Settings::default();
+    if rng.below(4) > 0 {
+        return settings;
+    }
+    settings.grain = pick(rng, &[0, 0, 1_000, 1_000_000]);
+    settings.late = pick(rng, &[0, 0, 100_000, 50_000_000]);
+    for _ in 0..pick(rng, &[0, 1, 1, 3]) {
+        let micros = 1_000 * (1 + spread(rng, 10_000_000)) as i64;
+        let back = rng.below(2) == 0;
+        settings.jumps.push((spread(rng, 1_000_000_000), if back { -micros } else { micros }));
+    }
+    for _ in 0..pick(rng, &[0, 0, 1, 2]) {
+        settings.pauses.push((spread(rng, 1_000_000_000), spread(rng, 3_000_000_000)));
     }
     settings
 }

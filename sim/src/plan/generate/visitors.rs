@@ -3,16 +3,20 @@
 use engram::base::rng::Rng;
 
 use super::{pick, spread};
+use crate::net::{self, Cut};
 use crate::plan::{Errand, Limits, Visitor};
 
 /// Most visitors of a life that stay until all others are through.
 const STAYING: usize = 3;
 
-/// Visitors of one life; none in most.
-pub(super) fn visitors(rng: &mut Rng) -> Vec<Visitor> {
-    let count = if rng.below(3) == 0 { 1 + rng.below(5) } else { 0 };
+/// Visitors of one life of a seed that has some; `net` says what a byte costs.
+pub(super) fn visitors(rng: &mut Rng, net: &net::Settings) -> Vec<Visitor> {
+    let count = if rng.below(2) == 0 { 1 + rng.below(4) } else { 0 };
+    // Where bytes come and go one by one, a visitor has fewer of them.
+    let single = net.reads == Cut::Single || net.writes == Cut::Single || net.capacity < 64;
+    let scale = if single { 16 } else { 1 };
     let mut visitors: Vec<Visitor> =
-        (0..count).map(|_| Visitor { at: spread(rng, 20_000_000), errand: errand(rng) }).collect();
+        (0..count).map(|_| Visitor { at: spread(rng, 20_000_000), errand: errand(rng, scale) }).collect();
     let mut staying = 0;
     visitors.retain(|visitor| {
         staying += usize::from(!visitor.errand.ends());
@@ -21,19 +25,20 @@ pub(super) fn visitors(rng: &mut Rng) -> Vec<Visitor> {
     visitors
 }
 
-fn errand(rng: &mut Rng) -> Errand {
+fn errand(rng: &mut Rng, scale: u64) -> Errand {
+    let size = |rng: &mut Rng, most: u64| 1 + spread(rng, most / scale) as u32;
     match rng.below(13) {
-        0 => Errand::Flood(1 + spread(rng, 3_000) as u32),
-        1 => Errand::Wrong(1 + spread(rng, 1_000) as u32),
-        2 => Errand::Deaf(1 + spread(rng, 6_000) as u32),
-        3 => Errand::Unfinished(1 + spread(rng, 200_000) as u32),
+        0 => Errand::Flood(size(rng, 1_000)),
+        1 => Errand::Wrong(size(rng, 200)),
+        2 => Errand::Deaf(size(rng, 4_000)),
+        3 => Errand::Unfinished(size(rng, 100_000)),
         4 => Errand::Silent,
         5 | 6 => {
-            let come = 1 + spread(rng, 60) as u32;
+            let come = size(rng, 32);
             Errand::Crowd { come, leave: rng.below(u64::from(come) + 1) as u32 }
         }
         7 | 8 => Errand::Garbage(garbage(rng)),
-        9 => Errand::Line(1 + spread(rng, 200_000) as u32),
+        9 => Errand::Line(size(rng, 100_000)),
         _ => Errand::Probe(1_000 << rng.below(10)),
     }
 }

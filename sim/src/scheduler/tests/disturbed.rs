@@ -4,7 +4,7 @@ use super::*;
 
 fn disturbed(text: &str, body: impl FnOnce() + Send + 'static) -> Ended {
     let disturbances = vec![text.parse().unwrap()];
-    life(1, Settings { strategy: Strategy::Calm, disturbances, ..Settings::default() }, body)
+    life(1, Settings { strategy: Strategy::Uniform { one_in: 2 }, disturbances, ..Settings::default() }, body)
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_stalled_thread_keeps_what_it_holds_while_others_go_on() {
         }
         (0..100).for_each(|_| point("going on"));
         assert_eq!(passed.load(), 1, "the stall has not ended");
-        assert_eq!(*lock.lock(), 2, "the lock was held through the stall");
+        assert!(*lock.lock() >= 2, "the lock was held through the stall");
         worker.unwrap().join().unwrap();
     });
     assert_eq!(ended.outcome, Outcome::Returned);
