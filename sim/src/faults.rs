@@ -261,15 +261,19 @@ impl Planned {
         self.fault.harms_storage() || (self.fault == Fault::Interrupted && self.call.is_storage() && !moves)
     }
 
+    /// Whether a file turns up where another may be about to be created.
+    fn plants(&self) -> bool {
+        matches!(self.fault, Fault::Decay(Decay::Double(_) | Decay::Return(_)))
+    }
+
     /// Whether the log may fail because of it, so that writes are refused. What only happens to other files is none of
     /// the log's business, unless it takes the room from all.
     #[must_use]
     pub fn harms_log(self) -> bool {
         let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
         let writing = matches!(self.call, Call::Create | Call::WriteAt | Call::Sync | Call::SyncDir);
-        // A file turned up where the log wants to create one.
-        let planted = matches!(self.fault, Fault::Decay(Decay::Double(_) | Decay::Return(_)));
-        planted || (self.harms_storage() && (matches!(self.fault, Fault::Full(_)) || (log && writing)))
+        let room = matches!(self.fault, Fault::Full(_)) || self.plants();
+        self.harms_storage() && (room || (log && writing))
     }
 }
 

@@ -219,7 +219,8 @@ impl Segment<'_> {
         let last = Lsn(walk.next_lsn().0 - 1);
         log.last = log.last.max(last);
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
-        let settled = walk.claimed() >= last && walk.fault().is_none();
+        // A header by itself says nothing: the first segment's, too, may have been shown by the system's cache only.
+        let settled = last >= self.first && walk.claimed() >= last && walk.fault().is_none();
         if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled }) {
             reached(Mark::SecondSegmentReplayed);
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });

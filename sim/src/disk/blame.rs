@@ -64,7 +64,7 @@ impl Image {
             Reach::Refused(_) => None,
             Reach::UpTo(last) => self.ledger.as_ref().and_then(|ledger| ledger.since(last + 1)),
         };
-        self.blame.refusal |= lost.is_some() || matches!(found, Reach::Refused(_));
+        self.blame.refusal |= !again || lost.is_some() || matches!(found, Reach::Refused(_));
         if again {
             self.blame.since = [self.blame.since, lost].into_iter().flatten().min();
         }
