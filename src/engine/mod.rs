@@ -8,6 +8,7 @@
 mod call;
 mod check;
 pub mod command;
+mod directory;
 mod facts;
 mod job;
 mod keyspace;

@@ -38,6 +38,7 @@ impl Display for Life {
         self.clock.jumps.iter().try_for_each(|(at, micros)| writeln!(f, "  jump {at} {micros}"))?;
         self.clock.pauses.iter().try_for_each(|(at, nanos)| writeln!(f, "  pause {at} {nanos}"))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
+        self.rest.iter().try_for_each(|decay| writeln!(f, "  rest {decay}"))?;
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
             writeln!(f, "  client {number}{}", fields::show(client, &ClientPlan::default()))?;
             for (at, op) in client.ops.iter().enumerate() {
