@@ -57,6 +57,8 @@ pub struct Report {
     pub calls: u64,
     /// Answers that the oracle judged.
     pub judged: u64,
+    /// Steps that the oracle took to find orders, and questions that took too many and were given up.
+    pub orders: (u64, u64),
     /// Virtual nanoseconds.
     pub nanos: u64,
     /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.
@@ -149,6 +151,7 @@ impl Rig {
         }
         run.all();
         run.report.judged = run.oracle.lock().judged;
+        run.report.orders = run.oracle.lock().effort();
         run.report.nanos = run.now;
         run.report
     }

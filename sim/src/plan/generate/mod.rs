@@ -78,7 +78,7 @@ pub fn generate(seed: u64) -> Plan {
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };
     let lives = 1 + rng.index(6);
-    let mean_ops = 1 + rng.below(30);
+    let mean_ops = 1 + rng.below(58);
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
