@@ -396,6 +396,12 @@ impl Engine {
         self.store.validate()
     }
 
+    /// Changes so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -145,6 +145,13 @@ impl Script {
         Ok(())
     }
 
+    /// What had been sent on a connection that was lost at `since` may have been executed up to `now`.
+    pub(crate) fn let_go(&mut self, since: u64, now: u64) {
+        if let Who::Client(number) = self.who {
+            self.oracle.lock().let_go(number, since, now);
+        }
+    }
+
     /// These requests will get no answer.
     pub(crate) fn unanswered(&mut self, requests: impl Iterator<Item = (Op, u64)>, now: u64) {
         let Who::Client(number) = self.who else { return };

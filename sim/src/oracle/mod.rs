@@ -208,6 +208,13 @@ impl Oracle {
         }
     }
 
+    /// A client's connection was lost at `since`, and the server may have gone on with what came from it until `now`.
+    pub fn let_go(&mut self, client: usize, since: u64, now: u64) {
+        let span = self.span(since, now);
+        self.clients[client].let_go(span);
+        self.set_back(client, since, now);
+    }
+
     /// The clock may have been set behind an operation that was on its way from `at` to `now`.
     fn set_back(&mut self, client: usize, at: u64, now: u64) {
         for (before, after) in self.wall.jumps(at, now) {

@@ -165,6 +165,13 @@ impl Model {
         }
     }
 
+    /// What is without an answer may have been executed at any moment of `at`, too.
+    pub(super) fn let_go(&mut self, at: Span) {
+        for (_, span, _) in &mut self.pending {
+            *span = Span { from: span.from.min(at.from), to: span.to.max(at.to) };
+        }
+    }
+
     /// The wall clock was set from `before` to `after`, both in milliseconds.
     pub(super) fn clock_set(&mut self, before: u64, after: u64) {
         self.states.iter_mut().for_each(|state| state.clock_set(before, after));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
-use crate::client::{Client, Guest, Script, Town, Who, guests};
+use crate::client::{Auditor, Client, Guest, Script, Town, Who, guests};
 use crate::disk::SimStorage;
 use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life};
@@ -118,9 +118,13 @@ fn end(cast: &Arc<Shared<Cast>>) {
     let (town, ending, staying) = (held.town.clone(), held.ending, held.staying.clone());
     drop(held);
     staying.iter().for_each(Guest::leave);
-    if ending == Ending::Shutdown {
-        town.shut_down();
-    } else {
+    if ending != Ending::Shutdown {
         town.scheduler.crash();
+    } else if town.capacity >= 256 {
+        let ending = town.clone();
+        Auditor::new(&town, move || ending.shut_down()).ask();
+    } else {
+        // Byte by byte the accounts would take too long to read.
+        town.shut_down();
     }
 }

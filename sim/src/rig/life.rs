@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{Life, Plan};
-use crate::scheduler::{Ended, Outcome, Scheduler};
+use crate::scheduler::{Blow, Disturbance, Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -138,6 +138,17 @@ fn disturb_time(
     }
 }
 
+/// Virtual nanoseconds that the plan lets the machine, or a thread, stand still.
+fn lapses(life: &Life) -> u64 {
+    let stall = |disturbance: &Disturbance| match disturbance.blow {
+        Blow::Stall(nanos) => nanos,
+        Blow::Panic => 0,
+    };
+    let stalls: u64 = life.threads.disturbances.iter().map(stall).sum();
+    let pauses: u64 = life.clock.pauses.iter().map(|(_, nanos)| nanos).sum();
+    stalls + pauses + life.clock.grain
+}
+
 /// What everyone who talks to the server has to know.
 fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
     Town {
@@ -146,6 +157,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         server: plan.server.clone(),
         capacity: life.net.capacity,
         latency: life.net.latency,
+        lapses: lapses(life),
         patience: PATIENCE,
     }
 }

@@ -11,6 +11,8 @@
 mod act;
 mod explore;
 mod hits;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
