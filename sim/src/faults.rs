@@ -258,7 +258,8 @@ impl Planned {
     #[must_use]
     pub fn harms_storage(self) -> bool {
         let moves = matches!(self.call, Call::ReadAt | Call::WriteAt);
-        self.fault.harms_storage() || (self.fault == Fault::Interrupted && self.call.is_storage() && !moves)
+        let interrupted = self.fault == Fault::Interrupted && self.call.is_storage() && !moves;
+        self.fault.harms_storage() || self.plants() || interrupted
     }
 
     /// Whether a file turns up where another may be about to be created.

@@ -55,7 +55,7 @@ const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
         &[
             (Kind::Log, &PHASES),
             (Kind::Copy, STARTING),
-            (Kind::Snapshot, SWEEPING),
+            (Kind::Snapshot, SAVING),
             (Kind::Temporary, SWEEPING),
         ],
     ),
@@ -154,7 +154,6 @@ pub const RARE: &[Rule] = &[
 
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
-const NO_OTHER_LOG: &str = "it takes files of two logs in one directory";
 const NO_PASSWORD: &str = "plans set no password";
 const MEMORY: &str =
     "plans set no maxmemory, since the oracle does not judge what is refused for want of memory";
@@ -166,8 +165,6 @@ const FEW_ROWS: &str = "the indexes of plans have too few rows";
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
-    (Mark::OverlapRefused, NO_OTHER_LOG),
-    (Mark::MisnamedRefused, NO_OTHER_LOG),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
     (Mark::NotAuthenticated, NO_PASSWORD),
     (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
@@ -197,8 +194,10 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::LinkRefused,
     Mark::LostSeen,
     Mark::MarksWrapped,
+    Mark::MisnamedRefused,
     Mark::OrderRefused,
     Mark::OutputTooLong,
+    Mark::OverlapRefused,
     Mark::QueueTooLong,
     Mark::RootNewer,
     Mark::SnapshotForbidden,

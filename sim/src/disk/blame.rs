@@ -4,6 +4,7 @@
 //! simulator's own reader of the formats. Only a suffix of the log that nothing left behind can show may be lost, and
 //! only where something else that is missing shows may a start be refused.
 
+use super::Kind;
 use super::image::{Damage, Image};
 use super::reading::{Files, Reach, reach};
 
@@ -41,6 +42,27 @@ impl Image {
         if self.is_damaged() {
             self.found = self.damage();
             self.assess(&self.contents(), true);
+        }
+    }
+
+    /// Cuts the log where it is damaged first, as a server would that takes rot for a torn tail.
+    pub(super) fn cut_at_rot(&mut self) {
+        let (promised, found) = (self.as_promised(), self.contents());
+        let log = |name: &&String| Kind::of(name) == Kind::Log;
+        let mut damaged = false;
+        for name in found.keys().filter(log) {
+            let Some(file) = self.names.get(name).copied() else { continue };
+            if damaged {
+                self.names.remove(name);
+                self.durable_names.remove(name);
+                continue;
+            }
+            let right = promised.get(name).map(Vec::as_slice).unwrap_or_default();
+            let same = found[name].iter().zip(right).take_while(|(a, b)| a == b).count();
+            if same < right.len().min(found[name].len()) {
+                damaged = true;
+                self.files.entry(file).or_default().cut(same);
+            }
         }
     }
 

@@ -73,6 +73,9 @@ impl SimStorage {
     ) -> Self {
         image.begin();
         faults.lock().blame = image.blame;
+        if sabotage.cut_at_rot && image.is_damaged() {
+            image.cut_at_rot();
+        }
         let state = Shared::new(State { image, rng, full: 0, late: Vec::new(), maps: BTreeMap::new() });
         Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
     }

@@ -49,6 +49,9 @@ pub struct Sabotage {
     pub no_copies: bool,
     /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
     pub late_sync: bool,
+    /// A segment that is not what was promised is shown cut where the damage begins, and none behind it: as a server
+    /// finds it that takes rot for a torn tail.
+    pub cut_at_rot: bool,
 }
 
 impl FromStr for Sabotage {

@@ -292,3 +292,12 @@ fn bytes_that_do_not_read_the_same_twice_are_neither_cut_nor_copied() {
         assert_eq!(expect(&disk, 0, Case::Clean, 5), None, "the next start finds all of it");
     }
 }
+
+/// The name of a first segment without a record was shown by the cache only: it was built upon, and a power loss took all.
+#[test]
+fn first_segment_without_a_record_gets_its_name_anew() {
+    let disk = MemDisk::holding(&[(&name(1), &segment(1, &[]).0)]);
+    assert_eq!(expect(&disk, 0, Case::Clean, 0), None);
+    let renames = disk.journal().into_iter().filter(|call| call.starts_with("rename ")).count();
+    assert_eq!(renames, 2, "at each start");
+}

@@ -54,7 +54,7 @@ fn judge_with(oracle: &mut Oracle, lines: &[Line<'_>], end: &[(&str, &str)]) -> 
         |(key, value): &(&str, &str)| ((*key).to_owned(), Some((Found::Text((*value).to_owned()), None)));
     let seen = Seen { keys: end.iter().map(found).collect() };
     (0..oracle.clients()).try_for_each(|client| oracle.inspected(client, &seen, 1_000, 1_001))?;
-    oracle.inspected_shared(&seen)
+    oracle.inspected_shared(&seen, 1_000_000)
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn hits_of_a_shared_index_are_explained_one_by_one() {
         begin(&mut oracle);
         let op: Op = search.parse().unwrap();
         oracle.answered(1, (&op, &[]), &[bulks(hits)], (5, 6))?;
-        oracle.inspected_shared(&end())
+        oracle.inspected_shared(&end(), 1_000_000)
     };
     ask(&["e0", "1"]).unwrap();
     assert!(ask(&[]).is_err(), "an element that was there all the while is missing");

@@ -41,6 +41,7 @@ pub(super) struct Families {
     errors: bool,
     lies: bool,
     decay: bool,
+    crashes: bool,
 }
 
 impl Families {
@@ -51,6 +52,7 @@ impl Families {
             errors: rng.below(5) == 0,
             lies: rng.below(8) == 0,
             decay: rng.below(6) == 0,
+            crashes: rng.below(4) == 0,
         }
     }
 
@@ -67,6 +69,7 @@ impl Families {
         family(self.slow, "slow storage", 3, slow);
         family(self.errors, "storage errors", 2, error);
         family(self.lies, "storage lies", 1, lie);
+        family(self.crashes, "storage crashes", 1, crash);
         faults
     }
 
@@ -101,6 +104,11 @@ fn error(rng: &mut Rng, call: Call) -> Fault {
         Call::Create => pick(rng, &[Fault::Io, Fault::Full(room), Fault::Interrupted]),
         _ => pick(rng, &[Fault::Io, Fault::Interrupted]),
     }
+}
+
+/// The machine stops at a call that only a crash of that moment tells from its neighbours.
+fn crash(rng: &mut Rng, _: Call) -> Fault {
+    Fault::Crash(if rng.below(4) == 0 { rng.below(1_000_000) } else { 0 })
 }
 
 fn lie(rng: &mut Rng, call: Call) -> Fault {
