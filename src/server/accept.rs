@@ -16,6 +16,8 @@ impl Server {
     /// Takes clients from the backlog, a bounded number a turn.
     pub(super) fn accept_some(&mut self) {
         if self.finishing.is_some() {
+            // Closing the listener to them has failed; without another try it would wake the loop again and again.
+            drop(self.net.accepting(false));
             return;
         }
         for _ in 0..limits::ACCEPTS_PER_TURN {
