@@ -99,6 +99,11 @@ impl SimNet {
         if state.links[id.0].broken() {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        let link = &mut state.links[id.0];
+        let error = if call == Call::Read { link.read_error() } else { link.write_error() };
+        if let Some(error) = error {
+            return Err(error.into());
+        }
         let settings = self.inner.settings(state.waits);
         if state.rng.one_in(settings.would_block_one_in) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -159,13 +164,13 @@ impl Net for SimNet {
         let mut state = self.inner.state.lock();
         let now = self.inner.scheduler.now();
         let link = &mut state.links[id.0];
+        if link.inbound.is_empty() {
+            let over = link.torn || link.inbound_end == Some(End::Finished);
+            return if over { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        }
         let available = link.inbound.len().min(buf.len());
         if available == 0 {
-            return match link.inbound_end {
-                Some(End::Finished) => Ok(0),
-                _ if buf.is_empty() => Ok(0),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            };
+            return Ok(0);
         }
         let cut = self.inner.settings(state.waits).reads;
         let len = moved(&mut state, available, cut, fault);
@@ -194,7 +199,11 @@ impl Net for SimNet {
         let now = self.inner.scheduler.now();
         let bytes = state.sabotaged(&buf[..len]);
         let to = if state.misdelivers() { state.someone_else(id) } else { id };
-        state.links[to.0].outbound.extend(&bytes);
+        let receiver = &mut state.links[to.0];
+        receiver.outbound.extend(&bytes);
+        if receiver.deaf {
+            receiver.tear();
+        }
         state.links[id.0].moved = now;
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
