@@ -45,8 +45,11 @@ pub const PAIRS: &[(&str, &[Call])] = &[
     ("crash-short", &[Call::WriteAt]),
 ];
 
+/// A kind of file, and the phases in which a call is made for it.
+type Place = (Kind, &'static [Phase]);
+
 /// Which files a call is ever made for, and in which phases.
-const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
+const MADE: &[(Call, &[Place])] = &[
     (Call::Open, &[(Kind::Log, STARTING)]),
     (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
     (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
