@@ -4,6 +4,7 @@
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
 mod aimed;
+mod crowd;
 mod faults;
 mod settings;
 mod source;
@@ -70,7 +71,7 @@ pub fn generate(seed: u64) -> Plan {
         rough_net: rng.below(2) == 0,
         crashes: rng.below(8) > 0,
     };
-    let server = ServerPlan {
+    let mut server = ServerPlan {
         workers: 1 + rng.index(3),
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
@@ -81,6 +82,7 @@ pub fn generate(seed: u64) -> Plan {
     let mean_ops = 1 + rng.below(58);
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
