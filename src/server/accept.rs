@@ -16,7 +16,8 @@ impl Server {
     /// Takes clients from the backlog, a bounded number a turn.
     pub(super) fn accept_some(&mut self) {
         if self.finishing.is_some() {
-            return;
+            // The listener could not be switched off when finishing began: it would end every wait at once.
+            return self.stop_accepting();
         }
         for _ in 0..limits::ACCEPTS_PER_TURN {
             match self.net.accept() {
@@ -59,6 +60,13 @@ impl Server {
         self.log(Level::Warning, &format!("accepting a client: {error}; trying again soon"));
         if self.net.accepting(false).is_ok() {
             self.accept_again = Some(self.now.after(REST));
+        }
+    }
+
+    /// Takes no more clients; those who come now stay in the backlog.
+    pub(super) fn stop_accepting(&mut self) {
+        if let Err(e) = self.net.accepting(false) {
+            self.log(Level::Warning, &format!("closing the listener to new clients: {e}"));
         }
     }
 

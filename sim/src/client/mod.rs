@@ -5,6 +5,7 @@
 //! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
 //! at everything and does nothing else.
 
+mod auditor;
 mod cut;
 mod inspection;
 mod script;
@@ -20,6 +21,7 @@ use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op};
 use crate::shared::Shared;
 
+pub(crate) use auditor::Auditor;
 pub(crate) use script::{Script, Who};
 pub(crate) use town::Town;
 pub(crate) use visitor::{Guest, guests};
@@ -72,13 +74,25 @@ struct State {
     /// Received and not understood.
     input: Vec<u8>,
     sent: Vec<Sent>,
-    /// Sent on the connection before and not answered: the server may still execute them.
-    lost: Vec<Sent>,
+    /// When the connection before was lost: until the server lets go of it, it may still execute what was sent.
+    lost: Option<u64>,
     leaving: Leaving,
     finished_sending: bool,
     active: u64,
+    /// Times that it sent or received.
+    pieces: u64,
     acting: bool,
     done: bool,
+}
+
+impl State {
+    /// Most bytes at once, where the plan has so many: after a while a client is done with small pieces, which cost
+    /// more than they show.
+    fn most(&mut self, planned: usize) -> usize {
+        const PIECES: u64 = 1_000;
+        self.pieces += 1;
+        if self.pieces > PIECES { planned.max(4_096) } else { planned }
+    }
 }
 
 /// One client of one life. Clones are the same client.
@@ -112,10 +126,11 @@ impl Client {
             out: Vec::new(),
             input: Vec::new(),
             sent: Vec::new(),
-            lost: Vec::new(),
+            lost: None,
             leaving: Leaving::No,
             finished_sending: false,
             active: 0,
+            pieces: 0,
             acting: false,
             done: false,
         };
@@ -133,9 +148,11 @@ impl Client {
     /// The machine is gone: what is on its way stays without an answer.
     pub(crate) fn abandon(&self, now: u64) {
         let mut state = self.inner.state.lock();
-        let mut lost = std::mem::take(&mut state.lost);
-        lost.append(&mut state.sent);
-        state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
+        if let Some(since) = state.lost.take() {
+            state.script.let_go(since, now);
+        }
     }
 
     /// Looks now and then whether the server has fallen silent.
@@ -187,7 +204,7 @@ impl Client {
             return self.act_later(1_000_000);
         };
         self.think(&mut state);
-        let len = state.out.len().min(self.inner.plan.send);
+        let len = state.out.len().min(state.most(self.inner.plan.send));
         if len > 0 {
             let len = 1 + state.rng.index(len);
             let bytes: Vec<u8> = state.out.drain(..len).collect();
@@ -223,8 +240,9 @@ impl Client {
                 return None;
             }
             let now = self.inner.town.scheduler.now();
-            let lost = std::mem::take(&mut state.lost);
-            state.script.unanswered(lost.into_iter().map(|sent| (sent.op, sent.at)), now);
+            if let Some(since) = state.lost.take() {
+                state.script.let_go(since, now);
+            }
             let this = self.clone();
             let notify = move |id| this.hear(id);
             state.link = Some(self.inner.town.wire.connect(notify));
@@ -296,7 +314,7 @@ impl Client {
         }
         let cut = state.sent.first().and_then(|sent| sent.cut);
         let most = cut.map_or(usize::MAX, |cut| cut.saturating_sub(state.input.len()).max(1));
-        let most = most.min(self.inner.plan.receive);
+        let most = most.min(state.most(self.inner.plan.receive));
         let received = self.inner.town.wire.receive(link, most);
         if !received.bytes.is_empty() {
             state.active = self.inner.town.scheduler.now();
@@ -418,7 +436,9 @@ impl Client {
         state.finished_sending = false;
         state.out.clear();
         state.input.clear();
-        state.lost = std::mem::take(&mut state.sent);
+        state.lost = Some(now);
+        let sent = std::mem::take(&mut state.sent);
+        state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
         let who = state.script.who;
         drop(state);
         self.inner.town.scheduler.note(

@@ -118,7 +118,7 @@ impl Script {
         };
         let reply = replies.first().ok_or("no reply")?;
         if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "))
-            && self.oracle.lock().disk_failed()
+            && self.oracle.lock().log_failed()
         {
             self.refused = true;
             return Ok(());
@@ -138,11 +138,18 @@ impl Script {
                 Who::Inspector => {
                     (0..oracle.clients())
                         .try_for_each(|number| oracle.inspected(number, &seen, since, now))?;
-                    oracle.inspected_shared(&seen)?;
+                    oracle.inspected_shared(&seen, now)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What had been sent on a connection that was lost at `since` may have been executed up to `now`.
+    pub(crate) fn let_go(&mut self, since: u64, now: u64) {
+        if let Who::Client(number) = self.who {
+            self.oracle.lock().let_go(number, since, now);
+        }
     }
 
     /// These requests will get no answer.

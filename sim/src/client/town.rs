@@ -14,6 +14,8 @@ pub(crate) struct Town {
     /// Bytes on their way to a client at most, and the mean time that they take.
     pub(crate) capacity: usize,
     pub(crate) latency: u64,
+    /// Virtual nanoseconds that the loop may have stood still in all: a turn that it began before counts as the past.
+    pub(crate) lapses: u64,
     /// Virtual nanoseconds without a byte, while one is due, that count as silence.
     pub(crate) patience: u64,
 }
@@ -57,7 +59,7 @@ impl Town {
         let look = self.wire.look(link);
         let idle = look.closed.unwrap_or(0).saturating_sub(look.moved);
         let timeout = self.server.limits.timeout * 1_000_000_000;
-        timeout > 0 && idle + timeout / 10 >= timeout
+        timeout > 0 && idle + self.lapses + timeout / 10 >= timeout
     }
 
     /// Whether a limit of the plan lets the server drop this visitor.

@@ -13,12 +13,15 @@ use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{Life, Plan};
-use crate::scheduler::{Ended, Outcome, Scheduler};
+use crate::scheduler::{Blow, Disturbance, Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
 /// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
 const PATIENCE: u64 = 60_000_000_000;
+
+/// How a server begins that tells why it does not start.
+const REFUSING: &str = "start: ";
 
 /// A life about to be played.
 pub(crate) struct Stage<'a> {
@@ -34,6 +37,10 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Lived {
     pub(crate) ended: Ended,
     pub(crate) disk: Disk,
+    /// Why the server refused to start, where it may: what had been promised is damaged.
+    pub(crate) refused: Option<String>,
+    /// Whether the life met any fault that was planned.
+    pub(crate) faultless: bool,
 }
 
 impl Stage<'_> {
@@ -71,17 +78,19 @@ impl Stage<'_> {
             Some(oracle) => {
                 oracle.lock().begin(&faults);
                 let town = town(plan, life, &scheduler, &wire);
-                Some(cast::cast(life, &town, &oracle, &stream))
+                Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
         let (body, server) = (Arc::clone(&rig.body), plan.server.clone());
         let inspector = cast.as_ref().map(|(_, inspector)| inspector.clone());
+        let refused = Arc::new(Shared::new(None));
+        let refusal = Arc::clone(&refused);
         let ended = scheduler.run(move || {
             if let Some(inspector) = &inspector {
                 inspector.start();
             }
-            let failed = || excused.lock().fired().iter().any(|planned| planned.fault.harms_storage());
+            let failed = || excused.lock().harmed_storage();
             match body(machine, &server) {
                 Ok(()) if outside.open_connections() > 0 => {
                     inside.fail("the server finished with connections open")
@@ -89,6 +98,10 @@ impl Stage<'_> {
                 Ok(()) if outside.is_shut_down() || failed() => {}
                 Ok(()) => inside.fail("the server finished though nobody had asked it to"),
                 Err(what) if failed() => inside.note("server", &what, [0; 3]),
+                Err(what) if what.starts_with(REFUSING) && excused.lock().blame.refusal => {
+                    inside.note("refused", &what, [0; 3]);
+                    *refusal.lock() = Some(what);
+                }
                 Err(what) => inside.fail(&format!("the server gave up: {what}")),
             }
         });
@@ -98,7 +111,9 @@ impl Stage<'_> {
         }
         wire.clear();
         let disk = storage.take(ended.outcome == Outcome::Returned);
-        Lived { ended, disk }
+        let refused = refused.lock().take();
+        let faultless = faults.lock().fired().is_empty();
+        Lived { ended, disk, refused, faultless }
     }
 }
 
@@ -123,6 +138,17 @@ fn disturb_time(
     }
 }
 
+/// Virtual nanoseconds that the plan lets the machine, or a thread, stand still.
+fn lapses(life: &Life) -> u64 {
+    let stall = |disturbance: &Disturbance| match disturbance.blow {
+        Blow::Stall(nanos) => nanos,
+        Blow::Panic => 0,
+    };
+    let stalls: u64 = life.threads.disturbances.iter().map(stall).sum();
+    let pauses: u64 = life.clock.pauses.iter().map(|(_, nanos)| nanos).sum();
+    stalls + pauses + life.clock.grain
+}
+
 /// What everyone who talks to the server has to know.
 fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
     Town {
@@ -131,6 +157,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         server: plan.server.clone(),
         capacity: life.net.capacity,
         latency: life.net.latency,
+        lapses: lapses(life),
         patience: PATIENCE,
     }
 }

@@ -251,7 +251,8 @@ fn toy_rig(bug: Bug) -> Rig {
 fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
     for life in &mut plan.lives {
-        life.faults.retain(|planned| !planned.fault.harms_storage());
+        life.faults.retain(|planned| !planned.harms_storage() && !planned.fault.harms_medium());
+        life.rest.clear();
         for client in &mut life.clients {
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,

@@ -8,6 +8,7 @@ mod crowd;
 mod faults;
 mod settings;
 mod source;
+mod storage;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -15,6 +16,7 @@ use engram::base::rng::Rng;
 use self::faults::{crash_fault, cuts, faults, net_faults};
 use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
+use self::storage::Families;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
@@ -77,7 +79,7 @@ pub fn generate(seed: u64) -> Plan {
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };
     let lives = 1 + rng.index(6);
-    let mean_ops = 1 + rng.below(30);
+    let mean_ops = 1 + rng.below(58);
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
     crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
@@ -103,6 +105,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
     };
     let mut ops = stream("ops");
+    let storage = Families::of(seed);
     let mut life = Life {
         number,
         threads: threads(&mut stream("threads")),
@@ -110,11 +113,13 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clock: clock(&mut stream("clock")),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
+        rest: storage.rest(&stream),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),
     };
+    life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
     if Rng::stream(seed, "any visitors").below(6) == 0 {

@@ -1,0 +1,168 @@
+//! The auditor comes when all are through, and looks whether the server's own accounts have come to rest.
+//!
+//! It asks INFO again and again: what is still on its way may need a while, but not for ever. What it wants is that the
+//! server counts the connections that the network has, that no job is under way and nobody waits for one, that the
+//! log lags behind nothing, and that clients who are silent cost little memory. Then it takes the memory away, to see
+//! writes refused and everything else served.
+
+use std::sync::Arc;
+
+use engram::resp::client::{Value, parse_reply};
+
+use super::town::Town;
+use crate::net::{End, LinkId};
+use crate::shared::{Held, Shared};
+
+/// Virtual nanoseconds between two questions.
+const EVERY: u64 = 100_000_000;
+/// Questions after which what is not at rest never will be.
+const QUESTIONS: u32 = 100;
+/// At last the memory runs out: commands, and what each has to be answered with.
+const OUT_OF_MEMORY: [(&str, &str); 12] = [
+    ("CONFIG SET maxmemory 1", "+OK"),
+    ("SET audit:key value", "-OOM "),
+    ("APPEND audit:key value", "-OOM "),
+    ("GET audit:key", "$-1"),
+    ("DEL audit:key", ":0"),
+    ("MULTI", "+OK"),
+    ("SET audit:key value", "-OOM "),
+    ("EXEC", "-EXECABORT "),
+    ("VNEW audit:index 2", "-OOM "),
+    ("EXISTS audit:key audit:index", ":0"),
+    ("CONFIG SET maxmemory 0", "+OK"),
+    ("PING", "+PONG"),
+];
+/// Most bytes that a connection keeps which has nothing to do.
+const IDLE_BYTES: u64 = 64 << 10;
+
+struct State {
+    link: Option<LinkId>,
+    input: Vec<u8>,
+    asked: u32,
+    /// A question has no answer yet.
+    waits: bool,
+    /// The accounts are right, and so many answers have come since.
+    refusals: Option<usize>,
+}
+
+/// The auditor of one life. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Auditor {
+    town: Town,
+    done: Arc<dyn Fn() + Send + Sync>,
+    state: Arc<Shared<State>>,
+}
+
+impl Auditor {
+    /// An auditor who calls `done` when the accounts are right.
+    pub(crate) fn new(town: &Town, done: impl Fn() + Send + Sync + 'static) -> Self {
+        let state = State { link: None, input: Vec::new(), asked: 0, waits: false, refusals: None };
+        Self { town: town.clone(), done: Arc::new(done), state: Arc::new(Shared::new(state)) }
+    }
+
+    /// Asks, on a new connection if there is none.
+    pub(crate) fn ask(&self) {
+        let mut state = self.state.lock();
+        if self.town.wire.is_shut_down() {
+            return;
+        }
+        state.asked += 1;
+        if state.asked > QUESTIONS {
+            return self.town.scheduler.fail("the auditor gets no answer");
+        }
+        let this = self.clone();
+        let link = *state.link.get_or_insert_with(|| self.town.wire.connect(move |id| this.hear(id)));
+        let waits = std::mem::replace(&mut state.waits, true);
+        drop(state);
+        if !waits && self.state.lock().refusals.is_none() {
+            self.town.wire.send(link, b"INFO clients memory engram\r\n");
+        }
+        let this = self.clone();
+        self.town.scheduler.later(EVERY, move || this.ask());
+    }
+
+    fn hear(&self, link: LinkId) {
+        let mut state = self.state.lock();
+        if state.link != Some(link) {
+            return;
+        }
+        let received = self.town.wire.receive(link, usize::MAX);
+        state.input.extend_from_slice(&received.bytes);
+        if received.end.is_some_and(|end| end != End::Unread) {
+            // A fault, or one client too many: the next question comes on another connection.
+            state.link = None;
+            state.input.clear();
+            state.waits = false;
+            let over = state.refusals.is_some();
+            drop(state);
+            return if over {
+                (self.done)()
+            };
+        }
+        if state.refusals.is_some() {
+            return self.hear_refusals(state);
+        }
+        let Ok(Some((Value::Bulk(text), _))) = parse_reply(&state.input) else { return };
+        state.input.clear();
+        state.waits = false;
+        let (asked, text) = (state.asked, String::from_utf8_lossy(&text).into_owned());
+        drop(state);
+        match self.wrong(&text) {
+            None => {
+                self.state.lock().refusals = Some(0);
+                let lines: String = OUT_OF_MEMORY.iter().map(|(line, _)| format!("{line}\r\n")).collect();
+                self.town.wire.send(link, lines.as_bytes());
+            }
+            Some(what) if asked == QUESTIONS => {
+                self.town.scheduler.fail(&format!("all are through, but {what}"))
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Out of memory, writes are refused and nothing else is.
+    fn hear_refusals(&self, mut state: Held<'_, State>) {
+        while let Ok(Some((_, len))) = parse_reply(&state.input) {
+            let reply: Vec<u8> = state.input.drain(..len).collect();
+            let number = state.refusals.unwrap_or(0);
+            state.refusals = Some(number + 1);
+            let (line, wanted) = OUT_OF_MEMORY.get(number).copied().unwrap_or(("nothing", "nothing"));
+            if reply.starts_with(b"-MISCONF ") {
+                drop(state);
+                return (self.done)();
+            }
+            if !reply.starts_with(wanted.as_bytes()) {
+                let came = reply.escape_ascii();
+                return self.town.scheduler.fail(&format!("`{line}` was answered with {came}, not {wanted}"));
+            }
+        }
+        let over = state.refusals == Some(OUT_OF_MEMORY.len());
+        drop(state);
+        if over {
+            (self.done)();
+        }
+    }
+
+    /// What is not at rest.
+    fn wrong(&self, info: &str) -> Option<String> {
+        let field = |name: &str| {
+            let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(key, _)| *key == name).map(|(_, value)| value)
+        };
+        let open = self.town.wire.open_connections() as u64;
+        let most = |name: &str, most: u64| {
+            let value = field(name).and_then(|value| value.parse::<u64>().ok());
+            let right = value.is_some_and(|value| value <= most);
+            (!right).then(|| format!("{name} is {:?}, not {most} at most", field(name)))
+        };
+        let counted = field("connected_clients").and_then(|value| value.parse::<u64>().ok());
+        if counted != Some(open) {
+            return Some(format!("connected_clients is {counted:?} where the network has {open}"));
+        }
+        let log = if field("log_status") == Some("ok") { most("log_lag", 0) } else { None };
+        most("blocked_clients", 0)
+            .or_else(|| most("jobs_in_flight", 0))
+            .or_else(|| most("mem_clients_normal", open * IDLE_BYTES))
+            .or(log)
+    }
+}
