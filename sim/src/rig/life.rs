@@ -70,7 +70,7 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-                let town = town(plan, life, &scheduler, &wire);
+                let town = Town { audits: rig.audits, ..town(plan, life, &scheduler, &wire) };
                 Some(cast::cast(life, &town, &oracle, &stream))
             }
         };
@@ -142,6 +142,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         server: plan.server.clone(),
         capacity: life.net.capacity,
         latency: life.net.latency,
+        audits: false,
         lapses: lapses(life),
         patience: PATIENCE,
     }

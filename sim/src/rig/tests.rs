@@ -9,6 +9,7 @@ use engram::resp::client::write_command;
 use engram::resp::{ParseLimits, Parser, Progress};
 
 use super::*;
+use crate::faults::Fault;
 use crate::plan::{Op, generate};
 
 /// What is wrong with the toy.
@@ -251,7 +252,9 @@ fn toy_rig(bug: Bug) -> Rig {
 fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
     for life in &mut plan.lives {
-        life.faults.retain(|planned| !planned.fault.harms_storage());
+        life.visitors.clear();
+        let apt = |fault: Fault| !fault.harms_storage() && fault != Fault::NoMemory;
+        life.faults.retain(|planned| apt(planned.fault));
         for client in &mut life.clients {
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,
