@@ -11,13 +11,13 @@ use crate::rig::{Body, Rig};
 /// A rig around the engine.
 #[must_use]
 pub fn rig() -> Rig {
-    Rig::new(body("auto"))
+    Rig::new(body("auto")).audited()
 }
 
 /// A rig around the engine with the distance kernels called so (see [`engram::kernels::NAMES`]), or `auto`.
 #[must_use]
 pub fn rig_with(kernels: &'static str) -> Rig {
-    Rig::new(body(kernels))
+    Rig::new(body(kernels)).audited()
 }
 
 /// Starts a server and serves until it is asked to finish.

@@ -14,6 +14,8 @@ pub(crate) struct Town {
     /// Bytes on their way to a client at most, and the mean time that they take.
     pub(crate) capacity: usize,
     pub(crate) latency: u64,
+    /// Whether an auditor comes at the end.
+    pub(crate) audits: bool,
     /// Virtual nanoseconds that the loop may have stood still in all: a turn that it began before counts as the past.
     pub(crate) lapses: u64,
     /// Virtual nanoseconds without a byte, while one is due, that count as silence.

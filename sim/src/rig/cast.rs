@@ -120,7 +120,7 @@ fn end(cast: &Arc<Shared<Cast>>) {
     staying.iter().for_each(Guest::leave);
     if ending != Ending::Shutdown {
         town.scheduler.crash();
-    } else if town.capacity >= 256 {
+    } else if town.audits && town.capacity >= 256 {
         let ending = town.clone();
         Auditor::new(&town, move || ending.shut_down()).ask();
     } else {

@@ -77,7 +77,7 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-                let town = town(plan, life, &scheduler, &wire);
+                let town = Town { audits: rig.audits, ..town(plan, life, &scheduler, &wire) };
                 Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
         };
@@ -157,6 +157,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         server: plan.server.clone(),
         capacity: life.net.capacity,
         latency: life.net.latency,
+        audits: false,
         lapses: lapses(life),
         patience: PATIENCE,
     }

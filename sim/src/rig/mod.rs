@@ -34,6 +34,8 @@ pub struct Rig {
     body: Arc<Body>,
     sabotage: Sabotage,
     net_sabotage: net::Sabotage,
+    /// Whether an auditor asks for the server's accounts when all are through.
+    audits: bool,
 }
 
 impl std::fmt::Debug for Rig {
@@ -110,6 +112,7 @@ impl Rig {
             body,
             sabotage: Sabotage::default(),
             net_sabotage: net::Sabotage::default(),
+            audits: false,
         }
     }
 
@@ -123,6 +126,12 @@ impl Rig {
     #[must_use]
     pub fn carried(self, carry: Carry) -> Self {
         Self { pool: Pool::new(carry), ..self }
+    }
+
+    /// The same rig with an auditor, for a server that answers INFO and CONFIG.
+    #[must_use]
+    pub fn audited(self) -> Self {
+        Self { audits: true, ..self }
     }
 
     /// The same rig on a network that lies.

@@ -251,8 +251,13 @@ fn toy_rig(bug: Bug) -> Rig {
 fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
     for life in &mut plan.lives {
-        life.faults.retain(|planned| !planned.harms_storage() && !planned.fault.harms_medium());
+        life.visitors.clear();
         life.rest.clear();
+        life.faults.retain(|planned| {
+            !planned.harms_storage()
+                && !planned.fault.harms_medium()
+                && planned.fault != crate::faults::Fault::NoMemory
+        });
         for client in &mut life.clients {
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,
