@@ -29,7 +29,7 @@ KEEP=$(cd "$KEEP" && pwd)
 
 now() { date +%s; }
 # kind LINE: what a violation is, without the numbers and names that differ from seed to seed.
-kind() { sed -E 's/^FAIL seed=[0-9]+: //; s/\(replay.*//; s/`[^`]*`//g; s/"[^"]*"//g; s/[0-9a-f]{8,}|[0-9]+//g' <<<"$1" | cut -c1-80; }
+kind() { sed -E 's/^FAIL seed=[0-9]+: (life [^:]*: )?//; s/\(replay.*//; s/`[^`]*`//g; s/"[^"]*"//g; s/[0-9a-f]{8,}|[0-9]+//g' <<<"$1" | cut -c1-80; }
 
 # shrink_new OUT: the first violation of each kind that has not been met before, made small and told.
 shrink_new() {

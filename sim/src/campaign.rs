@@ -31,6 +31,8 @@ pub struct Totals {
     pub calls: u64,
     /// Answers that were judged.
     pub judged: u64,
+    /// Steps that the oracle took to find orders, and questions that took too many and were given up.
+    pub orders: (u64, u64),
     /// Virtual nanoseconds.
     pub nanos: u64,
     /// What was covered.
@@ -113,6 +115,7 @@ impl Totals {
         self.steps += report.steps;
         self.calls += report.calls;
         self.judged += report.judged;
+        self.orders = (self.orders.0 + report.orders.0, self.orders.1 + report.orders.1);
         self.nanos += report.nanos;
     }
 }

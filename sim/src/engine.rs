@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engram::env::Machine;
-use engram::server::{Options, Server};
+use engram::server::{Options, ServeError, Server, Turn};
 
 use crate::plan::ServerPlan;
 use crate::rig::{Body, Rig};
@@ -34,6 +34,32 @@ fn body(kernels: &'static str) -> Arc<Body> {
         plan.limits.apply(&mut options);
         options.shares = plan.shares();
         let server = Server::start(machine, options).map_err(|error| format!("start: {error}"))?;
-        server.run().map_err(|error| format!("run: {error}"))
+        serve(server).map_err(|error| format!("run: {error}"))
     })
+}
+
+/// Changes after which the next quiet moment is one to look at everything.
+const CHANGES: u64 = 24;
+
+/// Serves to the end, and looks at quiet moments whether everything is as it has to be: when recovery is over, now and
+/// then, and when all clients have gone.
+fn serve(mut server: Server) -> Result<(), ServeError> {
+    validate(&server, "recovery");
+    let mut seen = server.changes();
+    while server.turn()? == Turn::Continue {
+        if server.changes() - seen >= CHANGES && server.is_quiet() {
+            validate(&server, "commands");
+            seen = server.changes();
+        }
+    }
+    if server.is_quiet() {
+        validate(&server, "the last client");
+    }
+    server.close()
+}
+
+fn validate(server: &Server, what: &str) {
+    if let Err(why) = server.validate() {
+        panic!("after {what}, the structure does not hold: {why}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::disk::{KINDS, Kind};
+use crate::disk::{Blame, Decay, KINDS, Kind, Place};
 use crate::scheduler::{Blow, Disturbance};
 
 /// A kind of call at a door.
@@ -54,6 +54,12 @@ pub const CALLS: [Call; 18] = [
 ];
 
 impl Call {
+    /// Whether it is a call at the storage's doors.
+    #[must_use]
+    pub fn is_storage(self) -> bool {
+        self <= Self::Sync
+    }
+
     /// Its name in plans, traces and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -95,6 +101,16 @@ pub enum Fault {
     SyncDropped,
     /// A failed sync after which the process reads the old bytes again.
     SyncReverted,
+    /// A sync that succeeds although its pages are dropped; the error is reported by the next sync, of whichever handle.
+    SyncLate,
+    /// A write that never reaches the medium though everything succeeds, or a sync that makes nothing safe.
+    Lost,
+    /// A write that reaches the medium at this place instead of its own.
+    Stray(Place),
+    /// In what a read or a map returns this bit of the byte at so many thousandths is wrong, and nowhere else.
+    RotOnce(u16, u8),
+    /// The medium changes while the call begins.
+    Decay(Decay),
     /// The disk is full for this and the following calls that need room, so many of them.
     Full(u32),
     /// The call takes this many virtual nanoseconds.
@@ -131,6 +147,11 @@ impl fmt::Display for Fault {
             Self::IoHalf => write!(f, "io-half"),
             Self::SyncDropped => write!(f, "sync-dropped"),
             Self::SyncReverted => write!(f, "sync-reverted"),
+            Self::SyncLate => write!(f, "sync-late"),
+            Self::Lost => write!(f, "lost"),
+            Self::Stray(place) => write!(f, "stray {place}"),
+            Self::RotOnce(part, bit) => write!(f, "rot-once {part} {bit}"),
+            Self::Decay(decay) => write!(f, "decay {decay}"),
             Self::Full(calls) => write!(f, "full {calls}"),
             Self::Slow(nanos) => write!(f, "slow {nanos}"),
             Self::WouldBlock => write!(f, "would-block"),
@@ -167,6 +188,14 @@ impl FromStr for Fault {
             "io-half" => Self::IoHalf,
             "sync-dropped" => Self::SyncDropped,
             "sync-reverted" => Self::SyncReverted,
+            "sync-late" => Self::SyncLate,
+            "lost" => Self::Lost,
+            "stray" => Self::Stray(value.parse()?),
+            "rot-once" => {
+                let (part, bit) = value.split_once(' ').ok_or("a rot needs its place and bit")?;
+                Self::RotOnce(number(part)?, number(bit)?)
+            }
+            "decay" => Self::Decay(value.parse()?),
             "full" => Self::Full(number(value)?),
             "slow" => Self::Slow(number(value)?),
             "would-block" => Self::WouldBlock,
@@ -192,7 +221,16 @@ impl Fault {
     /// Whether the server may refuse writes, or refuse to start, because of it.
     #[must_use]
     pub fn harms_storage(self) -> bool {
-        matches!(self, Self::Io | Self::IoHalf | Self::SyncDropped | Self::SyncReverted | Self::Full(_))
+        matches!(
+            self,
+            Self::Io | Self::IoHalf | Self::SyncDropped | Self::SyncReverted | Self::SyncLate | Self::Full(_)
+        )
+    }
+
+    /// Whether the medium itself lies or changes: then more is kept in mind, see [`crate::disk::Disk::watch`].
+    #[must_use]
+    pub fn harms_medium(self) -> bool {
+        matches!(self, Self::SyncLate | Self::Lost | Self::Stray(_) | Self::RotOnce(..) | Self::Decay(_))
     }
 }
 
@@ -214,6 +252,29 @@ impl Planned {
     #[must_use]
     pub fn new(call: Call, index: u64, fault: Fault) -> Self {
         Self { call, of: Kind::Any, index, fault }
+    }
+
+    /// Whether the server may refuse to start, or to save, because of it.
+    #[must_use]
+    pub fn harms_storage(self) -> bool {
+        let moves = matches!(self.call, Call::ReadAt | Call::WriteAt);
+        let interrupted = self.fault == Fault::Interrupted && self.call.is_storage() && !moves;
+        self.fault.harms_storage() || self.plants() || interrupted
+    }
+
+    /// Whether a file turns up where another may be about to be created.
+    fn plants(&self) -> bool {
+        matches!(self.fault, Fault::Decay(Decay::Double(_) | Decay::Return(_)))
+    }
+
+    /// Whether the log may fail because of it, so that writes are refused. What only happens to other files is none of
+    /// the log's business, unless it takes the room from all.
+    #[must_use]
+    pub fn harms_log(self) -> bool {
+        let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
+        let writing = matches!(self.call, Call::Create | Call::WriteAt | Call::Sync | Call::SyncDir);
+        let room = matches!(self.fault, Fault::Full(_)) || self.plants();
+        self.harms_storage() && (room || (log && writing))
     }
 }
 
@@ -249,6 +310,8 @@ pub struct Faults {
     planned: BTreeMap<(Call, Kind, u64), Fault>,
     made: [[u64; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
+    /// What the server cannot be blamed for, as the disk has worked it out so far.
+    pub blame: Blame,
     disturbed: Vec<Disturbance>,
 }
 
@@ -284,6 +347,18 @@ impl Faults {
         }
         let fault = self.planned.remove(&(call, of, index))?;
         Some(Planned { call, of, index, fault })
+    }
+
+    /// Whether the log may have failed because of something that has happened.
+    #[must_use]
+    pub fn harmed_log(&self) -> bool {
+        self.blame.owed || self.fired.iter().any(|planned| planned.harms_log())
+    }
+
+    /// Whether anything has happened because of which a start or a snapshot may fail.
+    #[must_use]
+    pub fn harmed_storage(&self) -> bool {
+        self.blame.owed || self.fired.iter().any(|planned| planned.harms_storage())
     }
 
     /// A thread was disturbed.
@@ -332,9 +407,16 @@ mod tests {
 
     #[test]
     fn a_planned_fault_is_one_line_that_reads_back() {
-        for text in
-            ["sync of log 3 io", "write_at 7 short 250", "sync_dir 1 sync-dropped", "accept 1 aborted"]
-        {
+        for text in [
+            "sync of log 3 io",
+            "write_at 7 short 250",
+            "sync_dir 1 sync-dropped",
+            "accept 1 aborted",
+            "write_at of log 2 stray snapshot 500",
+            "map 1 rot-once 20 7",
+            "sync of log 4 decay rot log -3 bit 1",
+            "sync_dir 1 sync-late",
+        ] {
             assert_eq!(text.parse::<Planned>().unwrap().to_string(), text);
         }
         for wrong in ["", "sync", "sync 1", "sync of log io", "sync of door 1 io", "sync of log 1 oi"] {

@@ -28,7 +28,8 @@ life 0
 fn plan(disturbance: &str) -> Plan {
     let (mut plan, remarks) = parse(PLAN);
     assert_eq!(remarks, Vec::<String>::new());
-    plan.lives[0].threads.disturbances.push(disturbance.parse().unwrap());
+    let disturbance = disturbance.parse().unwrap_or_else(|what: String| panic!("{what}"));
+    plan.lives[0].threads.disturbances.push(disturbance);
     plan
 }
 

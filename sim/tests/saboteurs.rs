@@ -41,6 +41,11 @@ fn a_disk_that_skips_sync_dir_is_caught() {
 }
 
 #[test]
+fn rot_that_is_taken_for_a_torn_tail_is_caught() {
+    seeds_until_caught("cuts at rot", Sabotage { cut_at_rot: true, ..Sabotage::default() }, 500);
+}
+
+#[test]
 fn replies_that_leave_before_their_barrier_are_caught() {
     seeds_until_caught(
         "acknowledges before the sync",

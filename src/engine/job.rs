@@ -52,6 +52,8 @@ pub struct Finished {
     /// The reply, encoded.
     pub reply: Vec<u8>,
     barrier: Barrier,
+    /// It panicked: what it was at may be left half done.
+    pub failed: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl Finished {
     pub fn failed(message: &str) -> Self {
         let mut reply = Vec::new();
         Reply::new(&mut reply, Protocol::Resp2).error(format!("ERR internal error: {message}"));
-        Self { reply, barrier: Barrier::At(Lsn(0)) }
+        Self { reply, barrier: Barrier::At(Lsn(0)), failed: true }
     }
 }
 
@@ -92,12 +94,12 @@ impl Job {
         match self.0 {
             Kind::Link { index, row, barrier, reply } => {
                 index.link(row, scratch);
-                Finished { reply, barrier: Barrier::At(barrier) }
+                Finished { reply, barrier: Barrier::At(barrier), failed: false }
             }
             Kind::Search(search) => search.run(scratch),
             Kind::Drop(garbage) => {
                 drop(garbage);
-                Finished { reply: Vec::new(), barrier: Barrier::At(Lsn(0)) }
+                Finished { reply: Vec::new(), barrier: Barrier::At(Lsn(0)), failed: false }
             }
         }
     }
@@ -126,6 +128,6 @@ impl Search {
                 reply.bulk(&packed);
             }
         }
-        Finished { reply: bytes, barrier: Barrier::LastOf(self.last) }
+        Finished { reply: bytes, barrier: Barrier::LastOf(self.last), failed: false }
     }
 }

@@ -8,6 +8,7 @@
 mod call;
 mod check;
 pub mod command;
+mod directory;
 mod facts;
 mod job;
 mod keyspace;
@@ -393,6 +394,12 @@ impl Engine {
             return Err("a command was begun and not ended".to_owned());
         }
         self.store.validate()
+    }
+
+    /// Changes so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The counters.

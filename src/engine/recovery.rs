@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::directory::Directory;
 use super::mutation::Op;
 use super::saving::{Saving, kind};
 use super::store::{IndexOptions, Store};
@@ -153,6 +154,7 @@ fn recover(
     report: &mut Report,
 ) -> Result<Durability, OpenError> {
     let refuse = |e: &dyn std::fmt::Display| OpenError(e.to_string());
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(storage));
     let snapshot = snapshot::open_newest(&*storage).map_err(|e| refuse(&e))?;
     let after = snapshot.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
     if let Some(snapshot) = &snapshot {
@@ -165,14 +167,15 @@ fn recover(
     report.records = recovered.records;
     report.cut = recovered.cut.as_ref().map_or(0, |cut| cut.bytes);
     link_all(store, options.workers, console, report)?;
-    let swept = snapshot::remove_stale(&*storage, after);
+    // What the snapshot covers stays until this life has written one of its own: an earlier life's may owe its name to a
+    // sync of the directory that failed, after which syncing again proves nothing.
+    let swept = snapshot::remove_stale(&*storage, Lsn(0));
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
     let wal_options =
         wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
     let wal =
         Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
-    wal.drop_covered(after);
     Ok(Durability {
         storage,
         wal,

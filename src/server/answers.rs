@@ -15,6 +15,7 @@ impl Server {
         self.pool.take(&mut answers);
         for (ticket, finished) in answers.drain(..) {
             let barrier = finished.barrier();
+            self.harmed |= finished.failed;
             self.answer(ticket, finished.reply, barrier);
         }
         self.answers = answers;

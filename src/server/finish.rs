@@ -11,6 +11,28 @@ use crate::env::Level;
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Server {
+    /// True between turns when nobody is at work: no job under way, no command half served. Never again once a job has
+    /// panicked, since what it was at may be left half done.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        !self.harmed && self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
+    }
+
+    /// Changes to the data so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.engine.changes()
+    }
+
+    /// Checks everything that holds at a quiet moment ([`Server::is_quiet`]); the error says what does not. For
+    /// simulations: it takes time for every key and every link.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn validate(&self) -> Result<(), String> {
+        self.engine.validate()
+    }
+
     /// Stops accepting and reading. A second call changes nothing.
     pub(super) fn begin_finish(&mut self, why: &str) {
         if self.finishing.is_some() {

@@ -19,7 +19,8 @@
 //! recovery, leads to the same bytes. What was kept is synced, file and directory, before anything can be appended
 //! behind it or read from it: a killed process leaves bytes in the system's cache that a power loss could still take. A
 //! last segment that does not say of itself that all of it was synced is replaced by a copy: its pages may be marked
-//! clean and yet be nowhere else.
+//! clean and yet be nowhere else. It is read once more for that, before anything is cut: a disk that reads differently
+//! the second time takes nothing away, and leaves no wrong byte in the copy.
 //!
 //! Memory: one segment at a time, whole: `segment_bytes` plus the last batch that went into it.
 
@@ -218,7 +219,8 @@ impl Segment<'_> {
         let last = Lsn(walk.next_lsn().0 - 1);
         log.last = log.last.max(last);
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
-        let settled = walk.claimed() >= last && walk.fault().is_none();
+        // A header by itself says nothing: the first segment's, too, may have been shown by the system's cache only.
+        let settled = last >= self.first && walk.claimed() >= last && walk.fault().is_none();
         if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled }) {
             reached(Mark::SecondSegmentReplayed);
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
@@ -288,6 +290,8 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
         reached(Mark::LogEmpty);
         return Ok(());
     }
+    let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
+    let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
     match &found.cut {
         Some(cut) if found.case == Case::TornSwitch => {
             reached(Mark::TornSwitchRemoved);
@@ -301,8 +305,8 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
         None => {}
     }
     remove_copies(storage)?;
-    if let Some(tail) = found.tail.as_ref().filter(|tail| !tail.settled) {
-        replace_by_copy(storage, tail)?;
+    if let Some((name, bytes)) = unsettled {
+        replace_by_copy(storage, name, &bytes)?;
     }
     let last = found.tail.as_ref().map(|tail| &tail.name).or(found.closed.last().map(|closed| &closed.name));
     if let Some(name) = last {
@@ -311,17 +315,31 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
     storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))
 }
 
+/// The name of the segment and its valid bytes, read once more. An error if they are not those that were applied.
+fn read_again<'a>(storage: &dyn Storage, tail: &'a Tail) -> Result<(&'a str, Vec<u8>), RecoveryError> {
+    let mut bytes = Vec::new();
+    read(storage, &tail.name, &mut bytes)?;
+    let same = SegmentHeader::decode(&bytes) == Ok(tail.header) && {
+        let mut walk = Walk::new(&bytes, tail.header.seal(), tail.header.first);
+        walk.by_ref().for_each(drop);
+        (walk.end() as u64, walk.next_lsn()) == (tail.bytes, tail.last.next())
+    };
+    if !same {
+        let error = io::Error::other("it does not read the same twice");
+        return Err(io_error(&tail.name, "read", &error));
+    }
+    bytes.truncate(usize::try_from(tail.bytes).unwrap_or(usize::MAX));
+    Ok((&tail.name, bytes))
+}
+
 /// Puts a fresh copy in the place of a segment whose last records may be nowhere but in the system's cache. A sync that
 /// failed in an earlier life may have left their pages there, marked clean: syncing the file again would write nothing,
 /// and a power loss would take what this life has shown. The old file stays until the copy is durable. Where there is no
 /// room, the segment stays as it is: better a start than none.
-fn replace_by_copy(storage: &dyn Storage, tail: &Tail) -> Result<(), RecoveryError> {
-    let mut bytes = Vec::new();
-    read(storage, &tail.name, &mut bytes)?;
-    bytes.truncate(usize::try_from(tail.bytes).unwrap_or(usize::MAX));
-    let temporary = format!("{}{TEMPORARY}", tail.name);
-    let copied = write_copy(storage, &temporary, &bytes);
-    match copied.and_then(|()| storage.rename(&temporary, &tail.name)) {
+fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<(), RecoveryError> {
+    let temporary = format!("{name}{TEMPORARY}");
+    let copied = write_copy(storage, &temporary, bytes);
+    match copied.and_then(|()| storage.rename(&temporary, name)) {
         Err(e) if e.kind() == io::ErrorKind::StorageFull => {
             reached(Mark::NoRoomForCopy);
             // Left behind, it is only space: the next start removes it.
@@ -332,7 +350,7 @@ fn replace_by_copy(storage: &dyn Storage, tail: &Tail) -> Result<(), RecoveryErr
             reached(Mark::UnsettledSegmentCopied);
             Ok(())
         }
-        Err(e) => Err(io_error(&tail.name, "copy", &e)),
+        Err(e) => Err(io_error(name, "copy", &e)),
     }
 }
 

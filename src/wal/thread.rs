@@ -237,8 +237,8 @@ impl LogThread {
         let first = self.written.next();
         let header = SegmentHeader { first, salt: mix64(self.options.seed ^ mix64(first.0)) };
         let name = segment_name(first);
-        self.beginning = Some(name.clone());
         let file = self.guard.create_new(&name)?;
+        self.beginning = Some(name);
         file.write_all(&header.encode(), 0)?;
         file.sync()?;
         self.guard.sync_dir()?;

@@ -129,12 +129,15 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
     let (totals, seconds) = all(&flags);
     let per = |n: u64| n as f64 / totals.seeds.max(1) as f64;
     println!(
-        "a seed on average: {:.1} lives, {:.1} answers judged, {:.0} scheduling points, {:.0} calls, {:.2} virtual s",
+        "a seed on average: {:.1} lives, {:.1} answers judged, {:.0} scheduling points, {:.0} calls, {:.2} virtual s; \
+         {:.1} steps to find orders, {} given up",
         per(totals.lives),
         per(totals.judged),
         per(totals.steps),
         per(totals.calls),
-        per(totals.nanos) / 1e9
+        per(totals.nanos) / 1e9,
+        per(totals.orders.0),
+        totals.orders.1
     );
     let summary = totals.coverage.summary();
     println!("{summary}");

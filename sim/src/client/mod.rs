@@ -79,8 +79,20 @@ struct State {
     leaving: Leaving,
     finished_sending: bool,
     active: u64,
+    /// Times that it sent or received.
+    pieces: u64,
     acting: bool,
     done: bool,
+}
+
+impl State {
+    /// Most bytes at once, where the plan has so many: after a while a client is done with small pieces, which cost
+    /// more than they show.
+    fn most(&mut self, planned: usize) -> usize {
+        const PIECES: u64 = 1_000;
+        self.pieces += 1;
+        if self.pieces > PIECES { planned.max(4_096) } else { planned }
+    }
 }
 
 /// One client of one life. Clones are the same client.
@@ -118,6 +130,7 @@ impl Client {
             leaving: Leaving::No,
             finished_sending: false,
             active: 0,
+            pieces: 0,
             acting: false,
             done: false,
         };
@@ -191,7 +204,7 @@ impl Client {
             return self.act_later(1_000_000);
         };
         self.think(&mut state);
-        let len = state.out.len().min(self.inner.plan.send);
+        let len = state.out.len().min(state.most(self.inner.plan.send));
         if len > 0 {
             let len = 1 + state.rng.index(len);
             let bytes: Vec<u8> = state.out.drain(..len).collect();
@@ -301,7 +314,7 @@ impl Client {
         }
         let cut = state.sent.first().and_then(|sent| sent.cut);
         let most = cut.map_or(usize::MAX, |cut| cut.saturating_sub(state.input.len()).max(1));
-        let most = most.min(self.inner.plan.receive);
+        let most = most.min(state.most(self.inner.plan.receive));
         let received = self.inner.town.wire.receive(link, most);
         if !received.bytes.is_empty() {
             state.active = self.inner.town.scheduler.now();

@@ -118,7 +118,7 @@ impl Script {
         };
         let reply = replies.first().ok_or("no reply")?;
         if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "))
-            && self.oracle.lock().disk_failed()
+            && self.oracle.lock().log_failed()
         {
             self.refused = true;
             return Ok(());
@@ -138,7 +138,7 @@ impl Script {
                 Who::Inspector => {
                     (0..oracle.clients())
                         .try_for_each(|number| oracle.inspected(number, &seen, since, now))?;
-                    oracle.inspected_shared(&seen)?;
+                    oracle.inspected_shared(&seen, now)?;
                 }
             }
         }

@@ -45,8 +45,11 @@ pub const PAIRS: &[(&str, &[Call])] = &[
     ("crash-short", &[Call::WriteAt]),
 ];
 
+/// A kind of file, and the phases in which a call is made for it.
+type Place = (Kind, &'static [Phase]);
+
 /// Which files a call is ever made for, and in which phases.
-const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
+const MADE: &[(Call, &[Place])] = &[
     (Call::Open, &[(Kind::Log, STARTING)]),
     (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
     (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
@@ -55,7 +58,7 @@ const MADE: &[(Call, &[(Kind, &[Phase])])] = &[
         &[
             (Kind::Log, &PHASES),
             (Kind::Copy, STARTING),
-            (Kind::Snapshot, SWEEPING),
+            (Kind::Snapshot, SAVING),
             (Kind::Temporary, SWEEPING),
         ],
     ),
@@ -154,8 +157,9 @@ pub const RARE: &[Rule] = &[
 
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
-const NO_OTHER_LOG: &str = "it takes files of two logs in one directory";
 const NO_PASSWORD: &str = "plans set no password";
+const MEMORY: &str =
+    "plans set no maxmemory, since the oracle does not judge what is refused for want of memory";
 const FEW_KEYS: &str =
     "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
 const FEW_ROWS: &str = "the indexes of plans have too few rows";
@@ -164,12 +168,12 @@ const FEW_ROWS: &str = "the indexes of plans have too few rows";
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
-    (Mark::OverlapRefused, NO_OTHER_LOG),
-    (Mark::MisnamedRefused, NO_OTHER_LOG),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
     (Mark::NotAuthenticated, NO_PASSWORD),
     (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
     (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
+    (Mark::OutOfMemory, MEMORY),
+    (Mark::ExecOutOfMemory, MEMORY),
     (Mark::ExpiriesBounded, FEW_KEYS),
     (Mark::TableGrows, FEW_KEYS),
     (Mark::TableShrinks, FEW_KEYS),
@@ -184,6 +188,7 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::CaptureMovesEntry,
     Mark::CaptureUnlinksChild,
     Mark::EntryNewer,
+    Mark::ExpiredOnRead,
     Mark::FinishingWithJobs,
     Mark::FrontMissing,
     Mark::GapRefused,
@@ -192,11 +197,15 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::LinkRefused,
     Mark::LostSeen,
     Mark::MarksWrapped,
+    Mark::MisnamedRefused,
     Mark::OrderRefused,
     Mark::OutputTooLong,
+    Mark::OverlapRefused,
     Mark::QueueTooLong,
     Mark::RootNewer,
+    Mark::SnapshotForbidden,
     Mark::TemporaryInTheWay,
+    Mark::WriteRefused,
 ];
 
 /// Why a cell cannot be reached; nothing for one that can.

@@ -130,7 +130,7 @@ fn describe(image: &Image, file: u64, change: &Change) -> PendingChange {
     let names = image.names.iter().chain(&image.durable_names);
     let name = names.clone().find(|(_, number)| **number == file).map_or("a nameless file", |(name, _)| name);
     match change {
-        Change::Write { offset, bytes } => PendingChange {
+        Change::Write { offset, bytes, .. } => PendingChange {
             file,
             bytes: bytes.len(),
             sectors: pieces(*offset, bytes).len(),
@@ -139,12 +139,15 @@ fn describe(image: &Image, file: u64, change: &Change) -> PendingChange {
         Change::Length(len) => {
             PendingChange { file, bytes: 0, sectors: 0, text: format!("set length {len} of {name}") }
         }
+        Change::Room(end) => {
+            PendingChange { file, bytes: 0, sectors: 0, text: format!("make room up to {end} of {name}") }
+        }
     }
 }
 
 /// Lets of `change` reach the medium what `fate` says.
 fn keep(durable: &mut Vec<u8>, change: &Change, fate: Fate) {
-    let Change::Write { offset, bytes } = change else { return apply(durable, change) };
+    let Change::Write { offset, bytes, .. } = change else { return apply(durable, change) };
     let grow = |durable: &mut Vec<u8>| {
         let end = (*offset as usize + bytes.len()).max(durable.len());
         durable.resize(end, 0);
@@ -194,11 +197,11 @@ impl Sum {
         self.add_number(content.pending.len() as u64);
         for change in &content.pending {
             match change {
-                Change::Write { offset, bytes } => {
+                Change::Write { offset, bytes, .. } => {
                     self.add_number(*offset);
                     self.add(bytes);
                 }
-                Change::Length(len) => self.add_number(!len),
+                Change::Length(len) | Change::Room(len) => self.add_number(!len),
             }
         }
     }

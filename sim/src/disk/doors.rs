@@ -1,5 +1,6 @@
 //! The storage door of a simulated machine.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use engram::base::hash::HashKey;
 use engram::base::rng::Rng;
 use engram::env::{File, Map, Storage};
 
-use super::image::{Image, NameChange};
-use super::{Disk, Kind, Latency, Sabotage, refusals};
+use super::decay::Place;
+use super::image::{Content, Image, NameChange, put};
+use super::{Decay, Disk, Kind, Latency, Sabotage, refusals};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -35,6 +37,8 @@ struct State {
     full: u32,
     /// Late syncs: the file, and the changes that each covers.
     late: Vec<(u64, usize)>,
+    /// How many maps there are of each file.
+    maps: BTreeMap<u64, usize>,
 }
 
 struct SimFile {
@@ -48,6 +52,8 @@ struct SimMap {
     room: Box<[u8]>,
     start: usize,
     len: usize,
+    inner: Arc<Inner>,
+    file: u64,
 }
 
 impl std::fmt::Debug for SimStorage {
@@ -58,15 +64,25 @@ impl std::fmt::Debug for SimStorage {
 
 impl SimStorage {
     pub(super) fn new(
-        image: Image,
+        mut image: Image,
         scheduler: Scheduler,
         faults: Arc<Shared<Faults>>,
         latency: Latency,
         sabotage: Sabotage,
         rng: Rng,
     ) -> Self {
-        let state = Shared::new(State { image, rng, full: 0, late: Vec::new() });
+        image.begin();
+        faults.lock().blame = image.blame;
+        if sabotage.cut_at_rot && image.is_damaged() {
+            image.cut_at_rot();
+        }
+        let state = Shared::new(State { image, rng, full: 0, late: Vec::new(), maps: BTreeMap::new() });
         Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
+    }
+
+    /// Everything on the disk was looked at, and is what is promised from now on.
+    pub fn settle(&self) {
+        self.inner.change(Image::settle_blame);
     }
 
     /// Takes the disk back when the life has ended, `orderly` or in a crash; what is left here is an empty directory.
@@ -106,6 +122,7 @@ impl Inner {
             Some(Fault::Crash(nanos)) => self.scheduler.crash_after(nanos, call.name()),
             Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
             Some(Fault::Io) if call != Call::Sync => return Err(io_error(call)),
+            Some(Fault::Decay(decay)) => self.decay(decay, call),
             Some(Fault::Full(calls)) if needs_room(call) => self.state.lock().full = calls,
             _ => {}
         }
@@ -117,6 +134,64 @@ impl Inner {
             }
         }
         Ok(fault)
+    }
+
+    /// Something happens to the medium at a call. A file that is cut under a map takes the process with it, since the
+    /// map's pages behind the end are gone.
+    fn decay(&self, decay: Decay, call: Call) {
+        let mut state = self.state.lock();
+        let hit = decay.happen(&mut state.image);
+        let mapped = hit.is_some_and(|file| state.maps.contains_key(&file));
+        drop(state);
+        self.scheduler.note("decay", &decay.to_string(), [hit.unwrap_or(0), mapped.into(), 0]);
+        self.change(|image| image.assess(&image.contents(), true));
+        if mapped && matches!(decay, Decay::Cut(_)) {
+            self.scheduler.crash_after(0, call.name());
+        }
+    }
+
+    /// The server is shown `bytes` as the file `name`: what may come of that?
+    fn assess_as(&self, name: &str, bytes: Vec<u8>) {
+        self.change(|image| {
+            let mut files = image.contents();
+            files.insert(name.to_owned(), bytes);
+            image.assess(&files, false);
+        });
+    }
+
+    /// Changes the image in what concerns the blame, and tells what comes of it.
+    fn change(&self, body: impl FnOnce(&mut Image)) {
+        let mut state = self.state.lock();
+        body(&mut state.image);
+        let blame = state.image.blame;
+        drop(state);
+        self.faults.lock().blame = blame;
+    }
+
+    /// A sync of `file` has reported success: what it covers is promised.
+    fn note_sync(&self, file: u64, name: &str) {
+        if !matches!(Kind::of(name), Kind::Log | Kind::Copy) {
+            return;
+        }
+        let now = self.scheduler.now();
+        let image = &mut self.state.lock().image;
+        if let (Some(ledger), Some(content)) = (&mut image.ledger, image.files.get(&file)) {
+            ledger.note(&content.seen, now);
+        }
+    }
+
+    /// A write of which the medium gets nothing at its place, but at another one, if `place` says which.
+    fn misdirect(&self, file: u64, offset: u64, bytes: &[u8], place: Option<Place>) {
+        let image = &mut self.state.lock().image;
+        image.files.entry(file).or_default().write_as(offset, bytes, true);
+        let target = place.and_then(|place| place.find(image));
+        if let Some((_, target, at)) = target
+            && let Some(content) = image.files.get_mut(&target)
+        {
+            content.promise();
+            put(&mut content.durable, at as u64, bytes);
+            image.found.files.remove(&target);
+        }
     }
 
     fn pause(&self, mean: u64, call: Call) {
@@ -131,7 +206,7 @@ impl Inner {
         self.state.lock().image.names.get(name).copied().ok_or_else(|| not_found(name))
     }
 
-    fn with_content<T>(&self, file: u64, body: impl FnOnce(&mut super::image::Content) -> T) -> T {
+    fn with_content<T>(&self, file: u64, body: impl FnOnce(&mut Content) -> T) -> T {
         body(self.state.lock().image.files.entry(file).or_default())
     }
 
@@ -151,6 +226,14 @@ fn cut(len: usize, fault: Option<Fault>) -> usize {
             (len * usize::from(permille) / 1_000).clamp(1.min(len), len)
         }
         _ => len,
+    }
+}
+
+/// One bit of what a call returns is wrong.
+fn rot_once(bytes: &mut [u8], part: u16, bit: u8) {
+    let at = bytes.len() * usize::from(part.min(999)) / 1_000;
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1 << (bit % 8);
     }
 }
 
@@ -198,21 +281,44 @@ impl Storage for SimStorage {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.inner.enter(Call::SyncDir, "", [0; 3])?;
+        let fault = self.inner.enter(Call::SyncDir, "", [0; 3])?;
         let mark = self.inner.state.lock().image.mark_names();
         self.inner.pause(self.inner.latency.sync, Call::SyncDir);
-        if !self.inner.sabotage.skip_sync_dir {
-            self.inner.state.lock().image.settle_names(mark);
-            self.inner.scheduler.note("durable", "names", [mark as u64, 0, 0]);
+        let image = &mut self.inner.state.lock().image;
+        if std::mem::take(&mut image.owed) {
+            image.settle_names(mark);
+            return Err(io_error(Call::SyncDir));
         }
-        Ok(())
+        match fault {
+            Some(Fault::SyncDropped) => image.forget_names(mark, false),
+            Some(Fault::SyncReverted) => image.revert_names(),
+            Some(Fault::SyncLate | Fault::Lost) => {
+                image.forget_names(mark, true);
+                image.owed = fault == Some(Fault::SyncLate);
+                return Ok(());
+            }
+            _ => {
+                if !self.inner.sabotage.skip_sync_dir {
+                    image.settle_names(mark);
+                    self.inner.scheduler.note("durable", "names", [mark as u64, 0, 0]);
+                }
+                return Ok(());
+            }
+        }
+        Err(io_error(Call::SyncDir))
     }
 
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
-        self.inner.enter(Call::Map, name, [0; 3])?;
+        let fault = self.inner.enter(Call::Map, name, [0; 3])?;
         refusals::plain(name).and_then(|()| refusals::short(name))?;
         let file = self.inner.find(name)?;
-        Ok(Box::new(self.inner.with_content(file, |content| SimMap::new(&content.seen))))
+        let mut bytes = self.inner.with_content(file, |content| content.seen.clone());
+        if let Some(Fault::RotOnce(part, bit)) = fault {
+            rot_once(&mut bytes, part, bit);
+            self.inner.assess_as(name, bytes.clone());
+        }
+        *self.inner.state.lock().maps.entry(file).or_default() += 1;
+        Ok(Box::new(SimMap::new(&bytes, Arc::clone(&self.inner), file)))
     }
 }
 
@@ -225,13 +331,20 @@ impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let fault = self.inner.enter(Call::ReadAt, &self.name, [offset, buf.len() as u64, 0])?;
         refusals::range(offset, buf.len())?;
-        Ok(self.inner.with_content(self.file, |content| {
+        let len = self.inner.with_content(self.file, |content| {
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.seen.len());
             let available = &content.seen[start..];
             let len = cut(buf.len().min(available.len()), fault);
             buf[..len].copy_from_slice(&available[..len]);
             len
-        }))
+        });
+        if let Some(Fault::RotOnce(part, bit)) = fault {
+            rot_once(&mut buf[..len], part, bit);
+            let mut bytes = self.inner.with_content(self.file, |content| content.seen.clone());
+            put(&mut bytes, offset, &buf[..len]);
+            self.inner.assess_as(&self.name, bytes);
+        }
+        Ok(len)
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
@@ -244,6 +357,14 @@ impl File for SimFile {
             let half = &buf[..buf.len() / 2];
             self.inner.with_content(self.file, |content| content.write(offset, half));
             return Err(io_error(Call::WriteAt));
+        }
+        match fault {
+            Some(Fault::Lost) => self.inner.misdirect(self.file, offset, buf, None),
+            Some(Fault::Stray(place)) => self.inner.misdirect(self.file, offset, buf, Some(place)),
+            _ => {}
+        }
+        if matches!(fault, Some(Fault::Lost | Fault::Stray(_))) {
+            return Ok(buf.len());
         }
         let len = cut(buf.len(), fault);
         self.inner.with_content(self.file, |content| content.write(offset, &buf[..len]));
@@ -273,38 +394,66 @@ impl File for SimFile {
             return Ok(());
         }
         self.inner.pause(self.inner.latency.sync, Call::Sync);
-        match fault {
-            Some(Fault::Io | Fault::IoHalf) => return Err(io_error(Call::Sync)),
-            Some(Fault::SyncDropped) => {
-                self.inner.with_content(self.file, |content| content.forget(mark));
-                return Err(io_error(Call::Sync));
+        let kept = !self.inner.sabotage.skip_sync;
+        let (result, durable) = self.inner.with_content(self.file, |content| {
+            (sync(content, mark, fault, kept), content.durable.len() as u64)
+        });
+        if result.is_ok() {
+            if kept {
+                self.inner.scheduler.note("durable", &self.name, [durable, 0, 0]);
             }
-            Some(Fault::SyncReverted) => {
-                self.inner.with_content(self.file, super::image::Content::revert);
-                return Err(io_error(Call::Sync));
-            }
-            Some(Fault::Full(_)) => return Err(io::ErrorKind::StorageFull.into()),
-            _ => {}
+            self.inner.note_sync(self.file, &self.name);
         }
-        if !self.inner.sabotage.skip_sync {
-            let durable = self.inner.with_content(self.file, |content| {
-                content.settle(mark);
-                content.durable.len()
-            });
-            self.inner.scheduler.note("durable", &self.name, [durable as u64, 0, 0]);
-        }
-        Ok(())
+        result
     }
 }
 
+/// What a sync of the changes up to `mark` comes to; one that is not `kept` does nothing and succeeds.
+fn sync(content: &mut Content, mark: usize, fault: Option<Fault>, kept: bool) -> io::Result<()> {
+    if std::mem::take(&mut content.owed) {
+        content.settle(mark);
+        return Err(io_error(Call::Sync));
+    }
+    match fault {
+        Some(Fault::Io | Fault::IoHalf) => {}
+        Some(Fault::SyncDropped) => content.forget(mark),
+        Some(Fault::SyncReverted) => content.revert(),
+        Some(Fault::Full(_)) => return Err(io::ErrorKind::StorageFull.into()),
+        Some(Fault::SyncLate | Fault::Lost) => {
+            content.lie(mark);
+            content.owed = fault == Some(Fault::SyncLate);
+            return Ok(());
+        }
+        _ => {
+            if kept {
+                content.settle(mark);
+            }
+            return Ok(());
+        }
+    }
+    Err(io_error(Call::Sync))
+}
+
 impl SimMap {
-    fn new(bytes: &[u8]) -> Self {
+    fn new(bytes: &[u8], inner: Arc<Inner>, file: u64) -> Self {
         const ALIGN: usize = 64;
         let mut room = vec![0; bytes.len() + ALIGN].into_boxed_slice();
         let start = room.as_ptr().align_offset(ALIGN).min(ALIGN);
         room[start..start + bytes.len()].copy_from_slice(bytes);
         assert!(room[start..].as_ptr().addr().is_multiple_of(ALIGN), "a map is not aligned");
-        Self { room, start, len: bytes.len() }
+        Self { room, start, len: bytes.len(), inner, file }
+    }
+}
+
+impl Drop for SimMap {
+    fn drop(&mut self) {
+        let maps = &mut self.inner.state.lock().maps;
+        if let Some(count) = maps.get_mut(&self.file) {
+            *count -= 1;
+            if *count == 0 {
+                maps.remove(&self.file);
+            }
+        }
     }
 }
 

@@ -1,14 +1,34 @@
 //! The two images of a directory: what the process sees, and what would survive a power loss.
+//!
+//! Where the medium lies or changes by itself there is a third, only while it differs: what would survive had it kept
+//! its promises. It says what the server cannot be blamed for, and is what an operator's backup holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::blame::Blame;
+use super::reading::Ledger;
 
 /// A change to a file that no sync has covered yet.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Bytes written at an offset.
-    Write { offset: u64, bytes: Vec<u8> },
+    /// Bytes written at an offset; `lost` if the medium will never have them, whatever a sync says.
+    Write { offset: u64, bytes: Vec<u8>, lost: bool },
     /// A new length.
     Length(u64),
+    /// Room up to here, of which nothing was written.
+    Room(u64),
+}
+
+impl Change {
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Self::Write { lost: true, .. })
+    }
+
+    /// Whether it writes the byte at `place`.
+    fn covers(&self, place: usize) -> bool {
+        let Self::Write { offset, bytes, .. } = self else { return false };
+        (*offset as usize..*offset as usize + bytes.len()).contains(&place)
+    }
 }
 
 /// A change to the directory that no `sync_dir` has covered yet. Files are named by their number.
@@ -30,15 +50,24 @@ pub(super) struct Content {
     pub(super) pending: Vec<Change>,
     /// Changes that are not pending any more, so that [`Content::mark`] counts all there ever were.
     pub(super) past: usize,
+    /// What should be safe, once it may differ from what is.
+    pub(super) promised: Option<Vec<u8>>,
+    /// An error that the next sync has to report.
+    pub(super) owed: bool,
 }
 
 impl Content {
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        self.write_as(offset, bytes, false);
+    }
+
+    /// A write that the process sees and the medium, if `lost`, never gets.
+    pub(super) fn write_as(&mut self, offset: u64, bytes: &[u8], lost: bool) {
         if bytes.is_empty() {
             return;
         }
         put(&mut self.seen, offset, bytes);
-        self.pending.push(Change::Write { offset, bytes: bytes.to_vec() });
+        self.pending.push(Change::Write { offset, bytes: bytes.to_vec(), lost });
     }
 
     pub(super) fn set_len(&mut self, len: u64) {
@@ -54,7 +83,73 @@ impl Content {
     /// Makes the changes up to `mark` safe.
     pub(super) fn settle(&mut self, mark: usize) {
         for change in self.take(mark) {
-            apply(&mut self.durable, &change);
+            self.land(&change);
+        }
+    }
+
+    /// Brings a change to the medium, unless that loses it.
+    pub(super) fn land(&mut self, change: &Change) {
+        if change.is_lost() {
+            apply(self.promise(), change);
+            return;
+        }
+        apply(&mut self.durable, change);
+        if let Some(promised) = &mut self.promised {
+            apply(promised, change);
+        }
+    }
+
+    /// Makes nothing safe although it was promised: the changes up to `mark` are gone, and the process still sees them.
+    pub(super) fn lie(&mut self, mark: usize) {
+        for change in self.take(mark) {
+            apply(self.promise(), &change);
+        }
+    }
+
+    /// From here on, what should be safe is kept apart from what is.
+    pub(super) fn promise(&mut self) -> &mut Vec<u8> {
+        self.promised.get_or_insert_with(|| self.durable.clone())
+    }
+
+    /// What the process would see if every promise had been kept.
+    pub(super) fn as_promised(&self) -> Vec<u8> {
+        let Some(promised) = &self.promised else { return self.seen.clone() };
+        let mut bytes = promised.clone();
+        self.pending.iter().for_each(|change| apply(&mut bytes, change));
+        bytes
+    }
+
+    /// Every promise counts as kept again: the file is what it should be.
+    pub(super) fn restore(&mut self) {
+        self.seen = self.as_promised();
+        if let Some(promised) = self.promised.take() {
+            self.durable = promised;
+        }
+    }
+
+    /// The file ends at `len`, whoever has it open.
+    pub(super) fn cut(&mut self, len: usize) {
+        self.promise();
+        self.durable.truncate(len);
+        self.seen.truncate(len);
+        for change in &mut self.pending {
+            match change {
+                Change::Write { offset, .. } if *offset as usize >= len => *change = Change::Room(0),
+                Change::Write { offset, bytes, .. } => bytes.truncate(len - *offset as usize),
+                Change::Length(_) | Change::Room(_) => {}
+            }
+        }
+    }
+
+    /// A byte changes at rest, under every cached page that is clean.
+    pub(super) fn rot(&mut self, place: usize, mask: u8) {
+        let dirty = self.pending.iter().any(|change| change.covers(place));
+        if place < self.durable.len() {
+            self.promise();
+            flip(&mut self.durable, place, mask);
+        }
+        if !dirty {
+            flip(&mut self.seen, place, mask);
         }
     }
 
@@ -76,11 +171,18 @@ impl Content {
     }
 }
 
+fn flip(bytes: &mut [u8], place: usize, mask: u8) {
+    if let Some(byte) = bytes.get_mut(place) {
+        *byte ^= mask;
+    }
+}
+
 /// Changes `bytes` as the process's write or truncation would.
 pub(super) fn apply(bytes: &mut Vec<u8>, change: &Change) {
     match change {
-        Change::Write { offset, bytes: new } => put(bytes, *offset, new),
+        Change::Write { offset, bytes: new, .. } => put(bytes, *offset, new),
         Change::Length(len) => bytes.resize(*len as usize, 0),
+        Change::Room(end) => bytes.resize(bytes.len().max(*end as usize), 0),
     }
 }
 
@@ -97,6 +199,15 @@ pub(super) fn put(bytes: &mut Vec<u8>, offset: u64, new: &[u8]) {
     bytes[start..end].copy_from_slice(new);
 }
 
+/// What is not as it was promised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Damage {
+    /// The directory.
+    pub(super) names: bool,
+    /// Files, by their numbers.
+    pub(super) files: BTreeSet<u64>,
+}
+
 /// One directory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Image {
@@ -104,9 +215,24 @@ pub(super) struct Image {
     pub(super) names: BTreeMap<String, u64>,
     pub(super) durable_names: BTreeMap<String, u64>,
     pub(super) pending_names: Vec<NameChange>,
+    /// The names that should be safe, once they may differ from those that are.
+    pub(super) promised_names: Option<BTreeMap<String, u64>>,
+    /// An error that the next sync of the directory has to report.
+    pub(super) owed: bool,
+    /// Names that were removed or given away, and what they had last led to; kept if anybody wants to know.
+    pub(super) removed: Option<Vec<(String, Vec<u8>)>>,
+    /// When each record of the log became safe; kept if anybody wants to know.
+    pub(super) ledger: Option<Ledger>,
+    /// What the server cannot be blamed for.
+    pub(super) blame: Blame,
+    /// What was damaged when the life began, and has not been touched by anything but the server since.
+    pub(super) found: Damage,
     past_names: usize,
     made: u64,
 }
+
+/// How many removed names are kept.
+const REMOVED: usize = 16;
 
 impl Image {
     /// A directory without files that numbers new ones as this one would.
@@ -115,17 +241,44 @@ impl Image {
     }
 
     pub(super) fn create(&mut self, name: &str) -> u64 {
-        self.made += 1;
-        let file = self.made;
-        self.files.insert(file, Content::default());
+        let file = self.add(Content::default());
         self.change_name(NameChange::Create { name: name.to_owned(), file });
         file
     }
 
+    /// A file without a name.
+    pub(super) fn add(&mut self, content: Content) -> u64 {
+        self.made += 1;
+        self.files.insert(self.made, content);
+        self.made
+    }
+
     /// Changes the names as the process sees them, pending until the directory is synced.
     pub(super) fn change_name(&mut self, change: NameChange) {
+        if self.removed.is_some() {
+            match &change {
+                NameChange::Create { .. } => {}
+                NameChange::Rename { from, to, .. } => {
+                    self.bury(to);
+                    self.bury(from);
+                }
+                NameChange::Remove { name, .. } => self.bury(name),
+            }
+        }
         rename(&mut self.names, &change);
         self.pending_names.push(change);
+    }
+
+    /// Remembers what a name leads to before it does no longer.
+    fn bury(&mut self, name: &str) {
+        let bytes = self.names.get(name).and_then(|file| self.files.get(file)).map(|c| c.seen.clone());
+        if let (Some(removed), Some(bytes)) = (&mut self.removed, bytes) {
+            removed.retain(|(other, _)| other != name);
+            removed.push((name.to_owned(), bytes));
+            if removed.len() > REMOVED {
+                removed.remove(0);
+            }
+        }
     }
 
     /// How many changes of names there have been.
@@ -139,7 +292,97 @@ impl Image {
         self.past_names += count;
         for change in self.pending_names.drain(..count) {
             rename(&mut self.durable_names, &change);
+            if let Some(promised) = &mut self.promised_names {
+                rename_any(promised, &change);
+            }
         }
+    }
+
+    /// Forgets the pending changes of names up to `mark`, although the process still sees them; if it was `promised`
+    /// that they are safe, that is kept in mind.
+    pub(super) fn forget_names(&mut self, mark: usize, promised: bool) {
+        let count = mark.saturating_sub(self.past_names).min(self.pending_names.len());
+        self.past_names += count;
+        let changes: Vec<NameChange> = self.pending_names.drain(..count).collect();
+        if promised {
+            self.promise_names();
+        }
+        if let Some(names) = self.promised_names.as_mut().filter(|_| promised) {
+            changes.iter().for_each(|change| rename_any(names, change));
+        }
+    }
+
+    /// The process sees the names again that are safe.
+    pub(super) fn revert_names(&mut self) {
+        self.forget_names(usize::MAX, false);
+        self.names.clone_from(&self.durable_names);
+    }
+
+    /// From here on, the names that should be safe are kept apart from those that are.
+    pub(super) fn promise_names(&mut self) {
+        self.promised_names.get_or_insert_with(|| self.durable_names.clone());
+    }
+
+    /// The names that the process would see if every promise had been kept.
+    fn names_as_promised(&self) -> BTreeMap<String, u64> {
+        let Some(promised) = &self.promised_names else { return self.names.clone() };
+        let mut names = promised.clone();
+        self.pending_names.iter().for_each(|change| rename_any(&mut names, change));
+        names
+    }
+
+    /// Every file as the process would see it if every promise had been kept.
+    pub(super) fn as_promised(&self) -> BTreeMap<String, Vec<u8>> {
+        let content = |file| self.files.get(file).map(Content::as_promised).unwrap_or_default();
+        self.names_as_promised().iter().map(|(name, file)| (name.clone(), content(file))).collect()
+    }
+
+    /// True once a promise was broken and nobody has put that right or lived with it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.promised_names.is_some() || self.files.values().any(|content| content.promised.is_some())
+    }
+
+    /// The operator puts everything right, from a backup that is as new as the last promise.
+    pub(super) fn restore(&mut self) {
+        self.names = self.names_as_promised();
+        if let Some(promised) = self.promised_names.take() {
+            self.durable_names = promised;
+        }
+        self.files.values_mut().for_each(Content::restore);
+        self.blame.forgive();
+    }
+
+    /// What of `damage` the process still sees is what is promised from now on.
+    pub(super) fn accept(&mut self, damage: &Damage) {
+        if damage.names {
+            self.promised_names = None;
+        }
+        for file in &damage.files {
+            if let Some(content) = self.files.get_mut(file) {
+                content.promised = None;
+            }
+        }
+    }
+
+    /// What the process can see that is not what was promised.
+    pub(super) fn damage(&self) -> Damage {
+        let wrong = |content: &Content| content.promised.is_some() && content.as_promised() != content.seen;
+        let files = self.files.iter().filter(|(_, content)| wrong(content)).map(|(file, _)| *file).collect();
+        Damage { names: self.promised_names.is_some() && self.names_as_promised() != self.names, files }
+    }
+
+    /// Every file as the process sees it.
+    pub(super) fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let seen = |file| self.files.get(file).map(|content| content.seen.clone()).unwrap_or_default();
+        self.names.iter().map(|(name, file)| (name.clone(), seen(file))).collect()
+    }
+
+    /// Puts a file under `name` that nobody here has made, and that is safe.
+    pub(super) fn plant(&mut self, name: &str, bytes: Vec<u8>) {
+        self.promise_names();
+        let file = self.add(Content { seen: bytes.clone(), durable: bytes, ..Content::default() });
+        self.names.insert(name.to_owned(), file);
+        self.durable_names.insert(name.to_owned(), file);
     }
 
     /// Drops the files that no name leads to and nobody can have open any more.
@@ -150,7 +393,8 @@ impl Image {
             | NameChange::Rename { file, .. }
             | NameChange::Remove { file, .. } => file,
         });
-        for file in self.names.values().chain(self.durable_names.values()).chain(pending) {
+        let promised = self.promised_names.iter().flat_map(BTreeMap::values);
+        for file in self.names.values().chain(self.durable_names.values()).chain(promised).chain(pending) {
             if let Some(content) = self.files.remove(file) {
                 kept.insert(*file, content);
             }
@@ -176,5 +420,17 @@ pub(super) fn rename(names: &mut BTreeMap<String, u64>, change: &NameChange) {
                 names.remove(name);
             }
         }
+    }
+}
+
+/// The same for promised names, which may lead to another file than the one that was changed.
+pub(super) fn rename_any(names: &mut BTreeMap<String, u64>, change: &NameChange) {
+    match change {
+        NameChange::Create { .. } => rename(names, change),
+        NameChange::Rename { from, to, file } => {
+            names.remove(from);
+            names.insert(to.clone(), *file);
+        }
+        NameChange::Remove { name, .. } => drop(names.remove(name)),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::image::{Change, Content, Image, apply, put, rename};
+use super::image::{Change, Content, Image, rename, rename_any};
 
 /// Bytes that reach the medium together or not at all.
 const SECTOR: u64 = 512;
@@ -68,36 +68,43 @@ impl Image {
             };
             if kept {
                 rename(&mut names, &change);
+                if let Some(promised) = &mut self.promised_names {
+                    rename_any(promised, &change);
+                }
             }
         }
+        self.promised_names.take_if(|promised| *promised == names);
         let mut files = BTreeMap::new();
-        for &file in names.values() {
-            if let Some(content) = self.files.remove(&file) {
-                files.insert(file, survive(content, loss, decide));
+        for file in names.values().chain(self.promised_names.iter().flat_map(BTreeMap::values)) {
+            if let Some(content) = self.files.remove(file) {
+                files.insert(*file, survive(content, loss, decide));
             }
         }
         names.retain(|_, file| files.contains_key(file));
         self.files = files;
+        self.owed = false;
         self.durable_names.clone_from(&names);
         self.names = names;
     }
 }
 
-fn survive(content: Content, loss: Loss, decide: Decide) -> Content {
-    let Content { mut durable, mut pending, .. } = content;
+fn survive(mut content: Content, loss: Loss, decide: Decide) -> Content {
+    let mut pending = std::mem::take(&mut content.pending);
     match loss {
         Loss::All => {}
-        Loss::None | Loss::Names => pending.iter().for_each(|change| apply(&mut durable, change)),
+        Loss::None | Loss::Names => pending.iter().for_each(|change| content.land(change)),
         Loss::Subset | Loss::Torn | Loss::Garbage => {
             if decide(4) == 0 {
                 shuffle(&mut pending, decide);
             }
             for change in &pending {
-                keep_some(&mut durable, change, loss, decide);
+                keep_some(&mut content, change, loss, decide);
             }
         }
     }
-    Content { seen: durable.clone(), durable, ..Content::default() }
+    let Content { durable, mut promised, .. } = content;
+    promised.take_if(|promised| *promised == durable);
+    Content { seen: durable.clone(), durable, promised, ..Content::default() }
 }
 
 fn shuffle(changes: &mut [Change], decide: Decide) {
@@ -107,32 +114,38 @@ fn shuffle(changes: &mut [Change], decide: Decide) {
 }
 
 /// Applies one pending change wholly, in part, or not at all.
-fn keep_some(durable: &mut Vec<u8>, change: &Change, loss: Loss, decide: Decide) {
-    let Change::Write { offset, bytes } = change else {
+fn keep_some(content: &mut Content, change: &Change, loss: Loss, decide: Decide) {
+    let &Change::Write { offset, ref bytes, lost } = change else {
         if decide(2) == 1 {
-            apply(durable, change);
+            content.land(change);
         }
         return;
     };
+    let mut keep = |offset: u64, bytes: &[u8]| {
+        content.land(&Change::Write { offset, bytes: bytes.to_vec(), lost });
+    };
     match decide(if loss == Loss::Subset { 3 } else { 7 }) {
         0 => {}
-        1 => put(durable, *offset, bytes),
+        1 => keep(offset, bytes),
         // Only the length reached the medium: the room reads as zeros.
-        2 => {
-            let end = (*offset as usize + bytes.len()).max(durable.len());
-            durable.resize(end, 0);
-        }
+        2 => content.land(&Change::Room(offset + bytes.len() as u64)),
         // The file ended up shorter than the write would have made it.
         3 => {
             let len = decide(bytes.len() as u64) as usize;
-            put(durable, *offset, &bytes[..len]);
+            keep(offset, &bytes[..len]);
         }
         // Head, tail, or sectors at random.
-        how => tear(durable, *offset, bytes, how - 4, loss, decide),
+        how => tear(&mut keep, (offset, bytes), how - 4, loss, decide),
     }
 }
 
-fn tear(durable: &mut Vec<u8>, offset: u64, bytes: &[u8], how: u64, loss: Loss, decide: Decide) {
+fn tear(
+    keep: &mut dyn FnMut(u64, &[u8]),
+    (offset, bytes): (u64, &[u8]),
+    how: u64,
+    loss: Loss,
+    decide: Decide,
+) {
     let pieces = pieces(offset, bytes);
     let cut = decide(pieces.len() as u64) as usize;
     for (i, (at, piece)) in pieces.iter().enumerate() {
@@ -142,10 +155,10 @@ fn tear(durable: &mut Vec<u8>, offset: u64, bytes: &[u8], how: u64, loss: Loss, 
             _ => decide(2) == 1,
         };
         if kept {
-            put(durable, *at, piece);
+            keep(*at, piece);
         } else if loss == Loss::Garbage && decide(4) == 0 {
             let garbage: Vec<u8> = piece.iter().map(|_| decide(256) as u8).collect();
-            put(durable, *at, &garbage);
+            keep(*at, &garbage);
         }
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! It keeps two images (see [`image`]): what the process sees and what would survive. [`Disk::power_loss`] turns one
 //! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
-//! Not modelled yet: bit rot, misdirected writes, a file changed under a map.
+//! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`].
+//! Not modelled: bytes that change under a map while it lives; the door's contract excludes it.
 
+mod blame;
 mod choice;
+mod decay;
 mod doors;
 mod image;
 mod kind;
 mod loss;
+mod reading;
 mod refusals;
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,9 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
+pub use blame::Blame;
 pub use choice::{Choice, Fate, PendingChange};
+pub use decay::{At, Decay, Place};
 pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
@@ -43,6 +49,9 @@ pub struct Sabotage {
     pub no_copies: bool,
     /// A sync returns at once and does its work only after its usual time: what was to wait for it has not waited.
     pub late_sync: bool,
+    /// A segment that is not what was promised is shown cut where the damage begins, and none behind it: as a server
+    /// finds it that takes rot for a torn tail.
+    pub cut_at_rot: bool,
 }
 
 impl FromStr for Sabotage {
@@ -104,11 +113,26 @@ impl Disk {
         self.image.lose(loss, decide);
     }
 
+    /// Keeps in mind what was removed, and when each record of the log became safe. Needed where the medium lies or decays.
+    pub fn watch(&mut self) {
+        self.image.removed.get_or_insert_default();
+        self.image.ledger.get_or_insert_default();
+    }
+
+    /// Something happens to the medium while nobody uses it. False if there was nothing to hit.
+    pub fn decay(&mut self, decay: Decay) -> bool {
+        decay.happen(&mut self.image).is_some()
+    }
+
+    /// The operator puts everything right, from a backup that is as new as the last promise.
+    pub fn restore(&mut self) {
+        self.image.restore();
+    }
+
     /// Every file as a process would see it.
     #[must_use]
     pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
-        let seen = |file| self.image.files.get(file).map(|content| content.seen.clone()).unwrap_or_default();
-        self.image.names.iter().map(|(name, file)| (name.clone(), seen(file))).collect()
+        self.image.contents()
     }
 
     /// How many changes, of bytes and of names, a power loss could take.

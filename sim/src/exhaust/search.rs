@@ -267,7 +267,7 @@ impl Search<'_> {
         self.row.recoveries += u64::from(life.clients.is_empty());
         let oracle = Arc::new(Shared::new(Oracle::clone(&scene.oracle)));
         let stage = Stage { name, life, disk: scene.disk.clone(), oracle: Some(Arc::clone(&oracle)) };
-        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
+        let Lived { ended, disk, .. } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
         let oracle = Arc::new(std::mem::take(&mut *oracle.lock()));
         let scene = Scene { disk, oracle, now: ended.now };
         After { outcome: ended.outcome, trace: ended.trace, scene }
@@ -283,7 +283,7 @@ impl Search<'_> {
         life.threads.stop_when_idle = true;
         life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
         let stage = Stage { name: "recovered", life: &life, disk: scene.disk.clone(), oracle: None };
-        let Lived { ended, disk } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
+        let Lived { ended, disk, .. } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
         let scene = Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now };
         After { outcome: ended.outcome, trace: ended.trace, scene }
     }

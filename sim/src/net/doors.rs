@@ -99,7 +99,13 @@ impl SimNet {
         if state.links[id.0].broken() {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        if state.rng.one_in(self.inner.settings.would_block_one_in) {
+        let link = &mut state.links[id.0];
+        let error = if call == Call::Read { link.read_error() } else { link.write_error() };
+        if let Some(error) = error {
+            return Err(error.into());
+        }
+        let settings = self.inner.settings(state.waits);
+        if state.rng.one_in(settings.would_block_one_in) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok((id, fault))
@@ -158,15 +164,16 @@ impl Net for SimNet {
         let mut state = self.inner.state.lock();
         let now = self.inner.scheduler.now();
         let link = &mut state.links[id.0];
+        if link.inbound.is_empty() {
+            let over = link.torn || link.inbound_end == Some(End::Finished);
+            return if over { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        }
         let available = link.inbound.len().min(buf.len());
         if available == 0 {
-            return match link.inbound_end {
-                Some(End::Finished) => Ok(0),
-                _ if buf.is_empty() => Ok(0),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            };
+            return Ok(0);
         }
-        let len = moved(&mut state, available, self.inner.settings.reads, fault);
+        let cut = self.inner.settings(state.waits).reads;
+        let len = moved(&mut state, available, cut, fault);
         let link = &mut state.links[id.0];
         for (to, byte) in buf.iter_mut().zip(link.inbound.drain(..len)) {
             *to = byte;
@@ -182,16 +189,21 @@ impl Net for SimNet {
     fn write(&mut self, conn: ConnId, buf: &[u8]) -> io::Result<usize> {
         let (id, fault) = self.transfer(Call::Write, conn)?;
         let mut state = self.inner.state.lock();
-        let room = self.inner.settings.capacity.saturating_sub(state.links[id.0].outbound.len());
+        let room = self.inner.settings(state.waits).capacity.saturating_sub(state.links[id.0].outbound.len());
         let possible = room.min(buf.len());
         if possible == 0 {
             return if buf.is_empty() { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
-        let len = moved(&mut state, possible, self.inner.settings.writes, fault);
+        let cut = self.inner.settings(state.waits).writes;
+        let len = moved(&mut state, possible, cut, fault);
         let now = self.inner.scheduler.now();
         let bytes = state.sabotaged(&buf[..len]);
         let to = if state.misdelivers() { state.someone_else(id) } else { id };
-        state.links[to.0].outbound.extend(&bytes);
+        let receiver = &mut state.links[to.0];
+        receiver.outbound.extend(&bytes);
+        if receiver.deaf {
+            receiver.tear();
+        }
         state.links[id.0].moved = now;
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
@@ -238,6 +250,7 @@ impl Net for SimNet {
     fn wait(&mut self, until: Option<Mono>, events: &mut Vec<Event>) -> io::Result<()> {
         let fault = self.enter(Call::Wait)?;
         let before = events.len();
+        self.inner.state.lock().waits += 1;
         // A time that has passed makes it only look; any other may be seen late, and not before the clock shows it.
         let until = until.map(|until| until.0).map(|until| {
             let due = until <= self.inner.scheduler.now();
@@ -248,7 +261,10 @@ impl Net for SimNet {
         }
         loop {
             let now = self.inner.scheduler.now();
-            self.inner.state.lock().collect(now, &self.inner.settings, events);
+            let mut state = self.inner.state.lock();
+            let settings = self.inner.settings(state.waits);
+            state.collect(now, settings, events);
+            drop(state);
             let left = until.map(|until| until.saturating_sub(now));
             if events.len() > before || left == Some(0) {
                 self.inner.scheduler.note("wait", "", [(events.len() - before) as u64, 0, 0]);

@@ -1,6 +1,7 @@
 //! One connection, both directions of it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use engram::env::{ConnId, Interest};
@@ -42,6 +43,12 @@ pub(super) struct Link {
     /// Arrived at the server and not read yet.
     pub(super) inbound: VecDeque<u8>,
     pub(super) inbound_end: Option<End>,
+    /// The client has torn it down; what had arrived can still be read.
+    pub(super) torn: bool,
+    /// The client has closed it: what the server still writes, it answers by tearing it down.
+    pub(super) deaf: bool,
+    /// What the server has not been told of it: an error is told once.
+    pub(super) error: Option<ErrorKind>,
     /// Written by the server and not received yet.
     pub(super) outbound: VecDeque<u8>,
     pub(super) outbound_end: Option<End>,
@@ -67,6 +74,9 @@ impl Link {
             interest: Interest::default(),
             inbound: VecDeque::new(),
             inbound_end: None,
+            torn: false,
+            deaf: false,
+            error: None,
             outbound: VecDeque::new(),
             outbound_end: None,
             others: 0,
@@ -85,6 +95,27 @@ impl Link {
         self.outbound_end = Some(End::Reset);
     }
 
+    /// The client tears both directions down, as Linux has it: the next call that finds nothing to read meets the
+    /// error, once. To a server that has been told that no more will come, the end of it is an end still.
+    pub(super) fn tear(&mut self) {
+        let heard = self.inbound_end.is_some();
+        self.error = Some(if heard { ErrorKind::BrokenPipe } else { ErrorKind::ConnectionReset });
+        self.torn = true;
+        self.outbound.clear();
+        self.outbound_end = Some(End::Reset);
+    }
+
+    /// The error that a read meets now.
+    pub(super) fn read_error(&mut self) -> Option<ErrorKind> {
+        let silent = self.torn && self.inbound.is_empty() && self.inbound_end.is_none();
+        if silent { self.error.take() } else { None }
+    }
+
+    /// The error that a write meets now.
+    pub(super) fn write_error(&mut self) -> Option<ErrorKind> {
+        self.torn.then(|| self.error.take().unwrap_or(ErrorKind::BrokenPipe))
+    }
+
     /// The peer is gone: a write cannot succeed any more.
     pub(super) fn broken(&self) -> bool {
         self.inbound_end == Some(End::Reset)
@@ -93,7 +124,7 @@ impl Link {
     /// What a level-triggered poll says of it: readable, writable.
     pub(super) fn readiness(&self, capacity: usize) -> (bool, bool) {
         let Interest { read, write } = self.interest;
-        let broken = self.broken() && (read || write);
+        let broken = (self.torn || self.broken()) && (read || write);
         let readable = read && (!self.inbound.is_empty() || self.inbound_end.is_some());
         let writable = write && self.outbound.len() < capacity;
         (readable || broken, writable || broken)

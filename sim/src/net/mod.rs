@@ -82,6 +82,9 @@ pub struct Settings {
     pub batch: usize,
     /// Most clients that wait to be accepted; who comes then is turned away.
     pub backlog: usize,
+    /// After so many waits it cuts nothing any more, has room, reports all that there is and nothing else. A life that
+    /// goes on byte by byte for long costs as much as ten others, and shows little that they do not.
+    pub rough: u64,
 }
 
 impl Default for Settings {
@@ -96,6 +99,7 @@ impl Default for Settings {
             wake_delay: 0,
             batch: 64,
             backlog: 511,
+            rough: u64::MAX,
         }
     }
 }
@@ -119,12 +123,16 @@ pub fn network(
         shutdown: false,
         shut_down: false,
         storm: 0,
+        waits: 0,
         sabotage,
         deeds: 0,
         rng,
     };
+    let Settings { latency, wake_delay, backlog, rough, .. } = settings;
+    let smooth = Settings { latency, wake_delay, backlog, rough, ..Settings::default() };
     let inner = Arc::new(Inner {
         settings,
+        smooth,
         grain: clock.grain.max(1),
         late: clock.late,
         scheduler: scheduler.clone(),
@@ -136,6 +144,8 @@ pub fn network(
 
 struct Inner {
     settings: Settings,
+    /// What becomes of them after a while.
+    smooth: Settings,
     /// Virtual nanoseconds in which the clock shows no progress.
     grain: u64,
     /// Most by which a wait ends too late.
@@ -160,6 +170,8 @@ struct State {
     shut_down: bool,
     /// So many calls to come find nothing to be had.
     storm: u64,
+    /// Waits of the server so far.
+    waits: u64,
     sabotage: Sabotage,
     /// Calls that the sabotage has counted.
     deeds: u64,
@@ -170,6 +182,11 @@ struct State {
 const EVENTS: usize = usize::MAX;
 
 impl Inner {
+    /// The settings after so many waits of the server.
+    fn settings(&self, waits: u64) -> &Settings {
+        if waits > self.settings.rough { &self.smooth } else { &self.settings }
+    }
+
     /// Something that [`engram::env::Net::wait`] may report has changed.
     fn stir(&self) {
         self.scheduler.wake_all(EVENTS);

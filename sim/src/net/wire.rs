@@ -81,14 +81,31 @@ impl Wire {
         self.inner.stir();
     }
 
-    /// Tears the connection down. What was on its way in either direction is lost, and the client hears no more.
+    /// Tears the connection down. What was on its way to the client is lost, and it hears no more.
     pub fn reset(&self, id: LinkId) {
         let mut state = self.inner.state.lock();
         let link = &mut state.links[id.0];
-        link.reset();
+        link.tear();
         link.notify = None;
         drop(state);
         self.inner.scheduler.note("reset", "by client", [id.0 as u64, 0, 0]);
+        self.inner.stir();
+    }
+
+    /// Closes both directions: the server reads what was sent and then the end, and is torn away from when it writes,
+    /// or at once if something it wrote was not received. The client hears no more.
+    pub fn hang_up(&self, id: LinkId) {
+        let mut state = self.inner.state.lock();
+        let link = &mut state.links[id.0];
+        if link.outbound.is_empty() {
+            link.inbound_end.get_or_insert(End::Finished);
+            link.deaf = true;
+        } else {
+            link.tear();
+        }
+        link.notify = None;
+        drop(state);
+        self.inner.scheduler.note("hang-up", "by client", [id.0 as u64, 0, 0]);
         self.inner.stir();
     }
 

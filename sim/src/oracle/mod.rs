@@ -10,6 +10,7 @@ mod index;
 mod linear;
 mod model;
 mod names;
+mod past;
 mod search;
 mod seen;
 mod state;
@@ -82,12 +83,24 @@ impl Oracle {
         self.refused = None;
     }
 
-    /// Whether a fault that excuses refusals has fired in this life.
+    /// What was acknowledged may be taken back where the medium lies: keeps what is needed to judge that.
+    pub fn remember(&mut self) {
+        self.clients.iter_mut().for_each(|client| client.past.remember());
+    }
+
+    /// Whether something that excuses a failed log has happened in this life.
     #[must_use]
-    pub fn disk_failed(&self) -> bool {
-        let harmed =
-            |faults: &Arc<Shared<Faults>>| faults.lock().fired().iter().any(|p| p.fault.harms_storage());
-        self.faults.as_ref().is_some_and(harmed)
+    pub fn log_failed(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().harmed_log())
+    }
+
+    fn disk_failed(&self) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.lock().harmed_storage())
+    }
+
+    /// From when on the medium may have taken back what was acknowledged.
+    fn taken_back(&self) -> Option<u64> {
+        self.faults.as_ref().and_then(|faults| faults.lock().blame.since)
     }
 
     /// Whether a job has panicked in this life because the plan had it so.
@@ -143,7 +156,7 @@ impl Oracle {
         self.judged += 1;
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
         if refused(op, replies) {
-            if !self.disk_failed() {
+            if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
@@ -222,14 +235,18 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             own.keys.insert(key, found);
         }
+        let since = self.taken_back();
         let span = self.span(at, now);
-        let cuts = self.clients[client].inspected(&own, span, at);
+        let cuts = self.clients[client].inspected(&own, span, (at, now), since);
         self.cuts.insert(client, cuts.map_err(|what| format!("client {client}: {what}"))?);
         Ok(())
     }
 
     /// A new life begins with everything looked at: each client's keys first, then the shared ones.
-    pub fn inspected_shared(&mut self, seen: &Seen) -> Result<(), String> {
+    pub fn inspected_shared(&mut self, seen: &Seen, now: u64) -> Result<(), String> {
+        if let Some(since) = self.taken_back() {
+            self.shared.take_back(since);
+        }
         self.clients.iter_mut().for_each(Model::settled);
         self.clearings.clear();
         let mut shared = Seen::default();
@@ -238,7 +255,7 @@ impl Oracle {
             shared.keys.insert(key, found);
         }
         let cuts = std::mem::take(&mut self.cuts);
-        self.shared.inspected(&shared, &cuts)
+        self.shared.inspected(&shared, &cuts, now)
     }
 
     /// Steps that looking for orders has taken, and how often it was given up.

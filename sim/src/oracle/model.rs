@@ -12,6 +12,7 @@ use super::context::Context;
 use super::expect::Expect;
 use super::linear::Cut;
 use super::names::Names;
+use super::past::Past;
 use super::seen::Seen;
 use super::state::{Span, State, clears};
 use crate::plan::Op;
@@ -31,6 +32,8 @@ pub(super) struct Model {
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
     cleared: u64,
+    /// What the states were before.
+    pub(super) past: Past,
 }
 
 impl Default for Model {
@@ -42,6 +45,7 @@ impl Default for Model {
             jumps: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
+            past: Past::default(),
         }
     }
 }
@@ -65,10 +69,14 @@ impl Model {
         if clears(context.op) {
             self.cleared = now;
         }
-        if !self.pending.is_empty() {
-            return self.answered_among_refused(replies, at, context);
+        if self.pending.is_empty() {
+            self.states = after(&self.states, replies, at, context)?;
+        } else {
+            self.answered_among_refused(replies, at, context)?;
         }
-        self.states = after(&self.states, replies, at, context)?;
+        if context.op.is_write() {
+            self.past.note(&self.states, now);
+        }
         Ok(())
     }
 
@@ -134,9 +142,11 @@ impl Model {
             let next = after(all, replies, at, context).unwrap_or_default();
             let before: Vec<State> =
                 all.iter().flat_map(|state| state.clone().settle(&op.keys(), at)).collect();
-            if !next.is_empty()
-                && next.iter().all(|state| before.iter().all(|before| before.entries != state.entries))
-            {
+            // What it set to have expired at once need not be logged.
+            let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
+            let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
+            if !next.is_empty() && !settled.any(|same| same) {
+                prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
                 self.states = next;
                 self.pending.clear();
                 self.jumps.clear();
@@ -165,6 +175,7 @@ impl Model {
     /// The wall clock was set from `before` to `after`, both in milliseconds.
     pub(super) fn clock_set(&mut self, before: u64, after: u64) {
         self.states.iter_mut().for_each(|state| state.clock_set(before, after));
+        self.past.change(&mut |state| state.clock_set(before, after));
         if !self.pending.is_empty() {
             self.jumps.push((before, after));
         }
@@ -175,18 +186,31 @@ impl Model {
         self.pending.len()
     }
 
-    /// Everything of this client was looked at while it did nothing. An error says why no state explains it.
+    /// Everything of this client was looked at during `at`, from `since` to `now`, while it did nothing; what was
+    /// acknowledged from `lost` on may be gone. An error says why no state explains it.
     ///
     /// Returns where its requests may have been cut off: for each number of unanswered ones that explains it, the last
-    /// that took place and the first that did not.
-    pub(super) fn inspected(&mut self, seen: &Seen, at: Span, since: u64) -> Result<Vec<Cut>, String> {
+    /// that took place and the first that did not; nothing where that cannot be told.
+    pub(super) fn inspected(
+        &mut self,
+        seen: &Seen,
+        at: Span,
+        (since, now): (u64, u64),
+        lost: Option<u64>,
+    ) -> Result<Vec<Cut>, String> {
         let pending = std::mem::take(&mut self.pending);
         let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         self.clear_until(since);
+        let mut stages = self.past.taken_back(lost);
+        // The last of them is where the prefixes begin.
+        stages.pop();
+        let older = stages.len();
         let clearing = self.is_clearing(since);
-        for (number, states) in prefixes(&self.states, &pending, &jumps).iter().enumerate() {
-            let (mut why, before) = (None, cuts.len());
+        stages.extend(prefixes(&self.states, &pending, &jumps));
+        let mut last = 0;
+        for (stage, states) in stages.iter().enumerate() {
+            let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             for state in states {
                 let explained_by = seen.explained_by(state, at, clearing);
                 // Its connection is a new one, which watches nothing.
@@ -196,6 +220,7 @@ impl Model {
                             let last = number.checked_sub(1).map_or(0, |last| pending[last].2);
                             cuts.push((last, pending.get(number).map_or(u64::MAX, |next| next.2)));
                         }
+                        last = stage;
                         if !explained.contains(&sharp) {
                             explained.push(sharp);
                         }
@@ -203,7 +228,11 @@ impl Model {
                     Err(what) => why = why.or(Some(what)),
                 }
             }
-            wrong.extend(why.map(|what| format!("  with {number} of {} unanswered: {what}", pending.len())));
+            let which = match stage.checked_sub(older) {
+                Some(number) => format!("with {number} of {} unanswered", pending.len()),
+                None => format!("with {} taken back", older - stage),
+            };
+            wrong.extend(why.map(|what| format!("  {which}: {what}")));
         }
         if explained.is_empty() {
             return Err(format!(
@@ -212,13 +241,18 @@ impl Model {
             ));
         }
         self.states = explained;
-        Ok(cuts)
+        self.past.forget(older.saturating_sub(last));
+        // Each prefix was the state for a while, and may be what is left once more.
+        stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
+        self.past.note(&self.states, now);
+        Ok(if lost.is_none() { cuts } else { Vec::new() })
     }
 
     /// Another client asks for everything to be cleared.
     pub(super) fn clearing(&mut self, id: u64, asked: u64) {
         self.clearings.push((id, asked, None));
         self.states.iter_mut().for_each(|state| state.due.push(id));
+        self.past.note(&maybe_cleared(&self.states), asked);
     }
 
     /// Its answer has come.

@@ -1,7 +1,8 @@
 //! Judging the hits of a search against an exact scan of the model.
 //!
 //! A search runs while later operations of its client are executed, so it may see what they did: rows that they added
-//! may be among the hits, rows that they removed or replaced may be missing. For all other rows there is one answer.
+//! may be among the hits, rows that they removed may be missing, rows that they replaced may be either. For all other
+//! rows there is one answer.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};

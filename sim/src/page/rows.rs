@@ -141,6 +141,7 @@ impl Maker<'_> {
         } else {
             format!("{event}").chars().take(400).collect()
         };
+        let text = short_names(&text);
         self.rows.push(Row { at: event.at, lane, baton: thread, look, text, hover, answers });
     }
 
@@ -169,4 +170,19 @@ impl Maker<'_> {
             self.rows.push(Row { at, lane, baton, look: Look::Plain, text, hover, answers: None });
         }
     }
+}
+
+/// A text with the zeros left out that files are numbered with.
+fn short_names(text: &str) -> String {
+    let mut out = text.to_owned();
+    while let Some(at) = out.find("-000") {
+        let zeros = out[at + 1..].len() - out[at + 1..].trim_start_matches('0').len();
+        // A number keeps one digit.
+        let digit = out[at + 1 + zeros..].starts_with(|c: char| c.is_ascii_digit());
+        out.replace_range(at + 1..at + 1 + zeros - usize::from(!digit), "");
+        if !digit {
+            break;
+        }
+    }
+    out
 }

@@ -26,11 +26,17 @@ pub(super) trait Fields {
     fn fields(&mut self, each: &mut dyn FnMut(&'static str, &mut dyn Word));
 }
 
-/// ` name value name value`.
-pub(super) fn show<T: Fields + Clone>(settings: &T) -> String {
-    let mut text = String::new();
+/// ` name value name value`, of the fields that differ from those of `base`.
+pub(super) fn show<T: Fields + Clone>(settings: &T, base: &T) -> String {
+    let mut usual = Vec::new();
+    base.clone().fields(&mut |_, value| usual.push(value.show()));
+    let (mut text, mut at) = (String::new(), 0);
     settings.clone().fields(&mut |name, value| {
-        text.push_str(&format!(" {name} {}", value.show()));
+        let word = value.show();
+        if usual.get(at) != Some(&word) {
+            text.push_str(&format!(" {name} {word}"));
+        }
+        at += 1;
     });
     text
 }

@@ -16,7 +16,7 @@ mod smaller;
 mod visitor;
 
 use crate::clock;
-use crate::disk::{Latency, Loss};
+use crate::disk::{Decay, Latency, Loss};
 use crate::faults::Planned;
 use crate::net;
 use crate::scheduler;
@@ -38,6 +38,15 @@ pub struct Plan {
     pub server: ServerPlan,
     /// The lives of the server, one after the other on the same disk. The rig adds a last, calm one that only verifies.
     pub lives: Vec<Life>,
+}
+
+impl Plan {
+    /// Whether the medium lies or changes by itself somewhere in it.
+    #[must_use]
+    pub fn harms_medium(&self) -> bool {
+        let lies = |life: &Life| life.faults.iter().any(|planned| planned.fault.harms_medium());
+        self.lives.iter().any(|life| !life.rest.is_empty() || lies(life))
+    }
 }
 
 /// What a server is started with.
@@ -70,6 +79,8 @@ pub struct Life {
     pub latency: Latency,
     /// Calls that go wrong.
     pub faults: Vec<Planned>,
+    /// What happens to the disk between this life's end and the next one's beginning.
+    pub rest: Vec<Decay>,
     /// How it ends once all clients are done, or at the crash point if that comes first.
     pub ending: Ending,
     /// Whether the image that a crash leaves is recovered twice, and the two results compared byte by byte.
@@ -168,6 +179,7 @@ impl Default for Life {
             clock: clock::Settings::default(),
             latency: Latency { transfer: 0, sync: 100_000 },
             faults: Vec::new(),
+            rest: Vec::new(),
             ending: Ending::Shutdown,
             twice: false,
             clients: Vec::new(),

@@ -126,6 +126,7 @@ fn life_line(
         "net" => fields::read(&mut life.net, words, remarks),
         "disk" => fields::read(&mut life.latency, words, remarks),
         "fault" => life.faults.push(rest.parse()?),
+        "rest" => life.rest.push(rest.parse()?),
         "clock" => fields::read(&mut life.clock, words, remarks),
         "jump" => life.clock.jumps.push(pair(words)?),
         "pause" => life.clock.pauses.push(pair(words)?),

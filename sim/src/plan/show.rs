@@ -11,28 +11,36 @@ impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         self.story.iter().try_for_each(|line| writeln!(f, "# {line}"))?;
         writeln!(f, "plan seed {}", self.seed)?;
-        writeln!(f, "server{}", fields::show(&self.server))?;
+        settings(f, "server", &self.server, &ServerPlan::default())?;
         self.lives.iter().try_for_each(|life| life.fmt(f))
     }
 }
 
+/// A line of settings, if any of them is not the usual one.
+fn settings<T: Fields + Clone>(f: &mut Formatter<'_>, name: &str, settings: &T, usual: &T) -> Result {
+    let text = fields::show(settings, usual);
+    if text.is_empty() { Ok(()) } else { writeln!(f, "{name}{text}") }
+}
+
 impl Display for Life {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let usual = Self::default();
         writeln!(f, "life {}", self.number)?;
         writeln!(f, "  ending {} twice {}", self.ending, self.twice)?;
-        writeln!(f, "  threads{}", fields::show(&self.threads))?;
+        settings(f, "  threads", &self.threads, &usual.threads)?;
         if let Some(crash) = self.threads.crash {
             writeln!(f, "  crash {crash}")?;
         }
         self.threads.disturbances.iter().try_for_each(|blow| writeln!(f, "  disturb {blow}"))?;
-        writeln!(f, "  net{}", fields::show(&self.net))?;
-        writeln!(f, "  disk{}", fields::show(&self.latency))?;
-        writeln!(f, "  clock{}", fields::show(&self.clock))?;
+        settings(f, "  net", &self.net, &usual.net)?;
+        settings(f, "  disk", &self.latency, &usual.latency)?;
+        settings(f, "  clock", &self.clock, &usual.clock)?;
         self.clock.jumps.iter().try_for_each(|(at, micros)| writeln!(f, "  jump {at} {micros}"))?;
         self.clock.pauses.iter().try_for_each(|(at, nanos)| writeln!(f, "  pause {at} {nanos}"))?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault {fault}"))?;
+        self.rest.iter().try_for_each(|decay| writeln!(f, "  rest {decay}"))?;
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
-            writeln!(f, "  client {number}{}", fields::show(client))?;
+            writeln!(f, "  client {number}{}", fields::show(client, &ClientPlan::default()))?;
             for (at, op) in client.ops.iter().enumerate() {
                 writeln!(f, "    {op}")?;
                 for (_, how) in client.breaks.iter().filter(|(behind, _)| *behind == at + 1) {
@@ -72,6 +80,7 @@ impl Fields for net::Settings {
         each("wake-delay", &mut self.wake_delay);
         each("batch", &mut self.batch);
         each("backlog", &mut self.backlog);
+        each("rough", &mut self.rough);
     }
 }
 

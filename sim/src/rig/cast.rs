@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 
 use crate::client::{Auditor, Client, Guest, Script, Town, Who, guests};
+use crate::disk::SimStorage;
 use crate::oracle::Oracle;
 use crate::plan::{ClientPlan, Ending, Life};
 use crate::shared::Shared;
@@ -27,7 +28,7 @@ type Ensemble = (Arc<Shared<Cast>>, Client);
 pub(super) fn cast(
     life: &Life,
     town: &Town,
-    oracle: &Arc<Shared<Oracle>>,
+    (oracle, storage): (&Arc<Shared<Oracle>>, &Arc<SimStorage>),
     stream: &dyn Fn(&str) -> Rng,
 ) -> Ensemble {
     let cast = Arc::new(Shared::new(Cast {
@@ -63,7 +64,15 @@ pub(super) fn cast(
     }
     let theirs = Arc::clone(&cast);
     // What nobody could look at, nobody can judge: then the life ends here.
-    let inspected = move |satisfied| if satisfied { begin(&theirs) } else { end(&theirs) };
+    let storage = Arc::clone(storage);
+    let inspected = move |satisfied| {
+        if satisfied {
+            storage.settle();
+            begin(&theirs);
+        } else {
+            end(&theirs);
+        }
+    };
     let script = Script::new(Who::Inspector, oracle, Vec::new());
     let calm = ClientPlan { depth: 16, receive: 1 << 20, ..ClientPlan::default() };
     let inspector = Client::new(town, calm, script, stream("inspector"), inspected);

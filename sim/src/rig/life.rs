@@ -20,6 +20,9 @@ use crate::trace::Trace;
 /// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
 const PATIENCE: u64 = 60_000_000_000;
 
+/// How a server begins that tells why it does not start.
+const REFUSING: &str = "start: ";
+
 /// A life about to be played.
 pub(crate) struct Stage<'a> {
     /// Names it in reports and in its random streams.
@@ -34,6 +37,10 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Lived {
     pub(crate) ended: Ended,
     pub(crate) disk: Disk,
+    /// Why the server refused to start, where it may: what had been promised is damaged.
+    pub(crate) refused: Option<String>,
+    /// Whether the life met any fault that was planned.
+    pub(crate) faultless: bool,
 }
 
 impl Stage<'_> {
@@ -71,17 +78,19 @@ impl Stage<'_> {
             Some(oracle) => {
                 oracle.lock().begin(&faults);
                 let town = Town { audits: rig.audits, ..town(plan, life, &scheduler, &wire) };
-                Some(cast::cast(life, &town, &oracle, &stream))
+                Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
         let (body, server) = (Arc::clone(&rig.body), plan.server.clone());
         let inspector = cast.as_ref().map(|(_, inspector)| inspector.clone());
+        let refused = Arc::new(Shared::new(None));
+        let refusal = Arc::clone(&refused);
         let ended = scheduler.run(move || {
             if let Some(inspector) = &inspector {
                 inspector.start();
             }
-            let failed = || excused.lock().fired().iter().any(|planned| planned.fault.harms_storage());
+            let failed = || excused.lock().harmed_storage();
             match body(machine, &server) {
                 Ok(()) if outside.open_connections() > 0 => {
                     inside.fail("the server finished with connections open")
@@ -89,6 +98,10 @@ impl Stage<'_> {
                 Ok(()) if outside.is_shut_down() || failed() => {}
                 Ok(()) => inside.fail("the server finished though nobody had asked it to"),
                 Err(what) if failed() => inside.note("server", &what, [0; 3]),
+                Err(what) if what.starts_with(REFUSING) && excused.lock().blame.refusal => {
+                    inside.note("refused", &what, [0; 3]);
+                    *refusal.lock() = Some(what);
+                }
                 Err(what) => inside.fail(&format!("the server gave up: {what}")),
             }
         });
@@ -98,7 +111,9 @@ impl Stage<'_> {
         }
         wire.clear();
         let disk = storage.take(ended.outcome == Outcome::Returned);
-        Lived { ended, disk }
+        let refused = refused.lock().take();
+        let faultless = faults.lock().fired().is_empty();
+        Lived { ended, disk, refused, faultless }
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Report {
     pub calls: u64,
     /// Answers that the oracle judged.
     pub judged: u64,
+    /// Steps that the oracle took to find orders, and questions that took too many and were given up.
+    pub orders: (u64, u64),
     /// Virtual nanoseconds.
     pub nanos: u64,
     /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.
@@ -150,9 +152,15 @@ impl Rig {
             oracle: Arc::new(Shared::new(Oracle::new(clients))),
             now: 0,
             report: Report { trace: Trace::new(keep), ..Report::default() },
+            refused: false,
         };
+        if plan.harms_medium() {
+            run.disk.watch();
+            run.oracle.lock().remember();
+        }
         run.all();
         run.report.judged = run.oracle.lock().judged;
+        run.report.orders = run.oracle.lock().effort();
         run.report.nanos = run.now;
         run.report
     }
@@ -166,6 +174,8 @@ struct Run<'a> {
     oracle: Arc<Shared<Oracle>>,
     now: u64,
     report: Report,
+    /// The last life ended before it began, since what was promised is damaged.
+    refused: bool,
 }
 
 impl Run<'_> {
@@ -199,6 +209,16 @@ impl Run<'_> {
         if let Some(before) = before {
             self.report.trace.explain(|| format!("before: {before}; after: {}", lengths(&disk)));
         }
+        for decay in &life.rest {
+            let hit = disk.decay(*decay);
+            self.report.trace.add(
+                self.now,
+                &Arc::from("rig"),
+                "decay",
+                &decay.to_string(),
+                [hit.into(), 0, 0],
+            );
+        }
         self.disk = disk;
         true
     }
@@ -217,6 +237,9 @@ impl Run<'_> {
             let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
                 return false;
             };
+            if self.refused {
+                return true;
+            }
             disk = left;
             disk.kill();
             let contents = disk.contents();
@@ -236,7 +259,8 @@ impl Run<'_> {
         let name = stage.name.to_owned();
         let trace = std::mem::take(&mut self.report.trace);
         let recovering = stage.oracle.is_none();
-        let Lived { ended, disk } = stage.play(self.plan, self.rig, trace, self.now);
+        let before = self.plan.harms_medium().then(|| stage.disk.contents());
+        let Lived { ended, mut disk, refused, faultless } = stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
         report.lives += 1;
@@ -251,6 +275,13 @@ impl Run<'_> {
             report.failure = Some(format!("life {name}: {what}"));
             return None;
         }
+        self.refused = refused.is_some();
+        if let (Some(why), Some(before)) = (refused, before)
+            && let Err(what) = refusal(&why, &before, &mut disk, faultless)
+        {
+            report.failure = Some(format!("life {name}: {what}"));
+            return None;
+        }
         Some(disk)
     }
 }
@@ -258,6 +289,24 @@ impl Run<'_> {
 /// The files that a process sees, with their lengths.
 fn lengths(disk: &Disk) -> String {
     sizes(&disk.contents())
+}
+
+/// A start was refused for a reason that counts: it has to name a file to look at, and to leave everything as it was.
+/// Then the operator puts the files right from a backup.
+fn refusal(
+    why: &str,
+    before: &BTreeMap<String, Vec<u8>>,
+    disk: &mut Disk,
+    faultless: bool,
+) -> Result<(), String> {
+    if !before.keys().any(|name| why.contains(name)) {
+        return Err(format!("the start was refused, and no file is named: {why}"));
+    }
+    if faultless && disk.contents() != *before {
+        return Err(format!("the start was refused, and files were changed all the same: {why}"));
+    }
+    disk.restore();
+    Ok(())
 }
 
 fn sizes(contents: &BTreeMap<String, Vec<u8>>) -> String {

@@ -9,7 +9,7 @@ use engram::resp::client::write_command;
 use engram::resp::{ParseLimits, Parser, Progress};
 
 use super::*;
-use crate::faults::Fault;
+use crate::faults::{Fault, Planned};
 use crate::plan::{Op, generate};
 
 /// What is wrong with the toy.
@@ -253,8 +253,12 @@ fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
     for life in &mut plan.lives {
         life.visitors.clear();
-        let apt = |fault: Fault| !fault.harms_storage() && fault != Fault::NoMemory;
-        life.faults.retain(|planned| apt(planned.fault));
+        let apt = |planned: &Planned| {
+            let harms = planned.harms_storage() || planned.fault.harms_medium();
+            !harms && planned.fault != Fault::NoMemory
+        };
+        life.faults.retain(apt);
+        life.rest.clear();
         for client in &mut life.clients {
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engram::base::mark::Mark;
 use engram::base::sync::{quiet, set_quiet};
 
-use super::disturb::Disturbances;
+use super::disturb::{Disturbances, Hear};
 use super::strategy::{Chooser, Moment};
 use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;
@@ -81,7 +81,7 @@ pub(super) struct Core {
     chooser: Chooser,
     disturbances: Disturbances,
     /// Who hears of those that happen.
-    pub(super) hear: Option<Arc<dyn Fn(&Disturbance) + Send + Sync>>,
+    pub(super) hear: Option<Arc<Hear>>,
     pub(super) made: Vec<Choice>,
     pub(super) others: Vec<Choice>,
     /// Set when the machine has stopped: threads only unwind from then on.

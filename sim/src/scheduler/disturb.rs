@@ -55,15 +55,19 @@ impl FromStr for Disturbance {
     }
 }
 
+/// Hears of a disturbance when it happens.
+pub(super) type Hear = dyn Fn(&Disturbance) + Send + Sync;
+
 /// The disturbances of a life that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct Disturbances {
-    left: Vec<Disturbance>,
+    /// With the passages that are still to come before each.
+    left: Vec<(u64, Disturbance)>,
 }
 
 impl Disturbances {
     pub(super) fn new(planned: &[Disturbance]) -> Self {
-        Self { left: planned.to_vec() }
+        Self { left: planned.iter().map(|planned| (planned.passage, planned.clone())).collect() }
     }
 
     /// True when no point has to be looked at any more.
@@ -79,14 +83,14 @@ impl Disturbances {
     /// Counts a passage, and says what happens there. Of two for the same passage the second happens at the next.
     pub(super) fn pass(&mut self, thread: &str, site: &str) -> Option<Disturbance> {
         let mut due = None;
-        for (number, planned) in self.left.iter_mut().enumerate() {
+        for (number, (passages, planned)) in self.left.iter_mut().enumerate() {
             if planned.site == site && thread.starts_with(&planned.thread) {
-                planned.passage = planned.passage.saturating_sub(1);
-                if planned.passage == 0 && due.is_none() {
+                *passages = passages.saturating_sub(1);
+                if *passages == 0 && due.is_none() {
                     due = Some(number);
                 }
             }
         }
-        due.map(|number| self.left.remove(number))
+        due.map(|number| self.left.remove(number).1)
     }
 }

@@ -2,88 +2,83 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Latency, Loss};
-use crate::net;
-use crate::plan::{ClientPlan, Ending, Life, Op, Plan, ServerPlan};
+use crate::disk::Loss;
+use crate::plan::{ClientPlan, Ending, Life, Op, Plan, parse};
 use crate::scheduler::{Choice, Strategy};
 
-/// One way to make a plan smaller. Numbers are places: of a life, of one of its clients, of something in that.
+/// One way to make a plan smaller. Numbers are places: of a life, of one of its clients, of something in that; or of a
+/// line of the plan's text, and of a setting on it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Edit {
     DropLife(usize),
     DropClient(usize, usize),
     DropOp(usize, usize, usize),
-    DropFault(usize, usize),
-    DropBreak(usize, usize, usize),
-    DropVisitor(usize, usize),
-    DropDisturbance(usize, usize),
     DropSwitch(usize, usize),
+    /// A fault, a break, a visitor, whatever has a line of its own.
+    DropLine(usize),
+    /// Settings have their usual values: all of a line, or one of them.
+    DropSettings(usize),
+    DropSetting(usize, usize),
     /// The same schedule, but as a list of its choices.
     List(usize, Arc<[Choice]>),
     /// The operation becomes a smaller one.
     Replace(usize, usize, usize, Op),
-    /// The client sends one request at a time, whole.
-    PlainClient(usize, usize),
-    NoCrash(usize),
     NoTwice(usize),
     End(usize, Ending),
     CalmThreads(usize),
-    CalmNet(usize),
-    CalmDisk(usize),
-    Server(Box<ServerPlan>),
 }
 
-impl Edit {
-    /// Whether it takes out something that goes wrong.
-    pub(super) fn is_of_a_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::DropFault(..) | Self::DropBreak(..) | Self::DropVisitor(..) | Self::DropDisturbance(..)
-        )
+/// What a line of a plan's text is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// The plan, a life, an ending, an operation: not for edits of lines.
+    Structure,
+    /// So many words before the first setting.
+    Settings(usize),
+    /// Something that goes wrong, or somebody who comes.
+    Fault,
+}
+
+/// What `line` is about.
+pub(super) fn line(line: &str) -> Line {
+    match line.split_whitespace().next().unwrap_or("#") {
+        "server" | "net" | "disk" | "clock" => Line::Settings(1),
+        "client" => Line::Settings(2),
+        "plan" | "life" | "ending" | "threads" | "#" => Line::Structure,
+        word if word.starts_with(|c: char| c.is_ascii_uppercase()) => Line::Structure,
+        _ => Line::Fault,
     }
 }
 
 /// Every edit that makes `plan` smaller.
 pub(super) fn edits(plan: &Plan) -> Vec<Edit> {
     let mut edits = Vec::new();
-    let (server, default) = (&plan.server, ServerPlan::default());
-    let simpler = [
-        default.clone(),
-        ServerPlan { limits: default.limits, ..server.clone() },
-        ServerPlan { workers: default.workers, ..server.clone() },
-        ServerPlan { exact_below: default.exact_below, ..server.clone() },
-        ServerPlan { segment_bytes: default.segment_bytes, ..server.clone() },
-        ServerPlan { snapshot_slice: default.snapshot_slice, ..server.clone() },
-    ];
-    edits.extend(
-        simpler.into_iter().filter(|other| other != server).map(|other| Edit::Server(Box::new(other))),
-    );
     for (number, life) in plan.lives.iter().enumerate() {
         of_life(number, life, &mut edits);
+    }
+    for (number, text) in plan.to_string().lines().enumerate() {
+        match line(text) {
+            Line::Structure => {}
+            Line::Fault => edits.push(Edit::DropLine(number)),
+            Line::Settings(head) => {
+                let pairs = text.split_whitespace().count().saturating_sub(head) / 2;
+                edits.extend((pairs > 0).then_some(Edit::DropSettings(number)));
+                edits.extend((0..pairs).filter(|_| pairs > 1).map(|pair| Edit::DropSetting(number, pair)));
+            }
+        }
     }
     edits
 }
 
 fn of_life(number: usize, life: &Life, edits: &mut Vec<Edit>) {
     edits.push(Edit::DropLife(number));
-    let calm = Life::default();
-    edits.extend((life.net != net::Settings::default()).then_some(Edit::CalmNet(number)));
-    edits.extend((life.latency != Latency::default()).then_some(Edit::CalmDisk(number)));
-    let plain = life.threads.strategy == Strategy::Calm && life.threads.tick == calm.threads.tick;
+    let plain = life.threads.strategy == Strategy::Calm && life.threads.tick == Life::default().threads.tick;
     edits.extend((!plain).then_some(Edit::CalmThreads(number)));
     edits.extend(life.twice.then_some(Edit::NoTwice(number)));
-    edits.extend(life.threads.crash.map(|_| Edit::NoCrash(number)));
     edits.extend(simpler(life.ending).into_iter().map(|ending| Edit::End(number, ending)));
     edits.extend((0..life.threads.strategy.switches()).map(|i| Edit::DropSwitch(number, i)));
-    edits.extend((0..life.visitors.len()).map(|i| Edit::DropVisitor(number, i)));
-    edits.extend((0..life.threads.disturbances.len()).map(|i| Edit::DropDisturbance(number, i)));
-    edits.extend((0..life.faults.len()).map(|i| Edit::DropFault(number, i)));
     for (id, client) in life.clients.iter().enumerate().filter(|(_, client)| !client.is_idle()) {
         edits.push(Edit::DropClient(number, id));
-        let plain =
-            ClientPlan { ops: client.ops.clone(), breaks: client.breaks.clone(), ..ClientPlan::default() };
-        edits.extend((*client != plain).then_some(Edit::PlainClient(number, id)));
-        edits.extend((0..client.breaks.len()).map(|i| Edit::DropBreak(number, id, i)));
         for (i, op) in client.ops.iter().enumerate() {
             edits.push(Edit::DropOp(number, id, i));
             edits.extend(op.smaller().into_iter().map(|op| Edit::Replace(number, id, i, op)));
@@ -109,12 +104,35 @@ fn simpler(ending: Ending) -> Vec<Ending> {
 
 /// The plan after all `edits`, which name places in `plan` as it is.
 pub(super) fn apply(plan: &Plan, edits: &[Edit]) -> Plan {
-    let mut plan = plan.clone();
+    let mut lines: Vec<String> = plan.to_string().lines().map(str::to_owned).collect();
+    let mut textual = false;
+    let mut changed = plan.clone();
     // From the back, so that places in front stay what they are.
     for edit in edits.iter().rev() {
-        one(&mut plan, edit);
+        textual |= in_text(&mut lines, edit);
+        one(&mut changed, edit);
     }
-    plan
+    // Edits of lines and others are never mixed.
+    if textual { parse(&lines.join("\n")).0 } else { changed }
+}
+
+/// Makes an edit of lines; true if it was one.
+fn in_text(lines: &mut Vec<String>, edit: &Edit) -> bool {
+    match *edit {
+        Edit::DropLine(number) => drop(lines.remove(number)),
+        Edit::DropSettings(number) => keep_words(&mut lines[number], |head, at| at < head),
+        Edit::DropSetting(number, pair) => {
+            keep_words(&mut lines[number], |head, at| at < head || (at - head) / 2 != pair);
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn keep_words(text: &mut String, keep: impl Fn(usize, usize) -> bool) {
+    let head = if let Line::Settings(head) = line(text) { head } else { 0 };
+    let words = text.split_whitespace().enumerate().filter(|(at, _)| keep(head, *at));
+    *text = words.map(|(_, word)| word).collect::<Vec<_>>().join(" ");
 }
 
 fn one(plan: &mut Plan, edit: &Edit) {
@@ -123,28 +141,16 @@ fn one(plan: &mut Plan, edit: &Edit) {
         Edit::DropLife(life) => drop(lives.remove(*life)),
         Edit::DropClient(life, id) => lives[*life].clients[*id] = ClientPlan::default(),
         Edit::DropOp(life, id, i) => drop_op(&mut lives[*life].clients[*id], *i),
-        Edit::DropFault(life, i) => drop(lives[*life].faults.remove(*i)),
-        Edit::DropDisturbance(life, i) => drop(lives[*life].threads.disturbances.remove(*i)),
-        Edit::DropBreak(life, id, i) => drop(lives[*life].clients[*id].breaks.remove(*i)),
-        Edit::DropVisitor(life, i) => drop(lives[*life].visitors.remove(*i)),
         Edit::List(life, choices) => lives[*life].threads.strategy = Strategy::Listed(Arc::clone(choices)),
         Edit::DropSwitch(life, i) => lives[*life].threads.strategy.drop_switch(*i),
         Edit::Replace(life, id, i, op) => lives[*life].clients[*id].ops[*i] = op.clone(),
-        Edit::PlainClient(life, id) => {
-            let client = &mut lives[*life].clients[*id];
-            let (ops, breaks) = (std::mem::take(&mut client.ops), std::mem::take(&mut client.breaks));
-            *client = ClientPlan { ops, breaks, ..ClientPlan::default() };
-        }
-        Edit::NoCrash(life) => lives[*life].threads.crash = None,
         Edit::NoTwice(life) => lives[*life].twice = false,
         Edit::End(life, ending) => lives[*life].ending = *ending,
         Edit::CalmThreads(life) => {
             lives[*life].threads.strategy = Strategy::Calm;
             lives[*life].threads.tick = Life::default().threads.tick;
         }
-        Edit::CalmNet(life) => lives[*life].net = net::Settings::default(),
-        Edit::CalmDisk(life) => lives[*life].latency = Latency::default(),
-        Edit::Server(server) => plan.server = (**server).clone(),
+        Edit::DropLine(_) | Edit::DropSettings(_) | Edit::DropSetting(..) => {}
     }
 }
 

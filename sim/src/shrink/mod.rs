@@ -15,7 +15,7 @@ use std::sync::Arc;
 use engram::base::hash::HashKey;
 use engram::base::rng::mix64;
 
-use self::edits::{Edit, apply, edits};
+use self::edits::{Edit, Line, apply, edits};
 use crate::plan::Plan;
 use crate::rig::{Report, Schedule};
 use crate::scheduler::{Choice, Strategy};
@@ -27,7 +27,8 @@ pub struct Size {
     pub lives: usize,
     /// Operations, the parts of transactions included.
     pub ops: usize,
-    /// Planned faults and breaks; an ending other than an orderly one and a crash point count too.
+    /// What goes wrong or comes in between, line by line: faults, breaks, visitors, jumps, crash points; an ending other
+    /// than an orderly one counts too.
     pub faults: usize,
     /// Switches of a listed schedule; for a drawn one, 1 when it is not calm.
     pub switches: usize,
@@ -88,15 +89,11 @@ pub fn kind_of(violation: &str) -> String {
 /// How much is in `plan`.
 #[must_use]
 pub fn size(plan: &Plan) -> Size {
-    let mut size = Size { lives: plan.lives.len(), ..Size::default() };
+    let faults = plan.to_string().lines().filter(|text| edits::line(text) == Line::Fault).count();
+    let mut size = Size { lives: plan.lives.len(), faults, ..Size::default() };
     for life in &plan.lives {
         size.ops +=
             life.clients.iter().flat_map(|client| &client.ops).map(crate::plan::Op::parts).sum::<usize>();
-        size.faults += life.visitors.len() + life.threads.disturbances.len();
-        size.faults +=
-            life.faults.len() + life.clients.iter().map(|client| client.breaks.len()).sum::<usize>();
-        size.faults += life.threads.disturbances.len();
-        size.faults += usize::from(life.threads.crash.is_some());
         size.faults += usize::from(life.ending != crate::plan::Ending::Shutdown);
         size.switches += life.threads.strategy.switches();
     }
@@ -161,7 +158,8 @@ impl Search<'_> {
             self.cut(&|edit| matches!(edit, Edit::DropLife(_)));
             self.cut(&|edit| matches!(edit, Edit::DropClient(..)));
             self.cut(&|edit| matches!(edit, Edit::DropOp(..)));
-            self.cut(&Edit::is_of_a_fault);
+            self.cut(&|edit| matches!(edit, Edit::DropLine(_)));
+            self.cut(&|edit| matches!(edit, Edit::DropSettings(_)));
             self.singles();
             self.list();
             self.cut(&|edit| matches!(edit, Edit::DropSwitch(..)));
@@ -220,6 +218,9 @@ impl Search<'_> {
     /// Makes `edits` if the violation stays.
     fn attempt(&mut self, edits: &[Edit]) -> bool {
         let mut plan = apply(&self.best, edits);
+        if plan.to_string() == self.best.to_string() {
+            return false;
+        }
         let seed = plan.seed;
         for stream in 0..self.effort.streams.max(1) {
             plan.seed = if stream == 0 { seed } else { mix64(seed ^ stream) >> 40 };

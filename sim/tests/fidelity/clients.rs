@@ -14,6 +14,8 @@ pub(crate) trait Clients {
     fn finish(&mut self, client: usize);
     /// Tears the connection down; the client does nothing after it.
     fn reset(&mut self, client: usize);
+    /// Closes the connection; the client does nothing after it.
+    fn hang_up(&mut self, client: usize);
     /// Appends what has arrived, and says whether more may come, or how it ended.
     fn receive(&mut self, client: usize, all: &mut Vec<u8>) -> &'static str;
     /// Whose address this is.
@@ -53,6 +55,10 @@ impl Clients for Simulated {
         self.wire.reset(self.links[client]);
     }
 
+    fn hang_up(&mut self, client: usize) {
+        self.wire.hang_up(self.links[client]);
+    }
+
     fn receive(&mut self, client: usize, all: &mut Vec<u8>) -> &'static str {
         let received = self.wire.receive(self.links[client], usize::MAX);
         all.extend(received.bytes);
@@ -79,11 +85,13 @@ pub(crate) struct Real {
     peers: Vec<String>,
     /// How it ended: an error is told once, an end again and again.
     ends: Vec<Option<&'static str>>,
+    /// Whether sending has met the reset already.
+    torn: Vec<bool>,
 }
 
 impl Real {
     pub(crate) fn new(listener: String) -> Self {
-        Self { listener, sockets: Vec::new(), peers: Vec::new(), ends: Vec::new() }
+        Self { listener, sockets: Vec::new(), peers: Vec::new(), ends: Vec::new(), torn: Vec::new() }
     }
 }
 
@@ -96,12 +104,14 @@ impl Clients for Real {
         self.peers.push(socket.local_addr().expect("a fresh socket").to_string());
         self.sockets.push(Some(socket));
         self.ends.push(None);
+        self.torn.push(false);
     }
 
     fn send(&mut self, client: usize, bytes: &[u8]) {
         if let Some(socket) = &mut self.sockets[client] {
-            // To a server that has closed it, it is an error or lost.
-            drop(socket.write_all(bytes));
+            // To a server that has closed it, it is an error or lost. A reset is told once, to whoever asks first.
+            let result = socket.write_all(bytes);
+            self.torn[client] |= result.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
         }
     }
 
@@ -122,6 +132,10 @@ impl Clients for Real {
         }
     }
 
+    fn hang_up(&mut self, client: usize) {
+        self.sockets[client] = None;
+    }
+
     fn receive(&mut self, client: usize, all: &mut Vec<u8>) -> &'static str {
         if let Some(end) = self.ends[client] {
             return end;
@@ -130,6 +144,7 @@ impl Clients for Real {
         let mut buf = [0; 4_096];
         let end = loop {
             match socket.read(&mut buf) {
+                Ok(0) if self.torn[client] => break TORN,
                 Ok(0) => break OVER,
                 Ok(read) => all.extend_from_slice(&buf[..read]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return OPEN,

@@ -4,6 +4,8 @@
 //! many of each kind, `FIDELITY_SEED=N` from another seed. Compared is what both must agree on: the result of every
 //! call, an error by its kind, every byte, and what is left at the end. Not compared: time, and the words of an error.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+
 mod clients;
 mod net;
 mod net_script;

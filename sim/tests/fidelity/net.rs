@@ -74,6 +74,7 @@ impl<'a> Player<'a> {
             }
             Call::Finish(client) if self.there.contains(&client) => self.clients.finish(client),
             Call::Reset(client) if self.there.remove(&client) => self.clients.reset(client),
+            Call::HangUp(client) if self.there.remove(&client) => self.clients.hang_up(client),
             Call::Receive(client) if self.there.contains(&client) => {
                 let mut all = Vec::new();
                 self.step(call, |this| {
@@ -199,5 +200,52 @@ fn same(script: &[Call]) {
 
 #[test]
 fn network_scripts_end_alike_on_both_machines() {
-    compare("network", 400, &script(40), |script| both(script));
+    compare("network", 4_000, &script(40), |script| both(script));
+}
+
+/// A client that is accepted, sends, is perhaps done, tears the connection down, and what the server meets then.
+fn torn(finished: bool, then: &[Call]) {
+    let mut script = vec![Call::Dial, Call::Accept, Call::Send { client: 0, len: 9, fill: 1 }];
+    script.extend(finished.then_some(Call::Finish(0)));
+    script.extend([Call::Reset(0), Call::Interest { conn: 1, read: true, write: false }, Call::Wait]);
+    script.extend(then);
+    same(&script);
+}
+
+const READ: Call = Call::Read { conn: 1, len: 5 };
+const WRITE: Call = Call::Write { conn: 1, len: 5, fill: 2 };
+
+#[test]
+fn what_had_arrived_before_a_reset_can_still_be_read_and_the_error_is_told_once() {
+    torn(false, &[READ, Call::Wait, READ, READ, READ, WRITE, Call::Wait]);
+}
+
+#[test]
+fn a_write_after_a_reset_takes_the_error_from_the_read() {
+    torn(false, &[WRITE, WRITE, READ, READ, READ]);
+}
+
+#[test]
+fn a_reset_behind_a_half_close_is_an_end_to_readers_and_a_broken_pipe_to_writers() {
+    torn(true, &[READ, READ, READ, WRITE, WRITE, READ]);
+}
+
+#[test]
+fn a_reset_in_the_backlog_is_accepted_all_the_same() {
+    same(&[Call::Dial, Call::Dial, Call::Reset(0), Call::Wait, Call::Accept, READ, READ, Call::Accept]);
+}
+
+#[test]
+fn who_hung_up_has_said_the_end_and_tears_down_at_the_first_write() {
+    let watch = Call::Interest { conn: 1, read: true, write: true };
+    let quiet = [Call::Dial, Call::Accept, watch, Call::HangUp(0), Call::Wait, READ];
+    same(&[&quiet[..], &[WRITE, Call::Wait, WRITE, READ]].concat());
+    let unread = [Call::Dial, Call::Accept, watch, WRITE, Call::HangUp(0), Call::Wait];
+    same(&[&unread[..], &[READ, READ, WRITE]].concat());
+}
+
+#[test]
+fn a_close_with_input_unread_is_a_reset_to_the_client_behind_what_was_sent() {
+    let script = [Call::Dial, Call::Accept, WRITE, Call::Send { client: 0, len: 9, fill: 1 }, Call::Close(1)];
+    same(&[&script[..], &[Call::Receive(0), Call::Receive(0)]].concat());
 }

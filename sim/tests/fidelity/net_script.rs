@@ -12,6 +12,7 @@ pub(crate) enum Call {
     Send { client: usize, len: usize, fill: u8 },
     Finish(usize),
     Reset(usize),
+    HangUp(usize),
     Receive(usize),
     Accept,
     Accepting(bool),
@@ -24,7 +25,7 @@ pub(crate) enum Call {
 }
 
 fn len() -> impl Strategy<Value = usize> {
-    prop_oneof![6 => 1..20_usize, 2 => 1..2_000_usize]
+    prop_oneof![6 => 1..20_usize, 2 => 1..2_000_usize, 1 => Just(0)]
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -35,6 +36,7 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(client, len, fill)| Call::Send { client, len, fill }),
         2 => client.clone().prop_map(Call::Finish),
         2 => client.clone().prop_map(Call::Reset),
+        2 => client.clone().prop_map(Call::HangUp),
         6 => client.prop_map(Call::Receive),
         6 => Just(Call::Accept),
         1 => any::<bool>().prop_map(Call::Accepting),

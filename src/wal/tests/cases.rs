@@ -270,3 +270,34 @@ fn failing_disk_ends_recovery_and_the_next_one_succeeds() {
         assert_eq!(troubled.image(), probe.image());
     }
 }
+
+/// A bit that was read wrongly, once, in the last record made a torn tail of it, which was cut; or went into the copy.
+#[test]
+fn bytes_that_do_not_read_the_same_twice_are_neither_cut_nor_copied() {
+    let (bytes, _) = acknowledged(1, 5);
+    let reads = |disk: &MemDisk| {
+        let calls = disk.journal().into_iter().enumerate();
+        calls.filter(|(_, call)| call.starts_with("read ")).map(|(at, _)| at as u64).collect::<Vec<_>>()
+    };
+    let calm = MemDisk::holding(&[(&name(1), &bytes)]);
+    recover_all(&calm, 0).unwrap();
+    let reads = reads(&calm);
+    assert_eq!(reads.len(), 2, "once to apply it, once to copy it");
+    for read in reads {
+        let disk = MemDisk::holding(&[(&name(1), &bytes)]);
+        disk.mishap(read, Mishap::Misread);
+        let refused = recover(&disk, Lsn(0), &mut |_, _| Ok(())).unwrap_err().to_string();
+        assert!(refused.contains("does not read the same twice"), "{refused}");
+        assert_eq!(disk.bytes(&name(1)), bytes, "nothing was cut");
+        assert_eq!(expect(&disk, 0, Case::Clean, 5), None, "the next start finds all of it");
+    }
+}
+
+/// The name of a first segment without a record was shown by the cache only: it was built upon, and a power loss took all.
+#[test]
+fn first_segment_without_a_record_gets_its_name_anew() {
+    let disk = MemDisk::holding(&[(&name(1), &segment(1, &[]).0)]);
+    assert_eq!(expect(&disk, 0, Case::Clean, 0), None);
+    let renames = disk.journal().into_iter().filter(|call| call.starts_with("rename ")).count();
+    assert_eq!(renames, 2, "at each start");
+}

@@ -21,6 +21,8 @@ pub(crate) enum Mishap {
     Forget,
     /// A write or a read is cut to one byte.
     Short,
+    /// A bit of the last byte that a read returns is wrong.
+    Misread,
     /// A write or a read is interrupted.
     Interrupt,
     /// The call panics.
@@ -312,6 +314,9 @@ impl File for MemFile {
         let most = if mishap == Some(Mishap::Short) { 1 } else { usize::MAX };
         let n = buf.len().min(rest.len()).min(most);
         buf[..n].copy_from_slice(&rest[..n]);
+        if let Some(byte) = buf[..n].last_mut().filter(|_| mishap == Some(Mishap::Misread)) {
+            *byte ^= 1;
+        }
         Ok(n)
     }
 

@@ -380,3 +380,17 @@ fn oversized_buffers_are_given_back() {
     .unwrap();
     assert_eq!(seen, [(1, 40 << 20), (2, payload(2).len())]);
 }
+
+/// A file stood where the next segment was to be, and was removed as if the log had made it.
+#[test]
+fn a_file_that_the_log_has_not_created_is_not_removed() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, 1);
+    rig.append().unwrap();
+    rig.settle();
+    disk.put(&name(2), b"somebody's");
+    rig.append().unwrap();
+    until(|| rig.wal.poisoned().is_some());
+    rig.wal.shutdown().unwrap_err();
+    assert_eq!(disk.bytes(&name(2)), b"somebody's");
+}

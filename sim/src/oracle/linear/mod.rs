@@ -11,6 +11,8 @@
 mod act;
 mod explore;
 mod hits;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +55,8 @@ impl Line {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     start: World,
+    /// When that was looked at, in virtual nanoseconds.
+    since: u64,
     acts: Vec<Act>,
     /// For each client what it has done on its connection.
     lines: BTreeMap<usize, Line>,
@@ -60,16 +64,20 @@ pub(super) struct History {
     pub(super) steps: u64,
     /// Questions that were given up.
     pub(super) given_up: u64,
+    /// More was lost than can be judged: the next look at the keys is taken as it is.
+    unknown: bool,
 }
 
 impl Default for History {
     fn default() -> Self {
         Self {
             start: World { state: Seen::default().as_world(), ..World::default() },
+            since: 0,
             acts: Vec::new(),
             lines: BTreeMap::new(),
             steps: 0,
             given_up: 0,
+            unknown: false,
         }
     }
 }
@@ -146,14 +154,32 @@ impl History {
         place
     }
 
-    /// All shared keys were looked at after the life ended. `cuts` are the places where each client's requests may
+    /// What was acknowledged from `since` on may have been lost. Where that reaches back behind the last look at the keys,
+    /// nothing is known of them any more.
+    pub(super) fn take_back(&mut self, since: u64) {
+        if since <= self.since {
+            self.unknown = true;
+        }
+        self.acts.iter_mut().filter(|act| act.answered >= since).for_each(|act| act.losable = true);
+    }
+
+    /// All shared keys were looked at by `now`, after the life ended. `cuts` are the places where each client's requests may
     /// have been cut off, as far as its own keys tell.
-    pub(super) fn inspected(&mut self, seen: &Seen, cuts: &BTreeMap<usize, Vec<Cut>>) -> Result<(), String> {
+    pub(super) fn inspected(
+        &mut self,
+        seen: &Seen,
+        cuts: &BTreeMap<usize, Vec<Cut>>,
+        now: u64,
+    ) -> Result<(), String> {
         let acts = std::mem::take(&mut self.acts);
         let start = std::mem::take(&mut self.start);
         let lines = std::mem::take(&mut self.lines);
         self.start = World { state: seen.as_world(), ..World::default() };
         self.lines = lines.iter().map(|(client, line)| (*client, line.next())).collect();
+        self.since = now;
+        if std::mem::take(&mut self.unknown) {
+            return Ok(());
+        }
         let all: Vec<&Act> = acts.iter().collect();
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {

@@ -57,6 +57,7 @@ pub(super) fn aim(rng: &mut Rng, lives: &mut [Life]) {
             0 => {}
             1 | 2 => leave_behind(rng, lives, at),
             3 => finish_busy(rng, &mut lives[at]),
+            4 if lives[at].clients.len() == 1 => clear_meanwhile(rng, &mut lives[at]),
             4 if rng.below(3) == 0 => in_the_way(&mut lives[at]),
             _ => {
                 for _ in 0..1 + rng.below(2) {
@@ -102,6 +103,16 @@ fn finish_busy(rng: &mut Rng, life: &mut Life) {
     let call = pick(rng, &[Call::WriteAt, Call::Sync, Call::Create, Call::Rename, Call::Remove]);
     let of = if call == Call::Rename || rng.below(2) == 0 { Kind::Temporary } else { Kind::Log };
     life.faults.push(aimed(rng, call, of));
+}
+
+/// The keyspace is cleared while a snapshot's cursor is on its way: its only client sends bit by bit.
+fn clear_meanwhile(rng: &mut Rng, life: &mut Life) {
+    let client = &mut life.clients[0];
+    client.depth = 16;
+    client.send = pick(rng, &[1, 7, 14]);
+    client.ops.push(Op::Save);
+    client.ops.extend((0..rng.below(4)).map(|_| Op::Ping(None)));
+    client.ops.push(Op::FlushAll);
 }
 
 /// A snapshot fails and leaves its temporary; the next is of the same state and has the same name.

@@ -4,9 +4,11 @@
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
 mod aimed;
+mod crowd;
 mod faults;
 mod settings;
 mod source;
+mod storage;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -14,6 +16,7 @@ use engram::base::rng::Rng;
 use self::faults::{crash_fault, cuts, faults, net_faults};
 use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
+use self::storage::Families;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
@@ -68,7 +71,7 @@ pub fn generate(seed: u64) -> Plan {
         rough_net: rng.below(2) == 0,
         crashes: rng.below(8) > 0,
     };
-    let server = ServerPlan {
+    let mut server = ServerPlan {
         workers: 1 + rng.index(3),
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
@@ -76,9 +79,10 @@ pub fn generate(seed: u64) -> Plan {
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };
     let lives = 1 + rng.index(6);
-    let mean_ops = 1 + rng.below(30);
+    let mean_ops = 1 + rng.below(58);
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
+    crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
@@ -101,6 +105,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         sync: pick(&mut disk, &[10_000, 100_000, 1_000_000, 20_000_000]),
     };
     let mut ops = stream("ops");
+    let storage = Families::of(seed);
     let mut life = Life {
         number,
         threads: threads(&mut stream("threads")),
@@ -108,11 +113,13 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clock: clock(&mut stream("clock")),
         latency,
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
+        rest: storage.rest(&stream),
         ending,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),
     };
+    life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
     if Rng::stream(seed, "any visitors").below(6) == 0 {

@@ -65,6 +65,7 @@ pub(super) fn network(rng: &mut Rng, swarm: Swarm) -> net::Settings {
         settings.spurious_one_in = pick(rng, &[0, 2, 5, 20]);
         settings.wake_delay = pick(rng, &[0, 1_000, 1_000_000]);
         settings.batch = pick(rng, &[1, 2, 64]);
+        settings.rough = pick(rng, &[100, 300, 1_000, 3_000]);
     }
     settings
 }

@@ -1,5 +1,6 @@
 //! Where one client's operations come from.
 
+mod crowded;
 mod keys;
 mod odd;
 mod shared;

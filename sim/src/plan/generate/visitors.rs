@@ -55,7 +55,9 @@ fn garbage(rng: &mut Rng) -> Vec<u8> {
         "*3\r\n$0\r\n\r\n$1\r\nab\r\n",
         "*1048577\r\n",
     ];
-    match rng.below(4) {
+    match rng.below(5) {
+        // A number without an end.
+        4 => [pick(rng, &["*", "*1\r\n$"]).as_bytes(), &vec![b'1'; 70_000]].concat(),
         0 => pick(rng, &LENGTHS).as_bytes().to_vec(),
         1 => {
             let mut bytes = b"*2\r\n$536870913\r\n".to_vec();
