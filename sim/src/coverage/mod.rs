@@ -209,7 +209,7 @@ impl Coverage {
     pub fn plan(&mut self, plan: &Plan) {
         for life in &plan.lives {
             let strategy = life.threads.strategy.to_string();
-            let mut words = strategy.split(' ');
+            let mut words = strategy.split([' ', ':']);
             let name = match (words.next(), words.next()) {
                 (Some("pct"), Some(depth)) => format!("strategy: pct of depth {depth}"),
                 (name, _) => format!("strategy: {}", name.unwrap_or_default()),

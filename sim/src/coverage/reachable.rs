@@ -153,8 +153,38 @@ pub const RARE: &[Rule] = &[
         phases: &[Phase::Snapshot, Phase::Finishing],
         why: "snapshots and finishing are short, as the log sees it",
     },
+    Rule {
+        faults: LIES,
+        calls: &[],
+        kinds: &[],
+        phases: &[],
+        why: "few plans have a medium that lies, each in its own way",
+    },
+    Rule {
+        faults: &["interrupted", "slow"],
+        calls: &[Call::Remove, Call::SetLen],
+        kinds: &[],
+        phases: &[],
+        why: "little is removed or cut",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::Remove],
+        kinds: &[Kind::Snapshot],
+        phases: &[Phase::Recovery],
+        why: "it takes a crash between the renaming of a second snapshot and the removal of the first",
+    },
+    Rule {
+        faults: &["crash", "sync-dropped", "sync-reverted", "interrupted"],
+        calls: &[Call::SyncDir, Call::SetLen],
+        kinds: &[],
+        phases: &[],
+        why: "the directory is synced, and the log cut, once where a file is synced fifty times",
+    },
 ];
 
+/// What a medium does of which nobody is told.
+const LIES: &[&str] = &["lost", "stray", "decay", "sync-late", "rot-once"];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 const NO_PASSWORD: &str = "plans set no password";
@@ -205,6 +235,8 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::RootNewer,
     Mark::SnapshotForbidden,
     Mark::TemporaryInTheWay,
+    Mark::TooBigInline,
+    Mark::UnbalancedQuotes,
     Mark::WriteRefused,
 ];
 

@@ -198,16 +198,22 @@ impl Model {
         (since, now): (u64, u64),
         lost: Option<u64>,
     ) -> Result<Vec<Cut>, String> {
+        self.clear_until(since);
         let pending = std::mem::take(&mut self.pending);
         let jumps = std::mem::take(&mut self.jumps);
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
-        self.clear_until(since);
         let mut stages = self.past.taken_back(lost);
         // The last of them is where the prefixes begin.
         stages.pop();
         let older = stages.len();
         let clearing = self.is_clearing(since);
-        stages.extend(prefixes(&self.states, &pending, &jumps));
+        // What others were told has taken place, though perhaps only behind some of what is pending.
+        let done = self.cleared_by(since);
+        let mut prefixes = prefixes(&self.states, &pending, &jumps);
+        for states in &mut prefixes {
+            states.retain(|state| !state.due.iter().any(|id| done.contains(id)));
+        }
+        stages.extend(prefixes);
         let mut last = 0;
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
@@ -279,12 +285,21 @@ impl Model {
         self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since))
     }
 
-    /// What others had asked for and heard of before `now` has taken place.
-    fn clear_until(&mut self, now: u64) {
+    /// Requests to clear everything that were answered before `now`.
+    fn cleared_by(&self, now: u64) -> Vec<u64> {
         let done = self.clearings.iter().filter(|(.., answered)| answered.is_some_and(|when| when < now));
-        for (id, ..) in done {
+        done.map(|(id, ..)| *id).collect()
+    }
+
+    /// What others had asked for and heard of before `now` has taken place. Where operations are pending, it is open
+    /// between which of them.
+    fn clear_until(&mut self, now: u64) {
+        if !self.pending.is_empty() {
+            return;
+        }
+        for id in self.cleared_by(now) {
             let states = std::mem::take(&mut self.states).into_iter();
-            let clear = |state: State| if state.due.contains(id) { state.cleared(*id) } else { state };
+            let clear = |state: State| if state.due.contains(&id) { state.cleared(id) } else { state };
             self.states = states.map(clear).collect();
         }
     }

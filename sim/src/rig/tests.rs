@@ -9,7 +9,6 @@ use engram::resp::client::write_command;
 use engram::resp::{ParseLimits, Parser, Progress};
 
 use super::*;
-use crate::faults::{Fault, Planned};
 use crate::plan::{Op, generate};
 
 /// What is wrong with the toy.
@@ -253,12 +252,12 @@ fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
     for life in &mut plan.lives {
         life.visitors.clear();
-        let apt = |planned: &Planned| {
-            let harms = planned.harms_storage() || planned.fault.harms_medium();
-            !harms && planned.fault != Fault::NoMemory
-        };
-        life.faults.retain(apt);
         life.rest.clear();
+        life.faults.retain(|planned| {
+            !planned.harms_storage()
+                && !planned.fault.harms_medium()
+                && planned.fault != crate::faults::Fault::NoMemory
+        });
         for client in &mut life.clients {
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,

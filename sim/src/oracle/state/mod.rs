@@ -151,9 +151,11 @@ impl State {
             vec![(self, expect)]
         };
         if names_a_moment(op) {
-            // It may have passed: then the key is gone already.
-            let settle = |(state, expect): (Self, Expect)| {
-                state.settle(&op.keys(), at).into_iter().map(move |state| (state, expect.clone()))
+            // It may have passed: then the key is gone already. One that was not there before has not changed by that.
+            let settle = |(mut state, expect): (Self, Expect)| {
+                let watched = std::mem::take(&mut state.watched);
+                let settled = state.settle(&op.keys(), at).into_iter();
+                settled.map(move |state| (Self { watched: watched.clone(), ..state }, expect.clone()))
             };
             outcomes = outcomes.into_iter().flat_map(settle).collect();
         }
