@@ -113,7 +113,7 @@ impl History {
                 losable,
             });
         }
-        hits::check_complete(&self.start.state, &self.acts, place)
+        Ok(())
     }
 
     /// A client's request has no answer, or was refused by a log that has failed.
@@ -180,6 +180,8 @@ impl History {
         if std::mem::take(&mut self.unknown) {
             return Ok(());
         }
+        // Not before now: what was on its way beside a search is known only when the life is over.
+        (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
         let all: Vec<&Act> = acts.iter().collect();
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {
