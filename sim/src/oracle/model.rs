@@ -70,7 +70,13 @@ impl Model {
             self.cleared = now;
         }
         if self.pending.is_empty() {
+            let expiring = expiring(&self.states);
             self.states = after(&self.states, replies, at, context)?;
+            // What has expired by now was there for scans that began before.
+            let gone = expiring
+                .into_iter()
+                .filter(|key| self.states.iter().any(|state| !state.entries.contains_key(key)));
+            self.touched.extend(gone.map(|key| (key, now)));
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
@@ -112,11 +118,7 @@ impl Model {
         let lately = || self.touched.iter().filter(|(_, when)| **when >= since).map(|(name, _)| name);
         names.must.retain(|name| !lately().any(|other| other == name));
         names.may.extend(lately().cloned());
-        let expiring = |state: &State| {
-            let keys = state.entries.iter().filter(|(_, entry)| entry.deadline.is_some());
-            keys.map(|(key, _)| key.clone()).collect::<Vec<_>>()
-        };
-        names.may.extend(self.states.iter().flat_map(expiring));
+        names.may.extend(expiring(&self.states));
         if self.cleared >= since {
             return Ok(());
         }
@@ -154,7 +156,11 @@ impl Model {
             }
         }
         let mut judged = prefixes.iter().map(|states| after(states, replies, at, context).map(drop));
-        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))
+        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))?;
+        if op.is_write() {
+            self.pending.push((op.clone(), at, context.number));
+        }
+        Ok(())
     }
 
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
@@ -319,6 +325,15 @@ fn maybe_cleared(states: &[State]) -> Vec<State> {
         at += 1;
     }
     all
+}
+
+/// Keys with a deadline.
+fn expiring(states: &[State]) -> Vec<String> {
+    let of = |state: &State| {
+        let keys = state.entries.iter().filter(|(_, entry)| entry.deadline.is_some());
+        keys.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+    };
+    states.iter().flat_map(of).collect()
 }
 
 /// True for what changes only what the connection watches.
