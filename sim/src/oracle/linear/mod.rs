@@ -160,7 +160,9 @@ impl History {
         if since <= self.since {
             self.unknown = true;
         }
-        self.acts.iter_mut().filter(|act| act.answered >= since).for_each(|act| act.losable = true);
+        // What only watches leaves nothing behind by which it could be told when it happened: behind what was lost, or before.
+        let lost = |act: &&mut Act| act.answered >= since || act.leaves_no_trace();
+        self.acts.iter_mut().filter(lost).for_each(|act| act.losable = true);
     }
 
     /// All shared keys were looked at by `now`, after the life ended. `cuts` are the places where each client's requests may
