@@ -119,6 +119,14 @@ pub struct ClientPlan {
     pub breaks: Vec<(usize, Break)>,
 }
 
+impl Life {
+    /// One more than the number of the last client that ever says a word.
+    #[must_use]
+    pub fn speakers(&self) -> usize {
+        self.clients.iter().rposition(|client| !client.is_idle()).map_or(0, |last| last + 1)
+    }
+}
+
 impl ClientPlan {
     /// True for one that never says a word.
     #[must_use]

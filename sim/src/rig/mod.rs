@@ -144,7 +144,7 @@ impl Rig {
     #[must_use]
     pub fn run(&self, plan: &Plan, keep: bool) -> Report {
         let _bound = Binding::begin(self.pool.stays());
-        let clients = plan.lives.iter().map(|life| life.clients.len()).max().unwrap_or(0);
+        let clients = plan.lives.iter().map(Life::speakers).max().unwrap_or(0);
         let mut run = Run {
             rig: self,
             plan,
