@@ -8,11 +8,12 @@ use super::{Break, Ending, Life, Op, Swarm, pick};
 use crate::clock::wall_millis;
 use crate::disk::Loss;
 use crate::net;
-use crate::plan::{ClientPlan, Form, Lifetime};
+use crate::plan::{ClientPlan, Form, Lifetime, WHOLE};
+use crate::scheduler::{Blow, Disturbance};
 
 /// Virtual nanoseconds that a sync takes where a crash has to come before its end.
 const SYNC: u64 = 20_000_000;
-/// Operations before the first scene of a life that crashes: the keyspace may hold anything.
+/// A key that all clients name.
 const REGISTER: &str = "shared:r0";
 
 /// Plays a scene in one life of the plan, or none.
@@ -105,7 +106,7 @@ impl Scene {
     fn overdue(mut self, rng: &mut Rng, life: &mut Life) {
         let mut ops = Vec::new();
         for _ in 0..3 + rng.below(5) {
-            let (k, expire) = (self.key("k0"), Some(1 + rng.below(6)));
+            let (k, expire) = (self.key("k0"), Some(1 + rng.below(12)));
             ops.push(self.set("k0", expire));
             match rng.below(4) {
                 0 | 1 => ops.extend([
@@ -117,9 +118,10 @@ impl Scene {
                 _ => ops.push(pick(rng, &[Op::GetDel, Op::StrLen, Op::Persist])(k)),
             }
         }
-        alone(life, ClientPlan { gap: 6_000_000, ops, ..ClientPlan::default() });
+        alone(life, ClientPlan { gap: 6_000_000, send: WHOLE, ops, ..ClientPlan::default() });
         life.net = net::Settings { latency: 10_000, ..net::Settings::default() };
         life.clock.late = 50_000_000;
+        life.latency.sync = 10_000;
     }
 
     /// Transactions that a power loss may tear.
@@ -156,18 +158,25 @@ impl Scene {
         ends_at_once(life, pick(rng, &[Loss::None, Loss::Torn]));
     }
 
-    /// A search that meets the vector sent right behind it, and a power loss right behind its answer.
+    /// A search that begins late and meets the vector sent right behind it, and a power loss right behind its answer.
     fn shown_early(mut self, rng: &mut Rng, life: &mut Life) {
         let mut ops = vec![self.source.new_index(), self.source.insert(rng, 80), Op::Ping(None)];
-        let rounds = 2 + rng.index(6);
+        let (before, rounds) = (ops.len(), 1 + rng.index(4));
         for _ in 0..rounds {
-            ops.extend([self.source.wide_search(rng), self.source.insert(rng, 80)]);
-            ops.push(Op::Get(self.key("k0")));
+            ops.extend((0..3).map(|_| self.source.wide_search(rng)));
+            ops.push(self.source.insert(rng, 80));
+            // Nothing else is asked for before the vector is acknowledged.
+            ops.extend((0..3).map(|_| Op::Get(self.key("k0"))));
         }
-        let behind = 5 + 3 * rng.index(rounds);
-        let breaks = vec![(behind, Break::Crash(200_000 + rng.below(SYNC / 2)))];
-        alone(life, ClientPlan { depth: 2, ops, breaks, ..ClientPlan::default() });
+        let behind = before + 4 + 7 * rng.index(rounds);
+        let breaks = vec![(behind, Break::Crash(400_000 + rng.below(SYNC / 2)))];
+        alone(life, ClientPlan { depth: 4, send: WHOLE, ops, breaks, ..ClientPlan::default() });
         ends_at_once(life, pick(rng, &[Loss::None, Loss::Torn]));
+        for round in 0..rounds as u64 {
+            let (thread, site) = ("worker".to_owned(), "job".to_owned());
+            let passage = 1 + 3 * round + rng.below(4);
+            life.threads.disturbances.push(Disturbance { blow: Blow::Stall(200_000), passage, thread, site });
+        }
     }
 
     /// One client writes a key again and again, another reads it whenever a sync has ended.
