@@ -175,8 +175,9 @@ impl Index {
     /// that are linked.
     fn settle(&self, row: u32) {
         let level = self.level(row);
-        let rows = self.view().count();
         let _settling = self.settling.lock();
+        // Counted under the lock: whatever was linked before this row is among them.
+        let rows = self.view().count();
         let linked = self.parent(row).is_some();
         if linked && self.entry().is_none_or(|(_, top)| level > top) {
             reached(Mark::EntryRaised);
