@@ -175,8 +175,9 @@ impl Index {
     /// that are linked.
     fn settle(&self, row: u32) {
         let level = self.level(row);
-        let rows = self.view().count();
         let _settling = self.settling.lock();
+        // Counted in here: others may have linked rows that were published while this thread waited.
+        let rows = self.view().count();
         let linked = self.parent(row).is_some();
         if linked && self.entry().is_none_or(|(_, top)| level > top) {
             reached(Mark::EntryRaised);

@@ -419,11 +419,27 @@ impl Client {
             Leaving::Cut { owed, .. } if owed > 0 => Some(format!("with {owed} replies due")),
             Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } => None,
         };
+        let in_order = end != End::Reset
+            && state.leaving == Leaving::No
+            && !timed_out
+            && !crowded
+            && state.link.is_some_and(|link| self.inner.town.was_closed_in_order(link));
         drop(state);
+        if in_order {
+            self.unexecuted();
+        }
         match wrong {
             Some(what) => self.fail(&format!("{who} was disconnected {what}")),
             None => self.disconnected(),
         }
+    }
+
+    /// A server that finishes answers all that it has executed: the rest has not taken place.
+    fn unexecuted(&self) {
+        let mut state = self.inner.state.lock();
+        let sent = std::mem::take(&mut state.sent);
+        let now = self.inner.town.scheduler.now();
+        state.script.unexecuted(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
     }
 
     /// The connection is gone, whoever ended it.

@@ -214,6 +214,13 @@ impl Oracle {
         }
     }
 
+    /// The server has finished in order without an answer to `op`: it has not executed it.
+    pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
+        let number = self.next_number();
+        self.clearing_of(client, op, at);
+        self.shared.unanswered(client, op, (number, at));
+    }
+
     /// A client's connection was lost at `since`, and the server may have gone on with what came from it until `now`.
     pub fn let_go(&mut self, client: usize, since: u64, now: u64) {
         let span = self.span(since, now);

@@ -74,7 +74,9 @@ impl Model {
             self.cleared = now;
         }
         if self.pending.is_empty() {
-            self.states = after(&self.states, replies, at, context)?;
+            let next = after(&self.states, replies, at, context)?;
+            let before = std::mem::replace(&mut self.states, next);
+            self.note_gone(&before, now);
             self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
@@ -83,6 +85,13 @@ impl Model {
             self.past.note(&self.states, now);
         }
         Ok(())
+    }
+
+    /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told.
+    fn note_gone(&mut self, before: &[State], now: u64) {
+        let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
+        let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
+        self.touched.extend(gone.map(|key| (key.clone(), now)));
     }
 
     /// A scan came to its end, step by step, while other operations were executed: what was there all the while was
@@ -138,7 +147,7 @@ impl Model {
         context: Context<'_>,
     ) -> Result<(), String> {
         let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
-        let op = context.op;
+        let (op, mut unproven) = (context.op, false);
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
             return Ok(());
@@ -157,9 +166,15 @@ impl Model {
                 self.jumps.clear();
                 return Ok(());
             }
+            // It may have changed something all the same, if only that nothing is watched any more.
+            unproven = matches!(op, Op::Transaction(_)) || next.iter().any(|state| !all.contains(state));
         }
         let mut judged = prefixes.iter().map(|states| after(states, replies, at, context).map(drop));
-        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))
+        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))?;
+        if unproven {
+            self.pending.push((op.clone(), at, context.number));
+        }
+        Ok(())
     }
 
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
@@ -307,11 +322,18 @@ impl Model {
         if !self.pending.is_empty() {
             return;
         }
-        for id in self.cleared_by(now) {
+        let done = self.cleared_by(now);
+        if done.iter().all(|id| !self.states.iter().any(|state| state.due.contains(id))) {
+            return;
+        }
+        for id in done {
             let states = std::mem::take(&mut self.states).into_iter();
             let clear = |state: State| if state.due.contains(&id) { state.cleared(id) } else { state };
             self.states = states.map(clear).collect();
         }
+        let answered = self.clearings.iter().filter_map(|(.., answered)| *answered);
+        let last = answered.filter(|when| *when < now).max();
+        self.past.note(&self.states, last.unwrap_or(now));
     }
 }
 
