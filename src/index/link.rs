@@ -176,7 +176,7 @@ impl Index {
     fn settle(&self, row: u32) {
         let level = self.level(row);
         let _settling = self.settling.lock();
-        // Counted under the lock: whatever was linked before this row is among them.
+        // Counted in here: others may have linked rows that were published while this thread waited.
         let rows = self.view().count();
         let linked = self.parent(row).is_some();
         if linked && self.entry().is_none_or(|(_, top)| level > top) {

@@ -18,7 +18,7 @@ use engram::base::rng::Rng;
 use engram::resp::client::{Value, parse_reply};
 
 use crate::net::{End, LinkId};
-use crate::plan::{Break, ClientPlan, Op};
+use crate::plan::{Break, ClientPlan, Op, WHOLE};
 use crate::shared::Shared;
 
 pub(crate) use auditor::Auditor;
@@ -206,7 +206,7 @@ impl Client {
         self.think(&mut state);
         let len = state.out.len().min(state.most(self.inner.plan.send));
         if len > 0 {
-            let len = 1 + state.rng.index(len);
+            let len = if self.inner.plan.send == WHOLE { len } else { 1 + state.rng.index(len) };
             let bytes: Vec<u8> = state.out.drain(..len).collect();
             state.active = self.inner.town.scheduler.now();
             self.inner.town.wire.send(link, &bytes);

@@ -14,6 +14,8 @@ pub(crate) struct Town {
     /// Bytes on their way to a client at most, and the mean time that they take.
     pub(crate) capacity: usize,
     pub(crate) latency: u64,
+    /// Bytes on their way to a client at most, however calm the network has become.
+    pub(crate) room: usize,
     /// Whether an auditor comes at the end.
     pub(crate) audits: bool,
     /// Virtual nanoseconds that the loop may have stood still in all: a turn that it began before counts as the past.
@@ -46,7 +48,7 @@ impl Town {
     pub(super) fn longest_delivery(&self, bytes: usize) -> u64 {
         let pieces = 1 + bytes.div_ceil(self.capacity.max(1)) as u64;
         // Where single bytes are written, all but the first have arrived when the first is heard of.
-        pieces * (2 * self.latency + 1)
+        pieces * (2 * self.latency + 1) + self.lapses
     }
 
     /// Whether the server had to turn this client away, since it had as many as it may. An error if it took one more.
@@ -90,7 +92,7 @@ impl Town {
     pub(super) fn check_deaf(&self, link: LinkId) -> Result<(), String> {
         let look = self.wire.look(link);
         let shares = self.server.shares();
-        let served = (shares.output_pause + self.capacity) / judge::LEAST_LONG_REPLY + 2;
+        let served = (shares.output_pause + self.room) / judge::LEAST_LONG_REPLY + 2;
         let most = served * judge::LONG.len() + shares.read_per_turn + PIECE.min(shares.read_per_turn);
         if look.taken as usize <= most {
             return Ok(());

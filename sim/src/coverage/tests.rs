@@ -1,3 +1,5 @@
+//! The matrix and the ledger, on events made by hand.
+
 use super::*;
 
 fn seen(events: &[(&str, &str)]) -> Coverage {

@@ -144,7 +144,11 @@ impl Inner {
         let mapped = hit.is_some_and(|file| state.maps.contains_key(&file));
         drop(state);
         self.scheduler.note("decay", &decay.to_string(), [hit.unwrap_or(0), mapped.into(), 0]);
-        self.change(|image| image.assess(&image.contents(), true));
+        // What was read before may have been right: what changes under a start's hands may be refused, too.
+        self.change(|image| {
+            image.assess(&image.contents(), true);
+            image.assess(&image.contents(), false);
+        });
         if mapped && matches!(decay, Decay::Cut(_)) {
             self.scheduler.crash_after(0, call.name());
         }

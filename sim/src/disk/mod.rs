@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
-use self::image::Image;
+use self::image::{Damage, Image};
 use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -127,6 +127,12 @@ impl Disk {
     /// The operator puts everything right, from a backup that is as new as the last promise.
     pub fn restore(&mut self) {
         self.image.restore();
+    }
+
+    /// Whether all that a process reads is what it was promised: nothing has decayed, no sync has lied.
+    #[must_use]
+    pub fn is_as_promised(&self) -> bool {
+        self.image.damage() == Damage::default()
     }
 
     /// Every file as a process would see it.

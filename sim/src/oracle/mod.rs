@@ -13,6 +13,7 @@ mod names;
 mod past;
 mod search;
 mod seen;
+mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -170,6 +171,11 @@ impl Oracle {
             self.unanswered(client, op, at, now);
             return Ok(());
         }
+        // Whether it was refused, nobody has heard.
+        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked()) {
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
         let failed = matches!(replies.last(), Some(Value::Error(_)));
         if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
             return Err(wrong("success after the log had refused a write".to_owned()));
@@ -295,6 +301,9 @@ pub(crate) fn internal(replies: &[Value]) -> bool {
 
 /// True for a request that is about shared keys and nothing of the client's own.
 fn is_for_all(op: &Op) -> bool {
+    if let Op::Unheard(op) = op {
+        return is_for_all(op);
+    }
     let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
     !tied && op.keys().iter().any(|key| is_shared(key))
 }

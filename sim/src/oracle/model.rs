@@ -14,6 +14,7 @@ use super::linear::Cut;
 use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
+use super::shown::Shown;
 use super::state::{Span, State, clears};
 use crate::plan::Op;
 
@@ -32,6 +33,8 @@ pub(super) struct Model {
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
     cleared: u64,
+    /// Rows that were seen before they were acknowledged.
+    shown: Shown,
     /// What the states were before.
     pub(super) past: Past,
 }
@@ -45,6 +48,7 @@ impl Default for Model {
             jumps: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
+            shown: Shown::default(),
             past: Past::default(),
         }
     }
@@ -70,7 +74,10 @@ impl Model {
             self.cleared = now;
         }
         if self.pending.is_empty() {
-            self.states = after(&self.states, replies, at, context)?;
+            let next = after(&self.states, replies, at, context)?;
+            let before = std::mem::replace(&mut self.states, next);
+            self.note_gone(&before, now);
+            self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
@@ -78,6 +85,13 @@ impl Model {
             self.past.note(&self.states, now);
         }
         Ok(())
+    }
+
+    /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told.
+    fn note_gone(&mut self, before: &[State], now: u64) {
+        let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
+        let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
+        self.touched.extend(gone.map(|key| (key.clone(), now)));
     }
 
     /// A scan came to its end, step by step, while other operations were executed: what was there all the while was
@@ -133,7 +147,7 @@ impl Model {
         context: Context<'_>,
     ) -> Result<(), String> {
         let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
-        let op = context.op;
+        let (op, mut unproven) = (context.op, false);
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
             return Ok(());
@@ -152,9 +166,15 @@ impl Model {
                 self.jumps.clear();
                 return Ok(());
             }
+            // It may have changed something all the same, if only that nothing is watched any more.
+            unproven = matches!(op, Op::Transaction(_)) || next.iter().any(|state| !all.contains(state));
         }
         let mut judged = prefixes.iter().map(|states| after(states, replies, at, context).map(drop));
-        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))
+        judged.clone().find(Result::is_ok).or_else(|| judged.next()).unwrap_or(Ok(()))?;
+        if unproven {
+            self.pending.push((op.clone(), at, context.number));
+        }
+        Ok(())
     }
 
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
@@ -201,6 +221,8 @@ impl Model {
         self.clear_until(since);
         let pending = std::mem::take(&mut self.pending);
         let jumps = std::mem::take(&mut self.jumps);
+        let shown = std::mem::take(&mut self.shown);
+        let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         let mut stages = self.past.taken_back(lost);
         // The last of them is where the prefixes begin.
@@ -217,7 +239,10 @@ impl Model {
         let mut last = 0;
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
-            for state in states {
+            if number < least {
+                why = Some(format!("a search has shown what number {least} adds"));
+            }
+            for state in states.iter().filter(|_| number >= least) {
                 let explained_by = seen.explained_by(state, at, clearing);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
@@ -297,11 +322,18 @@ impl Model {
         if !self.pending.is_empty() {
             return;
         }
-        for id in self.cleared_by(now) {
+        let done = self.cleared_by(now);
+        if done.iter().all(|id| !self.states.iter().any(|state| state.due.contains(id))) {
+            return;
+        }
+        for id in done {
             let states = std::mem::take(&mut self.states).into_iter();
             let clear = |state: State| if state.due.contains(&id) { state.cleared(id) } else { state };
             self.states = states.map(clear).collect();
         }
+        let answered = self.clearings.iter().filter_map(|(.., answered)| *answered);
+        let last = answered.filter(|when| *when < now).max();
+        self.past.note(&self.states, last.unwrap_or(now));
     }
 }
 
@@ -323,6 +355,9 @@ fn maybe_cleared(states: &[State]) -> Vec<State> {
 
 /// True for what changes only what the connection watches.
 fn is_about_transactions(op: &Op) -> bool {
+    if let Op::Unheard(op) = op {
+        return is_about_transactions(op);
+    }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
     reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_))
 }

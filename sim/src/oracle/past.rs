@@ -14,9 +14,10 @@ impl Past {
         self.stages.get_or_insert_default();
     }
 
-    /// The states have changed, or have become clearer, by `now`.
+    /// The states have changed, or have become clearer, by `now`; what was noted before came before that.
     pub(super) fn note(&mut self, states: &[State], now: u64) {
         if let Some(stages) = &mut self.stages {
+            let now = stages.last().map_or(now, |(last, _)| now.max(*last));
             stages.push((now, states.to_vec()));
         }
     }

@@ -156,6 +156,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         wire: wire.clone(),
         server: plan.server.clone(),
         capacity: life.net.capacity,
+        room: life.net.capacity.max(net::Settings::default().capacity),
         latency: life.net.latency,
         audits: false,
         lapses: lapses(life),

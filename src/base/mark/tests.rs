@@ -1,3 +1,5 @@
+//! Every mark stands at one place of the source, and every place is a mark that is listed.
+
 use super::*;
 use std::path::Path;
 

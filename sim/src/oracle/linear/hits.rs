@@ -49,7 +49,7 @@ pub(super) fn check_complete(start: &State, acts: &[Act], place: usize) -> Resul
     let Deed::Done(Op::Search { key, query, k, exact: true, .. }, _) = &search.deed else { return Ok(()) };
     let hits: Vec<&Hit> = acts[place + 1..]
         .iter()
-        .filter_map(|act| if let Deed::Saw { hit, .. } = &act.deed { Some(hit) } else { None })
+        .map_while(|act| if let Deed::Saw { hit, .. } = &act.deed { Some(hit) } else { None })
         .collect();
     let metric = acts.iter().find_map(|act| made(act, key)).or_else(|| Some(start.index(key)?.metric));
     let Some(metric) = metric.filter(|_| matches!(&search.deed, Deed::Done(_, replies) if is_array(replies)))

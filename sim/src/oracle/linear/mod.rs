@@ -113,7 +113,7 @@ impl History {
                 losable,
             });
         }
-        hits::check_complete(&self.start.state, &self.acts, place)
+        Ok(())
     }
 
     /// A client's request has no answer, or was refused by a log that has failed.
@@ -160,7 +160,9 @@ impl History {
         if since <= self.since {
             self.unknown = true;
         }
-        self.acts.iter_mut().filter(|act| act.answered >= since).for_each(|act| act.losable = true);
+        // What only watches leaves nothing behind by which it could be told when it happened: behind what was lost, or before.
+        let lost = |act: &&mut Act| act.answered >= since || act.leaves_no_trace();
+        self.acts.iter_mut().filter(lost).for_each(|act| act.losable = true);
     }
 
     /// All shared keys were looked at by `now`, after the life ended. `cuts` are the places where each client's requests may
@@ -180,6 +182,8 @@ impl History {
         if std::mem::take(&mut self.unknown) {
             return Ok(());
         }
+        // Not before now: what was on its way beside a search is known only when the life is over.
+        (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
         let all: Vec<&Act> = acts.iter().collect();
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {

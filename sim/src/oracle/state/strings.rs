@@ -83,6 +83,8 @@ impl State {
         };
         let text = old.clone().unwrap_or_default();
         let done = match op {
+            // There is no such number to add, whatever the key holds.
+            Op::DecrBy { by: i64::MIN, .. } => return Some(ERROR),
             Op::Get(_) => shown(Some(old.as_deref())),
             Op::GetDel(_) => {
                 if wrong.is_none() {

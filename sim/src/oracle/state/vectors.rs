@@ -32,7 +32,7 @@ impl State {
                     return ERROR;
                 }
                 let index = Arc::make_mut(index);
-                index.inserted += 1;
+                index.inserted = index.inserted.saturating_add(1);
                 let old = index.rows.insert(element.clone(), Arc::clone(vector));
                 Expect::Integer(i64::from(old.is_none()))
             }

@@ -24,7 +24,7 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
     let saves = swarm.saves || rng.below(2) == 0;
     let mut ops = if rng.below(2) == 0 { vec![source.no_index()] } else { Vec::new() };
     ops.push(source.new_index());
-    let shape = pick(rng, &[0, 1, 2, 3, 4, 4, SAVED, 7]);
+    let shape = pick(rng, &[0, 1, 2, 3, 4, 4, SAVED, SAVED, 7]);
     let whole = match shape {
         0..=2 => {
             server.workers = server.workers.max(1 + rng.index(3));

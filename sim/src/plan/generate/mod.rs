@@ -6,6 +6,7 @@
 mod aimed;
 mod crowd;
 mod faults;
+mod scenes;
 mod settings;
 mod source;
 mod storage;
@@ -85,6 +86,7 @@ pub fn generate(seed: u64) -> Plan {
     crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
+    scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 
