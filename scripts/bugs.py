@@ -147,12 +147,33 @@ def hunt(binary, clean, options, alarms):
     return campaigns
 
 
-def row(name, family, campaigns, seconds):
+def shrink(binary, seed, options, name):
+    """What is left of the plan of a failing seed: operations, faults, switches, and the seconds it took; or none."""
+    command = [binary, "hunt", "--from", str(seed), "--seeds", "1", "--jobs", "1", "--shrink", str(options.shrink)]
+    if options.keep:
+        command += ["--keep", str(pathlib.Path(options.keep) / f"{name}.plan")]
+    try:
+        out = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+    except subprocess.TimeoutExpired:
+        return None
+    sizes = re.search(r"^shrunk ops=\d+->(\d+) faults=\d+->(\d+) switches=\d+->(\d+) .* seconds=([\d.]+)$", out, re.M)
+    return sizes and (int(sizes[1]), int(sizes[2]), int(sizes[3]), float(sizes[4]))
+
+
+def told(small):
+    """The sizes and seconds of shrunk plans: medians and worst."""
+    for place, what in enumerate(["operations", "faults", "switches", "seconds"]):
+        each = [sizes[place] for sizes in small]
+        print(f"shrunk, {what}: median {statistics.median(each):g}, worst {max(each):g}, of {len(each)} plans")
+
+
+def row(name, family, campaigns, seconds, small=None):
     found = [seeds for seeds, _ in campaigns if seeds is not None]
     what = next((what for seeds, what in campaigns if seeds is not None), "")
     what = re.sub(r"^life \S+: ", "", what.split(" | ")[0])
     middle = f"{statistics.median_low(found):6} {max(found):6}" if found else "     -      -"
-    line = f"{name:44} {family:13} {len(found)}/{len(campaigns)} {middle} {seconds:7.1f}  {what[:110]}"
+    left = f" [{small[0]} ops, {small[1]} faults, {small[2]} switches, {small[3]:g} s]" if small else ""
+    line = f"{name:44} {family:13} {len(found)}/{len(campaigns)} {middle} {seconds:7.1f}  {what[:110]}{left}"
     print(line.rstrip(), flush=True)
     return found
 
@@ -163,7 +184,7 @@ def measure(chosen, options):
     groups = [[patch] for patch in bugs] + ([controls] if controls else [])
     copy_tree()
     print(f"{'bug':44} {'family':13} found median  worst seconds  first violation", flush=True)
-    medians, worsts, missed, broken, flagged, alarms = [], [], [], [], [], set()
+    medians, worsts, missed, broken, flagged, alarms, small = [], [], [], [], [], set(), []
     with concurrent.futures.ThreadPoolExecutor(1) as builder:
         started = time.monotonic()
         clean, error, _ = build([], "clean")
@@ -181,8 +202,15 @@ def measure(chosen, options):
                 continue
             began = time.monotonic()
             campaigns = hunt(binary, None if control else clean, options, alarms)
+            seconds = time.monotonic() - began
+            first = next((start for start, (seeds, _) in enumerate(campaigns) if seeds is not None), None)
+            left = None
+            if options.shrink and first is not None and not control:
+                seed = options.first + first * options.seeds + campaigns[first][0] - 1
+                left = shrink(binary, seed, options, name)
+                small.extend([left] if left else [])
             binary.unlink()
-            found = row(name, group[0].family, campaigns, time.monotonic() - began)
+            found = row(name, group[0].family, campaigns, seconds, left)
             if control and found and len(group) > 1:
                 each = [([patch], builder.submit(build, [patch], patch.name)) for patch in group]
                 waiting = each + waiting
@@ -198,6 +226,8 @@ def measure(chosen, options):
     if medians:
         print(f"median over bugs of the median: {statistics.median_low(medians)} seeds; worst: {max(worsts)}")
     print(f"controls flagged: {len(flagged)} of {len(controls)}; seconds: {time.monotonic() - started:.0f}")
+    if small:
+        told(small)
     seeds = [str(seed) for seed in sorted(alarms)]
     for text, names in [("missed", missed), ("flagged", flagged), ("broken", broken), ("false alarms", seeds)]:
         if names:
@@ -213,6 +243,8 @@ def main():
     parser.add_argument("--campaigns", type=int, default=5, help="campaigns for each patch (default: 5)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="threads of the host (default: one for each core)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--shrink", type=int, default=0, metavar="RUNS", help="shrink each first find, in so many runs at most")
+    parser.add_argument("--keep", metavar="DIR", help="keep the shrunk plans in this directory")
     options = parser.parse_args()
     chosen = patches(options.only)
     sys.exit(0 if (check(chosen) if options.check else measure(chosen, options)) else 1)

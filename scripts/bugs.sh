@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/bugs.sh [--only NAME...] [--check] [--seeds N] [--campaigns K] [--jobs J] [--first SEED]
+#   [--shrink RUNS [--keep DIR]]
 # Plants each bug of sim/bugs in a copy of the tree and prints how soon the simulator finds it; `--check` only sees whether
 # every patch still applies. Exit code 1 if a bug is missed in a campaign, a control flagged, or a patch does not apply.
 exec python3 -B "$(dirname "${BASH_SOURCE[0]}")/bugs.py" "$@"

@@ -30,7 +30,12 @@ impl Server {
     /// # Errors
     /// What does not hold.
     pub fn validate(&self) -> Result<(), String> {
-        self.engine.validate()
+        self.engine.validate()?;
+        let accounted: usize = self.connections.values().map(|connection| connection.accounted).sum();
+        if accounted == self.connection_memory {
+            return Ok(());
+        }
+        Err(format!("clients have {accounted} bytes where {} were counted", self.connection_memory))
     }
 
     /// Stops accepting and reading. A second call changes nothing.

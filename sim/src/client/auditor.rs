@@ -17,26 +17,34 @@ use crate::shared::{Held, Shared};
 const EVERY: u64 = 100_000_000;
 /// Questions after which what is not at rest never will be.
 const QUESTIONS: u32 = 100;
-/// At last the memory runs out: commands, and what each has to be answered with.
-const OUT_OF_MEMORY: [(&str, &str); 12] = [
-    ("CONFIG SET maxmemory 1", "+OK"),
-    ("SET audit:key value", "-OOM "),
-    ("APPEND audit:key value", "-OOM "),
-    ("GET audit:key", "$-1"),
-    ("DEL audit:key", ":0"),
-    ("MULTI", "+OK"),
-    ("SET audit:key value", "-OOM "),
-    ("EXEC", "-EXECABORT "),
-    ("VNEW audit:index 2", "-OOM "),
-    ("EXISTS audit:key audit:index", ":0"),
-    ("CONFIG SET maxmemory 0", "+OK"),
-    ("PING", "+PONG"),
+/// At last the memory runs out: commands, each on the first connection or on another, and what each has to be answered
+/// with.
+const OUT_OF_MEMORY: [(usize, &str, &str); 17] = [
+    (1, "MULTI", "+OK"),
+    (1, "SET audit:key value", "+QUEUED"),
+    (0, "CONFIG SET maxmemory 1", "+OK"),
+    (1, "EXEC", "-OOM "),
+    (1, "SET audit:key value", "-OOM "),
+    (0, "SET audit:key value", "-OOM "),
+    (0, "APPEND audit:key value", "-OOM "),
+    (0, "GET audit:key", "$-1"),
+    (0, "DEL audit:key", ":0"),
+    (0, "MULTI", "+OK"),
+    (0, "SET audit:key value", "-OOM "),
+    (0, "EXEC", "-EXECABORT "),
+    (0, "VNEW audit:index 2", "-OOM "),
+    (0, "EXISTS audit:key audit:index", ":0"),
+    (0, "CONFIG SET maxmemory 0", "+OK"),
+    (0, "PING", "+PONG"),
+    (1, "PING", "+PONG"),
 ];
 /// Most bytes that a connection keeps which has nothing to do.
 const IDLE_BYTES: u64 = 64 << 10;
 
 struct State {
     link: Option<LinkId>,
+    /// Another one, for what takes two.
+    second: Option<LinkId>,
     input: Vec<u8>,
     asked: u32,
     /// A question has no answer yet.
@@ -56,7 +64,8 @@ pub(crate) struct Auditor {
 impl Auditor {
     /// An auditor who calls `done` when the accounts are right.
     pub(crate) fn new(town: &Town, done: impl Fn() + Send + Sync + 'static) -> Self {
-        let state = State { link: None, input: Vec::new(), asked: 0, waits: false, refusals: None };
+        let state =
+            State { link: None, second: None, input: Vec::new(), asked: 0, waits: false, refusals: None };
         Self { town: town.clone(), done: Arc::new(done), state: Arc::new(Shared::new(state)) }
     }
 
@@ -83,14 +92,14 @@ impl Auditor {
 
     fn hear(&self, link: LinkId) {
         let mut state = self.state.lock();
-        if state.link != Some(link) {
+        if state.link != Some(link) && state.second != Some(link) {
             return;
         }
         let received = self.town.wire.receive(link, usize::MAX);
         state.input.extend_from_slice(&received.bytes);
         if received.end.is_some_and(|end| end != End::Unread) {
             // A fault, or one client too many: the next question comes on another connection.
-            state.link = None;
+            (state.link, state.second) = (None, None);
             state.input.clear();
             state.waits = false;
             let over = state.refusals.is_some();
@@ -109,14 +118,27 @@ impl Auditor {
         drop(state);
         match self.wrong(&text) {
             None => {
-                self.state.lock().refusals = Some(0);
-                let lines: String = OUT_OF_MEMORY.iter().map(|(line, _)| format!("{line}\r\n")).collect();
-                self.town.wire.send(link, lines.as_bytes());
+                let mut state = self.state.lock();
+                state.refusals = Some(0);
+                self.ask_next(&mut state);
             }
             Some(what) if asked == QUESTIONS => {
                 self.town.scheduler.fail(&format!("all are through, but {what}"))
             }
             Some(_) => {}
+        }
+    }
+
+    /// Asks for the next of what is refused, or not.
+    fn ask_next(&self, state: &mut State) {
+        let Some((which, line, _)) = state.refusals.and_then(|number| OUT_OF_MEMORY.get(number)) else {
+            return;
+        };
+        let this = self.clone();
+        let second = || self.town.wire.connect(move |id| this.hear(id));
+        let link = if *which == 0 { state.link } else { Some(*state.second.get_or_insert_with(second)) };
+        if let Some(link) = link {
+            self.town.wire.send(link, format!("{line}\r\n").as_bytes());
         }
     }
 
@@ -126,8 +148,8 @@ impl Auditor {
             let reply: Vec<u8> = state.input.drain(..len).collect();
             let number = state.refusals.unwrap_or(0);
             state.refusals = Some(number + 1);
-            let (line, wanted) = OUT_OF_MEMORY.get(number).copied().unwrap_or(("nothing", "nothing"));
-            if reply.starts_with(b"-MISCONF ") {
+            let (_, line, wanted) = OUT_OF_MEMORY.get(number).copied().unwrap_or((0, "nothing", "nothing"));
+            if reply.starts_with(b"-MISCONF ") || reply.starts_with(b"-ERR max number of clients") {
                 drop(state);
                 return (self.done)();
             }
@@ -135,6 +157,7 @@ impl Auditor {
                 let came = reply.escape_ascii();
                 return self.town.scheduler.fail(&format!("`{line}` was answered with {came}, not {wanted}"));
             }
+            self.ask_next(&mut state);
         }
         let over = state.refusals == Some(OUT_OF_MEMORY.len());
         drop(state);

@@ -21,7 +21,7 @@ impl Client {
         let Some((bytes, resets)) = breaks.find_map(|(_, how)| cut(how)) else { return false };
         let Some(op) = state.script.skip() else { return false };
         let mut part = Vec::new();
-        op.encode(&mut part);
+        op.encode_first(&mut part);
         part.truncate(bytes.clamp(1, part.len() - 1));
         state.leaving = Leaving::Cut { resets, owed: whole_commands(&part) };
         state.out.extend(part);

@@ -18,7 +18,7 @@ use engram::base::rng::Rng;
 use engram::resp::client::{Value, parse_reply};
 
 use crate::net::{End, LinkId};
-use crate::plan::{Break, ClientPlan, Op};
+use crate::plan::{Break, ClientPlan, Op, WHOLE};
 use crate::shared::Shared;
 
 pub(crate) use auditor::Auditor;
@@ -206,7 +206,7 @@ impl Client {
         self.think(&mut state);
         let len = state.out.len().min(state.most(self.inner.plan.send));
         if len > 0 {
-            let len = 1 + state.rng.index(len);
+            let len = if self.inner.plan.send == WHOLE { len } else { 1 + state.rng.index(len) };
             let bytes: Vec<u8> = state.out.drain(..len).collect();
             state.active = self.inner.town.scheduler.now();
             self.inner.town.wire.send(link, &bytes);
@@ -419,11 +419,27 @@ impl Client {
             Leaving::Cut { owed, .. } if owed > 0 => Some(format!("with {owed} replies due")),
             Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } => None,
         };
+        let in_order = end != End::Reset
+            && state.leaving == Leaving::No
+            && !timed_out
+            && !crowded
+            && state.link.is_some_and(|link| self.inner.town.was_closed_in_order(link));
         drop(state);
+        if in_order {
+            self.unexecuted();
+        }
         match wrong {
             Some(what) => self.fail(&format!("{who} was disconnected {what}")),
             None => self.disconnected(),
         }
+    }
+
+    /// A server that finishes answers all that it has executed: the rest has not taken place.
+    fn unexecuted(&self) {
+        let mut state = self.inner.state.lock();
+        let sent = std::mem::take(&mut state.sent);
+        let now = self.inner.town.scheduler.now();
+        state.script.unexecuted(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
     }
 
     /// The connection is gone, whoever ended it.

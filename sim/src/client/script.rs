@@ -162,4 +162,17 @@ impl Script {
             self.oracle.lock().unanswered(number, &op, at, now);
         }
     }
+
+    /// These requests will get no answer, since the server has passed over them; unless its disk or a job has failed.
+    pub(crate) fn unexecuted(&mut self, requests: impl Iterator<Item = (Op, u64)>, now: u64) {
+        let Who::Client(number) = self.who else { return };
+        let mut oracle = self.oracle.lock();
+        if oracle.log_failed() || oracle.job_panicked() {
+            drop(oracle);
+            return self.unanswered(requests, now);
+        }
+        if self.inspection.is_none() {
+            requests.for_each(|(op, at)| oracle.unexecuted(number, &op, at));
+        }
+    }
 }

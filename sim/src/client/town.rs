@@ -27,6 +27,9 @@ pub(crate) struct Town {
 /// Virtual nanoseconds that a server may take to finish.
 const FINISHING: u64 = 120_000_000_000;
 
+/// Virtual nanoseconds for which a server that finishes waits for answers that are due.
+const GRACE: u64 = 5_000_000_000;
+
 impl Town {
     /// Asks the server to finish, unless it was asked before, and watches whether it does.
     pub(crate) fn shut_down(&self) {
@@ -64,6 +67,13 @@ impl Town {
         let idle = look.closed.unwrap_or(0).saturating_sub(look.moved);
         let timeout = self.server.limits.timeout * 1_000_000_000;
         timeout > 0 && idle + self.lapses + timeout / 10 >= timeout
+    }
+
+    /// Whether the server, asked to finish, has closed this connection while there was time to answer on it.
+    pub(super) fn was_closed_in_order(&self, link: LinkId) -> bool {
+        let (closed, asked) = (self.wire.look(link).closed, self.wire.shut_down_at());
+        let took = closed.zip(asked).and_then(|(closed, asked)| closed.checked_sub(asked));
+        took.is_some_and(|took| took + self.lapses < GRACE)
     }
 
     /// Whether a limit of the plan lets the server drop this visitor.

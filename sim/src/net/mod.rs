@@ -121,7 +121,7 @@ pub fn network(
         made: 0,
         woken: None,
         shutdown: false,
-        shut_down: false,
+        shut_down: None,
         storm: 0,
         waits: 0,
         sabotage,
@@ -167,7 +167,7 @@ struct State {
     woken: Option<u64>,
     /// A shutdown that the server has not been told of.
     shutdown: bool,
-    shut_down: bool,
+    shut_down: Option<u64>,
     /// So many calls to come find nothing to be had.
     storm: u64,
     /// Waits of the server so far.

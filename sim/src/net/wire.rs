@@ -152,9 +152,10 @@ impl Wire {
 
     /// Asks the server to finish, as a signal would.
     pub fn shutdown(&self) {
+        let now = self.inner.scheduler.now();
         let mut state = self.inner.state.lock();
         state.shutdown = true;
-        state.shut_down = true;
+        state.shut_down.get_or_insert(now);
         drop(state);
         self.inner.scheduler.note("shutdown", "", [0; 3]);
         self.inner.stir();
@@ -163,6 +164,12 @@ impl Wire {
     /// Whether the server was asked to finish.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
+        self.shut_down_at().is_some()
+    }
+
+    /// When the server was asked to finish.
+    #[must_use]
+    pub fn shut_down_at(&self) -> Option<u64> {
         self.inner.state.lock().shut_down
     }
 

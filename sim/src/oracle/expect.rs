@@ -46,6 +46,8 @@ pub enum Expect {
     Sequence(Vec<Expect>),
     /// An array of whatever.
     SomeArray,
+    /// Some status.
+    SomeStatus,
     /// No matter.
     Anything,
 }
@@ -96,7 +98,7 @@ impl Expect {
             }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
             (Self::Saved, Value::Error(_)) => context.disk_failed,
-            (Self::SomeArray, Value::Array(_)) => true,
+            (Self::SomeArray, Value::Array(_)) | (Self::SomeStatus, Value::Simple(_)) => true,
             (Self::Begun, Value::Simple(text)) => text == b"Background saving started",
             (Self::Begun, Value::Error(_)) => context.disk_failed,
             (Self::Names(names), Value::Array(items)) => {

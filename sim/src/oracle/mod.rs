@@ -13,6 +13,7 @@ mod names;
 mod past;
 mod search;
 mod seen;
+mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -170,6 +171,11 @@ impl Oracle {
             self.unanswered(client, op, at, now);
             return Ok(());
         }
+        // Whether it was refused, nobody has heard.
+        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked()) {
+            self.unanswered(client, op, at, now);
+            return Ok(());
+        }
         let failed = matches!(replies.last(), Some(Value::Error(_)));
         if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
             return Err(wrong("success after the log had refused a write".to_owned()));
@@ -206,6 +212,13 @@ impl Oracle {
             self.clients[client].unanswered(op.clone(), span, number);
             self.set_back(client, at, now);
         }
+    }
+
+    /// The server has finished in order without an answer to `op`: it has not executed it.
+    pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
+        let number = self.next_number();
+        self.clearing_of(client, op, at);
+        self.shared.unanswered(client, op, (number, at));
     }
 
     /// A client's connection was lost at `since`, and the server may have gone on with what came from it until `now`.
@@ -288,6 +301,9 @@ pub(crate) fn internal(replies: &[Value]) -> bool {
 
 /// True for a request that is about shared keys and nothing of the client's own.
 fn is_for_all(op: &Op) -> bool {
+    if let Op::Unheard(op) = op {
+        return is_for_all(op);
+    }
     let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
     !tied && op.keys().iter().any(|key| is_shared(key))
 }

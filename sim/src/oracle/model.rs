@@ -14,6 +14,7 @@ use super::linear::Cut;
 use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
+use super::shown::Shown;
 use super::state::{Span, State, clears};
 use crate::plan::Op;
 
@@ -32,6 +33,8 @@ pub(super) struct Model {
     touched: BTreeMap<String, u64>,
     /// When all of them may have.
     cleared: u64,
+    /// Rows that were seen before they were acknowledged.
+    shown: Shown,
     /// What the states were before.
     pub(super) past: Past,
 }
@@ -45,6 +48,7 @@ impl Default for Model {
             jumps: Vec::new(),
             touched: BTreeMap::new(),
             cleared: 0,
+            shown: Shown::default(),
             past: Past::default(),
         }
     }
@@ -73,6 +77,7 @@ impl Model {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
             self.note_gone(&before, now);
+            self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
@@ -216,6 +221,8 @@ impl Model {
         self.clear_until(since);
         let pending = std::mem::take(&mut self.pending);
         let jumps = std::mem::take(&mut self.jumps);
+        let shown = std::mem::take(&mut self.shown);
+        let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         let mut stages = self.past.taken_back(lost);
         // The last of them is where the prefixes begin.
@@ -232,7 +239,10 @@ impl Model {
         let mut last = 0;
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
-            for state in states {
+            if number < least {
+                why = Some(format!("a search has shown what number {least} adds"));
+            }
+            for state in states.iter().filter(|_| number >= least) {
                 let explained_by = seen.explained_by(state, at, clearing);
                 // Its connection is a new one, which watches nothing.
                 match explained_by.map(|sharp| State { watched: BTreeMap::new(), ..sharp }) {
@@ -345,6 +355,9 @@ fn maybe_cleared(states: &[State]) -> Vec<State> {
 
 /// True for what changes only what the connection watches.
 fn is_about_transactions(op: &Op) -> bool {
+    if let Op::Unheard(op) = op {
+        return is_about_transactions(op);
+    }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
     reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_))
 }

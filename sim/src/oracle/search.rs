@@ -173,6 +173,7 @@ impl<'a> Changed<'a> {
             }
             Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
             Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
+            Op::Unheard(op) => self.take(names, op),
             _ => {}
         }
     }

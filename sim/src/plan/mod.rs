@@ -109,7 +109,7 @@ pub struct ClientPlan {
     pub depth: usize,
     /// Mean virtual nanoseconds between two things it does.
     pub gap: u64,
-    /// Most bytes it sends at once; at least 1.
+    /// Most bytes it sends at once; at least 1. How many is drawn, but for [`WHOLE`].
     pub send: usize,
     /// Most bytes it receives at once; at least 1.
     pub receive: usize,
@@ -134,6 +134,9 @@ impl ClientPlan {
         self.ops.is_empty()
     }
 }
+
+/// Bytes to send at once that mean all there is.
+pub const WHOLE: usize = 1 << 20;
 
 /// How a client breaks a connection off. It comes back with a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]

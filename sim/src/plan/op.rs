@@ -209,6 +209,8 @@ pub enum Op {
     Transaction(Vec<Op>),
     /// MULTI, these, DISCARD.
     Discarded(Vec<Op>),
+    /// CLIENT REPLY OFF, this, CLIENT REPLY ON, and TYPE of its first key, which waits until what it did is durable.
+    Unheard(Box<Op>),
     /// A command that there is not, or with a wrong number of words: refused before it can be queued.
     Wrong(Vec<Word>),
     /// A command of the right length that is refused whatever the keys hold.
@@ -263,6 +265,7 @@ impl Op {
             | Self::Wrong(_)
             | Self::Unfit(_) => false,
             Self::Transaction(ops) => !self.is_aborted() && ops.iter().any(Self::is_write),
+            Self::Unheard(op) => op.is_write(),
             _ => true,
         }
     }
@@ -276,7 +279,11 @@ impl Op {
     /// How many replies it gets.
     #[must_use]
     pub fn replies(&self) -> usize {
-        if let Self::Transaction(ops) | Self::Discarded(ops) = self { ops.len() + 2 } else { 1 }
+        match self {
+            Self::Transaction(ops) | Self::Discarded(ops) => ops.len() + 2,
+            Self::Unheard(_) => 2,
+            _ => 1,
+        }
     }
 
     /// The keys it names.
@@ -294,6 +301,7 @@ impl Op {
                 vec![from, to]
             }
             Self::Transaction(ops) | Self::Discarded(ops) => ops.iter().flat_map(Self::keys).collect(),
+            Self::Unheard(op) => op.keys(),
             other => other.key().into_iter().collect(),
         }
     }

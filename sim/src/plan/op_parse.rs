@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::op::{Form, Lifetime, Only, Op, Word};
-use super::op_words::{UNFIT, WRONG};
+use super::op_words::{UNFIT, UNHEARD, WRONG};
 
 const FORMS: [Form; 4] = [Form::Ex, Form::Px, Form::ExAt, Form::PxAt];
 const CONDITIONS: [Only; 4] = [Only::Nx, Only::Xx, Only::Gt, Only::Lt];
@@ -15,6 +15,9 @@ impl FromStr for Op {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
+        if let Some(rest) = line.trim().strip_prefix(UNHEARD).filter(|rest| rest.starts_with(' ')) {
+            return Ok(Self::Unheard(Box::new(rest.parse()?)));
+        }
         let commands = split(line).map_err(|what| format!("{what} in `{line}`"))?;
         let (first, rest) = commands.split_first().ok_or("no command")?;
         if !matches!(first.as_slice(), [Word::Text(name)] if name == "MULTI") {

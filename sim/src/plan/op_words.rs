@@ -9,10 +9,19 @@ use engram::resp::client::write_command;
 
 use super::op::{Form, Lifetime, Only, Op, Word, pack};
 
+/// Before a request whose replies are switched off.
+pub(super) const UNHEARD: &str = "UNHEARD";
+/// What switches replies off and on.
+const REPLIES: [&str; 2] = ["CLIENT", "REPLY"];
 /// Before the words of a request that is refused before it can be queued.
 pub(super) const WRONG: &str = "WRONG";
 /// Before the words of a request that is refused when it is executed.
 pub(super) const UNFIT: &str = "UNFIT";
+
+/// Appends what switches replies off.
+fn encode_unheard(out: &mut Vec<u8>) {
+    write_command(out, &[REPLIES[0], REPLIES[1], "OFF"]);
+}
 
 /// Gathers words.
 struct Words(Vec<Word>);
@@ -112,6 +121,12 @@ impl Op {
                 ops.iter().for_each(|op| op.encode(out));
                 write_command(out, &[self.end()]);
             }
+            Self::Unheard(op) => {
+                encode_unheard(out);
+                op.encode(out);
+                write_command(out, &[REPLIES[0], REPLIES[1], "ON"]);
+                write_command(out, &["TYPE", op.keys().first().copied().unwrap_or_default()]);
+            }
             _ => {
                 let bytes = |word: &Word| match word {
                     Word::Text(text) => text.as_bytes().to_vec(),
@@ -120,6 +135,12 @@ impl Op {
                 write_command(out, &self.words().iter().map(bytes).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Appends the command without which the others have no effect, as far as one can tell: all of them, or the first of
+    /// those whose replies are switched off.
+    pub fn encode_first(&self, out: &mut Vec<u8>) {
+        if matches!(self, Self::Unheard(_)) { encode_unheard(out) } else { self.encode(out) }
     }
 
     /// Appends the SCAN that goes on at `cursor`.
@@ -251,6 +272,7 @@ impl fmt::Display for Op {
                 ops.iter().try_for_each(|op| write!(f, "; {op}"))?;
                 return write!(f, "; {}", self.end());
             }
+            Self::Unheard(op) => return write!(f, "{UNHEARD} {op}"),
             Self::Wrong(_) => write!(f, "{WRONG} ")?,
             Self::Unfit(_) => write!(f, "{UNFIT} ")?,
             _ => {}

@@ -131,6 +131,12 @@ impl State {
         match op {
             Op::Transaction(ops) => self.transaction(ops, at),
             Op::Discarded(ops) => vec![self.discarded(ops)],
+            Op::Unheard(op) => {
+                // What was answered cannot be told, but that it was not.
+                let heard = Expect::Sequence(vec![Expect::ok(), Expect::SomeStatus]);
+                let outcomes = self.outcomes(op, at).into_iter();
+                outcomes.map(|(state, _)| (state, heard.clone())).collect()
+            }
             _ => {
                 let settled = self.settle(&op.keys(), at).into_iter();
                 settled.flat_map(|state| state.executed(op, at)).collect()

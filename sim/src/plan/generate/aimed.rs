@@ -6,7 +6,7 @@ use engram::base::rng::Rng;
 use super::{Op, pick, spread};
 use crate::disk::Kind;
 use crate::faults::{Call, Fault, Planned};
-use crate::plan::{Break, Ending, Life};
+use crate::plan::{Break, Ending, Life, ServerPlan};
 
 /// What a start does, and what a snapshot does beside the log.
 const PLACES: [(Call, Kind); 20] = [
@@ -48,9 +48,14 @@ const LEFT: [((Call, Kind), (Call, Kind)); 11] = [
 ];
 
 /// Aims at some of the lives; at none in most seeds.
-pub(super) fn aim(rng: &mut Rng, lives: &mut [Life]) {
+pub(super) fn aim(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
     if rng.below(3) > 0 {
         return;
+    }
+    if rng.below(4) == 0 {
+        let number = rng.index(lives.len());
+        server.limits.commands_per_turn = 1 + rng.index(3);
+        finish_behind_pipeline(rng, &mut lives[number]);
     }
     for at in 0..lives.len() {
         match rng.below(6) {
@@ -103,6 +108,18 @@ fn finish_busy(rng: &mut Rng, life: &mut Life) {
     let call = pick(rng, &[Call::WriteAt, Call::Sync, Call::Create, Call::Rename, Call::Remove]);
     let of = if call == Call::Rename || rng.below(2) == 0 { Kind::Temporary } else { Kind::Log };
     life.faults.push(aimed(rng, call, of));
+}
+
+/// A client asks for more at once than it is served in one turn, and sends nothing after that. What it asks for waits
+/// for no log.
+fn finish_behind_pipeline(rng: &mut Rng, life: &mut Life) {
+    let number = rng.index(life.clients.len());
+    let client = &mut life.clients[number];
+    let count = 4 + rng.index(28);
+    client.depth = 64;
+    (client.send, client.receive) = (4_096, 4_096);
+    client.ops.splice(0..0, (0..count).map(|_| Op::Ping(None)));
+    client.breaks = vec![(count, Break::Finish)];
 }
 
 /// The keyspace is cleared while a snapshot's cursor is on its way: its only client sends bit by bit.

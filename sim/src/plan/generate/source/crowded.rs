@@ -1,5 +1,7 @@
 //! What many ask of one index at the same time.
 
+use std::sync::Arc;
+
 use engram::base::rng::Rng;
 
 use super::super::{Op, pick};
@@ -12,6 +14,10 @@ impl Source {
 
     pub(in super::super) fn new_index(&self) -> Op {
         Op::NewIndex { key: self.crowded(), dim: self.dim, metric: self.metric }
+    }
+
+    pub(in super::super) fn no_index(&self) -> Op {
+        Op::Del(vec![self.crowded()])
     }
 
     pub(in super::super) fn insert(&mut self, rng: &mut Rng, elements: u64) -> Op {
@@ -33,5 +39,22 @@ impl Source {
             exact: false,
             vectors: false,
         }
+    }
+
+    /// A row of its own in one of several groups that are far from one another.
+    pub(in super::super) fn settler(&self, rng: &mut Rng, island: (u64, f32), row: u64) -> Op {
+        Op::Add { key: self.crowded(), element: format!("e{row}"), vector: self.on_island(rng, island) }
+    }
+
+    /// A search for one row, or for all, as wide as that.
+    pub(in super::super) fn island_search(&self, rng: &mut Rng, island: (u64, f32), k: usize) -> Op {
+        let query = self.on_island(rng, island);
+        Op::Search { key: self.crowded(), query, k, ef: Some(k), exact: false, vectors: false }
+    }
+
+    /// On the island of that number, which is so wide.
+    fn on_island(&self, rng: &mut Rng, (number, width): (u64, f32)) -> Arc<[f32]> {
+        let mut place = Rng::stream(number, "island");
+        (0..self.dim).map(|_| 200.0 * place.unit_f32() - 100.0 + width * rng.unit_f32()).collect()
     }
 }
