@@ -172,7 +172,7 @@ impl Inner {
         self.faults.lock().blame = blame;
     }
 
-    /// A sync of `file` has reported success: what it covers is promised.
+    /// A sync of `file` has reported success: what it covers is promised, whatever else has become of the file since.
     fn note_sync(&self, file: u64, name: &str) {
         if !matches!(Kind::of(name), Kind::Log | Kind::Copy) {
             return;
@@ -180,7 +180,7 @@ impl Inner {
         let now = self.scheduler.now();
         let image = &mut self.state.lock().image;
         if let (Some(ledger), Some(content)) = (&mut image.ledger, image.files.get(&file)) {
-            ledger.note(&content.seen, now);
+            ledger.note(&content.as_promised(), now);
         }
     }
 

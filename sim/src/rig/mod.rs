@@ -153,6 +153,7 @@ impl Rig {
             now: 0,
             report: Report { trace: Trace::new(keep), ..Report::default() },
             refused: false,
+            gave_up: false,
         };
         if plan.harms_medium() {
             run.disk.watch();
@@ -166,6 +167,9 @@ impl Rig {
     }
 }
 
+/// More errors than a disk can owe to one start after another.
+const OWED: usize = 8;
+
 /// A run in progress.
 struct Run<'a> {
     rig: &'a Rig,
@@ -176,6 +180,8 @@ struct Run<'a> {
     report: Report,
     /// The last life ended before it began, since what was promised is damaged.
     refused: bool,
+    /// The last life's server came to its end by itself, or by an error that is not its own.
+    gave_up: bool,
 }
 
 impl Run<'_> {
@@ -236,14 +242,20 @@ impl Run<'_> {
         life.latency = Latency::default();
         for attempt in ["once", "twice"] {
             let name = format!("{number} recovered {attempt}");
-            let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
-                return false;
-            };
-            if self.refused {
-                return true;
+            // A start that gave up for an error of an earlier sync, which is reported once, has recovered nothing.
+            for _ in 0..OWED {
+                let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
+                    return false;
+                };
+                if self.refused {
+                    return true;
+                }
+                disk = left;
+                disk.kill();
+                if !self.gave_up {
+                    break;
+                }
             }
-            disk = left;
-            disk.kill();
             let contents = disk.contents();
             if let Some(before) = before.replace(contents.clone())
                 && sound
@@ -274,6 +286,7 @@ impl Run<'_> {
         if !recovering {
             self.now = ended.now;
         }
+        self.gave_up = ended.outcome == Outcome::Returned;
         if let Outcome::Failed(what) = ended.outcome {
             report.failure = Some(format!("life {name}: {what}"));
             return None;
