@@ -212,7 +212,8 @@ fn reader(times: usize) -> ClientPlan {
 /// Only this client says a word, the first one.
 fn alone(life: &mut Life, client: ClientPlan) {
     for other in &mut life.clients {
-        (other.ops.clear(), other.breaks.clear());
+        other.ops.clear();
+        other.breaks.clear();
     }
     life.clients[0] = client;
     life.visitors.clear();
