@@ -153,7 +153,8 @@ fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
         let stays = |(_, how): &(usize, Break)| !matches!(how, Break::Crash(_) | Break::Shutdown(_));
         life.clients.iter_mut().for_each(|client| client.breaks.retain(stays));
     }
-    let index = 1 + spread(rng, 20);
+    // The first is that of a new segment's header.
+    let index = 2 + spread(rng, 10);
     before.faults.push(Planned { call: Call::Sync, of: Kind::Log, index, fault: Fault::SyncDropped });
     before.ending = Ending::Kill;
     behind.ending = Ending::Power(pick(rng, &[Loss::None, Loss::All, Loss::Torn]));
