@@ -227,6 +227,12 @@ impl Fault {
         )
     }
 
+    /// Whether the machine stops.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        matches!(self, Self::Crash(_) | Self::CrashShort(_))
+    }
+
     /// Whether the medium itself lies or changes: then more is kept in mind, see [`crate::disk::Disk::watch`].
     #[must_use]
     pub fn harms_medium(self) -> bool {

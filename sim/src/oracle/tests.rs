@@ -109,6 +109,28 @@ fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
 }
 
 #[test]
+fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 1, metric: "l2" }, ok()).unwrap();
+    let add = Op::Add { key: key.clone(), element: "a".to_owned(), vector: Arc::from([2.0]) };
+    let query = Arc::from([0.0]);
+    let search = Op::Search { key: key.clone(), query, k: 1, ef: None, exact: true, vectors: false };
+    let hits = Value::Array(vec![bulk("a"), bulk("2")]);
+    oracle.answered(0, (&search, &[&add]), &[hits], (3_000, 4_000)).unwrap();
+    oracle.unanswered(0, &add, 3_000, 5_000);
+    let judge = |rows: &[(&str, f32)]| {
+        let rows =
+            rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
+        let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
+        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
+        copy.inspected(0, &Seen { keys: [(key.clone(), Some((index, None)))].into() }, 6_000, 7_000)
+    };
+    judge(&[("a", 2.0)]).unwrap();
+    assert!(judge(&[]).unwrap_err().contains("a search has shown"));
+}
+
+#[test]
 fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
     use crate::faults::{Call, Fault, Planned};
     let refusal = Value::Error(b"MISCONF the log has failed".to_vec());

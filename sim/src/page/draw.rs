@@ -9,7 +9,7 @@ const HEAD: usize = 28;
 const TIME: usize = 96;
 const LANE: usize = 190;
 /// Characters that fit into a lane.
-const FIT: usize = 28;
+const FIT: usize = 26;
 
 /// The drawing.
 pub(super) fn svg(rows: &[Row], lanes: &Lanes) -> String {

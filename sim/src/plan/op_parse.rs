@@ -342,6 +342,9 @@ mod tests {
         let line = op.to_string();
         assert_eq!(line, r#"SET "" "a\"\\ ;\x0d\x0a\x00[x] \xc3\xa9" PX 5"#);
         assert_eq!(line.parse::<Op>().unwrap(), op);
+        let unheard = "UNHEARD MULTI; SET a b; EXEC".parse::<Op>().unwrap();
+        assert!(matches!(&unheard, Op::Unheard(op) if matches!(**op, Op::Transaction(_))));
+        assert_eq!(unheard.to_string().parse::<Op>().unwrap(), unheard);
         let several = "MULTI; SET a \";\"; VADD v e [1,-0,NaN,inf,1e-45]; EXEC".parse::<Op>().unwrap();
         assert!(matches!(&several, Op::Transaction(ops) if ops.len() == 2));
     }

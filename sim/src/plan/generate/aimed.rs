@@ -4,7 +4,7 @@
 use engram::base::rng::Rng;
 
 use super::{Op, pick, spread};
-use crate::disk::Kind;
+use crate::disk::{Kind, Latency, Loss};
 use crate::faults::{Call, Fault, Planned};
 use crate::plan::{Break, Ending, Life, ServerPlan};
 
@@ -48,14 +48,9 @@ const LEFT: [((Call, Kind), (Call, Kind)); 11] = [
 ];
 
 /// Aims at some of the lives; at none in most seeds.
-pub(super) fn aim(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+pub(super) fn aim(rng: &mut Rng, lives: &mut [Life]) {
     if rng.below(3) > 0 {
         return;
-    }
-    if rng.below(4) == 0 {
-        let number = rng.index(lives.len());
-        server.limits.commands_per_turn = 1 + rng.index(3);
-        finish_behind_pipeline(rng, &mut lives[number]);
     }
     for at in 0..lives.len() {
         match rng.below(6) {
@@ -110,16 +105,58 @@ fn finish_busy(rng: &mut Rng, life: &mut Life) {
     life.faults.push(aimed(rng, call, of));
 }
 
-/// A client asks for more at once than it is served in one turn, and sends nothing after that. What it asks for waits
-/// for no log.
-fn finish_behind_pipeline(rng: &mut Rng, life: &mut Life) {
+/// In some seeds what a life has left is only half of what it seems.
+pub(super) fn seeming(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    let (what, others) = (rng.below(16), lives.len() - 1);
+    if what > 1 || others == 0 {
+        return;
+    }
+    let number = rng.index(others);
+    if what == 0 {
+        clear_unheard(rng, server, &mut lives[number + 1]);
+    } else {
+        shown_and_gone(rng, lives, number);
+    }
+}
+
+/// The keyspace is cleared while a snapshot of all that is durable is being written; the log is slow, the power goes
+/// when the snapshot is there and what the log has to say about the clearing is not.
+fn clear_unheard(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    server.snapshot_slice = 1;
+    server.limits.commands_per_turn = 1;
     let number = rng.index(life.clients.len());
+    for client in &mut life.clients {
+        client.ops.clear();
+        client.breaks.clear();
+    }
     let client = &mut life.clients[number];
-    let count = 4 + rng.index(28);
-    client.depth = 64;
-    (client.send, client.receive) = (4_096, 4_096);
-    client.ops.splice(0..0, (0..count).map(|_| Op::Ping(None)));
-    client.breaks = vec![(count, Break::Finish)];
+    client.ops.push(Op::BackgroundSave);
+    client.ops.extend((0..rng.below(12)).map(|_| Op::Ping(None)));
+    client.ops.push(Op::FlushAll);
+    client.breaks.push((client.ops.len(), Break::Crash(10_000 << rng.below(9))));
+    (client.depth, client.send, client.gap) = (64, 4_096, 1_000);
+    life.latency = Latency { transfer: 0, sync: 10_000 };
+    life.threads.crash = None;
+    life.faults.retain(|planned| !matches!(planned.call, Call::Sync | Call::SyncDir));
+    let slow = |index| Planned { call: Call::Sync, of: Kind::Log, index, fault: Fault::Slow(1_000_000_000) };
+    life.faults.extend((1..=6).map(slow));
+    life.ending = Ending::Power(pick(rng, &[Loss::All, Loss::All, Loss::Torn]));
+}
+
+/// A sync fails and its pages are dropped, though the system goes on showing them; the process is killed, and the life
+/// that finds what is shown ends with the power.
+fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
+    let Some([before, behind]) = lives.get_mut(at..at + 2) else { return };
+    for life in [&mut *before, &mut *behind] {
+        life.threads.crash = None;
+        life.faults.retain(|planned| !planned.fault.stops());
+        let stays = |(_, how): &(usize, Break)| !matches!(how, Break::Crash(_) | Break::Shutdown(_));
+        life.clients.iter_mut().for_each(|client| client.breaks.retain(stays));
+    }
+    let index = 1 + spread(rng, 20);
+    before.faults.push(Planned { call: Call::Sync, of: Kind::Log, index, fault: Fault::SyncDropped });
+    before.ending = Ending::Kill;
+    behind.ending = Ending::Power(pick(rng, &[Loss::None, Loss::All, Loss::Torn]));
 }
 
 /// The keyspace is cleared while a snapshot's cursor is on its way: its only client sends bit by bit.

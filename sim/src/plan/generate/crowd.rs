@@ -24,7 +24,7 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
     let saves = swarm.saves || rng.below(2) == 0;
     let mut ops = if rng.below(2) == 0 { vec![source.no_index()] } else { Vec::new() };
     ops.push(source.new_index());
-    let shape = pick(rng, &[0, 1, 2, 3, 4, SAVED, SAVED, 7]);
+    let shape = pick(rng, &[0, 1, 2, 3, 4, 4, SAVED, SAVED, 7]);
     let whole = match shape {
         0..=2 => {
             server.workers = server.workers.max(1 + rng.index(3));
@@ -53,7 +53,7 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
         _ => Strategy::Uniform { one_in: 1 << rng.below(4) },
     };
     if shape < 7 && rng.below(4) > 0 {
-        let count = 1 + rng.below(8);
+        let count = 1 + rng.below(12);
         let stalls = (0..count).map(|_| stall(rng, shape, ops.len() as u64));
         life.threads.disturbances.extend(stalls);
     }
@@ -136,7 +136,8 @@ fn saved(rng: &mut Rng, source: &mut Source) -> Vec<Op> {
 
 /// A thread stands still where what it does is done by half: a row that is published or adopted and no more than that.
 fn stall(rng: &mut Rng, shape: u64, ops: u64) -> Disturbance {
-    const ANY: [(&str, &str); 5] = [
+    const ANY: [(&str, &str); 6] = [
+        ("main", "AtomicU64 fetch_add"),
         ("main", "AtomicU32 fetch_add"),
         ("main", "AtomicU64 fetch_add"),
         ("main", "AtomicU64 fetch_add"),

@@ -84,7 +84,8 @@ pub fn generate(seed: u64) -> Plan {
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
     crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
-    aimed::aim(&mut Rng::stream(seed, "aimed"), &mut server, &mut lives);
+    aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
+    aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
     scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
