@@ -171,7 +171,9 @@ impl<'a> Changed<'a> {
             Op::Remove { key, element } if names.contains(&key.as_str()) => {
                 self.removed.insert(element);
             }
-            Op::Rename { from, to } if names.contains(&from.as_str()) => names.push(to),
+            Op::Rename { from, to } | Op::RenameNx { from, to } if names.contains(&from.as_str()) => {
+                names.push(to);
+            }
             Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
             Op::Unheard(op) => self.take(names, op),
             _ => {}
