@@ -111,7 +111,17 @@ impl Auditor {
         if state.refusals.is_some() {
             return self.hear_refusals(state);
         }
-        let Ok(Some((Value::Bulk(text), _))) = parse_reply(&state.input) else { return };
+        let text = match parse_reply(&state.input) {
+            Ok(Some((Value::Bulk(text), _))) => text,
+            Ok(Some((Value::Error(_), _))) => {
+                // One client too many, which is told before the connection ends.
+                (state.link, state.second) = (None, None);
+                state.input.clear();
+                state.waits = false;
+                return;
+            }
+            _ => return,
+        };
         state.input.clear();
         state.waits = false;
         let (asked, text) = (state.asked, String::from_utf8_lossy(&text).into_owned());
