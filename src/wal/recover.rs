@@ -2,7 +2,7 @@
 //!
 //! | what is found | case or error | what is done |
 //! |---|---|---|
-//! | no segment | [`Case::Empty`] | the log begins behind the snapshot |
+//! | no segment | [`Case::Empty`] | the log begins behind the snapshot, whose name is made durable |
 //! | valid to the last byte (a last segment may hold its header only) | [`Case::Clean`] | appended to |
 //! | last segment: invalid record, nothing behind it claims that it had been synced | [`Case::TornTail`] | cut there |
 //! | last segment: at most 32 bytes, no valid header | [`Case::TornSwitch`] | removed |
@@ -288,7 +288,12 @@ impl Segment<'_> {
 fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
-        return Ok(());
+        if found.last == Lsn(0) {
+            return Ok(());
+        }
+        // All there is comes from the snapshot, which may owe its name to a life that was killed before it had made it
+        // durable. Nobody may see it before that is done, and no segment may begin behind it.
+        return storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e));
     }
     let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;

@@ -39,6 +39,13 @@ fn empty_directory_begins_behind_the_snapshot() {
 }
 
 #[test]
+fn a_snapshot_without_a_log_is_durable_before_the_log_begins() {
+    let disk = MemDisk::holding(&[("snapshot-41.snap", b"y")]);
+    expect(&disk, 41, Case::Empty, 41);
+    assert!(disk.journal().iter().any(|call| call == "sync_dir"), "its name may be pending");
+}
+
+#[test]
 fn clean_log_gives_every_record_behind_the_snapshot() {
     let disk = MemDisk::holding(&[(&name(1), &acknowledged(1, 5).0), (&name(6), &acknowledged(6, 3).0)]);
     for after in 0..=8 {
