@@ -161,8 +161,6 @@ fn recover(
         load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.file)))?;
         reached(Mark::SnapshotLoaded);
         report.snapshot = Some(after);
-        // What it holds will be shown, and where there is no log nothing else makes its name durable.
-        storage.sync_dir().map_err(|e| refuse(&format!("{}: syncing its name: {e}", snapshot.file)))?;
     }
     let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
     let recovered = wal::recover(&*storage, after, &mut apply).map_err(|e| refuse(&e))?;

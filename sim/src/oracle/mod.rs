@@ -161,6 +161,7 @@ impl Oracle {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
+            self.clients.iter_mut().for_each(Model::log_failed);
             self.unanswered(client, op, at, now);
             return Ok(());
         }

@@ -15,7 +15,7 @@ use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
 use super::shown::Shown;
-use super::state::{Span, State, clears};
+use super::state::{Entry, Span, State, clears};
 use crate::plan::Op;
 
 /// The possible states of one client's keys.
@@ -37,6 +37,9 @@ pub(super) struct Model {
     shown: Shown,
     /// What the states were before.
     pub(super) past: Past,
+    /// In this life, and what has expired since.
+    log_failed: bool,
+    unwritten: Vec<(String, Entry)>,
 }
 
 impl Default for Model {
@@ -50,6 +53,8 @@ impl Default for Model {
             cleared: 0,
             shown: Shown::default(),
             past: Past::default(),
+            log_failed: false,
+            unwritten: Vec::new(),
         }
     }
 }
@@ -87,8 +92,42 @@ impl Model {
         Ok(())
     }
 
+    /// The log takes no more: what expires from now on is not written down.
+    pub(super) fn log_failed(&mut self) {
+        self.log_failed = true;
+    }
+
+    /// Keys that a failed log has not heard of having expired: a clock that is set back may wake them in the next life.
+    fn note_unwritten(&mut self, before: &[State]) {
+        if !self.log_failed {
+            return;
+        }
+        for (key, entry) in before.iter().flat_map(|state| &state.entries) {
+            let left = self.states.iter().all(|state| state.entries.contains_key(key));
+            let known = self.unwritten.iter().any(|(other, _)| other == key);
+            if entry.deadline.is_some() && !left && !known {
+                self.unwritten.push((key.clone(), entry.clone()));
+            }
+        }
+    }
+
+    /// The states, and what they are if some of those keys are back.
+    fn maybe_woken(&self, states: &mut Vec<State>) {
+        for (key, entry) in &self.unwritten {
+            let asleep = states.iter().filter(|state| !state.entries.contains_key(key));
+            let woken = |state: &State| {
+                let mut state = state.clone();
+                state.entries.insert(key.clone(), entry.clone());
+                state
+            };
+            let woken: Vec<State> = asleep.map(woken).collect();
+            states.extend(woken);
+        }
+    }
+
     /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told.
     fn note_gone(&mut self, before: &[State], now: u64) {
+        self.note_unwritten(before);
         let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
         let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
         self.touched.extend(gone.map(|key| (key.clone(), now)));
@@ -233,6 +272,7 @@ impl Model {
         let done = self.cleared_by(since);
         let mut prefixes = prefixes(&self.states, &pending, &jumps);
         for states in &mut prefixes {
+            self.maybe_woken(states);
             states.retain(|state| !state.due.iter().any(|id| done.contains(id)));
         }
         stages.extend(prefixes);
@@ -271,7 +311,8 @@ impl Model {
                 wrong.join("\n")
             ));
         }
-        self.states = explained;
+        let before = std::mem::replace(&mut self.states, explained);
+        self.note_unwritten(&before);
         self.past.forget(older.saturating_sub(last));
         // Each prefix was the state for a while, and may be what is left once more.
         stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
@@ -295,6 +336,8 @@ impl Model {
     /// A life is over, and with it what others have asked for.
     pub(super) fn settled(&mut self) {
         self.clearings.clear();
+        self.unwritten.clear();
+        self.log_failed = false;
         self.states.iter_mut().for_each(|state| state.due.clear());
         let mut states: Vec<State> = Vec::new();
         for state in std::mem::take(&mut self.states) {
