@@ -27,6 +27,7 @@ impl Server {
             return reached(Mark::AnswerForNobody);
         };
         connection.jobs -= 1;
+        connection.last_active = self.now;
         self.note_finished(&connection, ticket.started);
         connection.replies.fill(ticket.place, bytes, barrier);
         self.list(&mut connection);

@@ -242,6 +242,8 @@ impl Server {
         for id in std::mem::take(&mut self.behind_log) {
             if let Some(mut connection) = self.connections.remove(&id) {
                 connection.waits_for_log = false;
+                // It was the server that it waited for: being idle begins now.
+                connection.last_active = self.now;
                 self.settle(connection);
             }
         }
