@@ -172,7 +172,14 @@ impl Script {
             return self.unanswered(requests, now);
         }
         if self.inspection.is_none() {
-            requests.for_each(|(op, at)| oracle.unexecuted(number, &op, at));
+            for (op, at) in requests {
+                // One whose replies were switched off is executed without an answer.
+                if let Op::Unheard(_) = op {
+                    oracle.unanswered(number, &op, at, now);
+                } else {
+                    oracle.unexecuted(number, &op, at);
+                }
+            }
         }
     }
 }
