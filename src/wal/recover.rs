@@ -28,7 +28,7 @@ use std::io;
 
 use super::Lsn;
 use super::error::{RecoveryError, io_error};
-use super::format::{HeaderFault, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
+use super::format::{HeaderFault, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::scan::{Fault, Walk};
 use crate::base::mark::{Mark, reached};
 use crate::env::{File, Storage};
@@ -80,6 +80,8 @@ pub(super) struct Tail {
     pub(super) last: Lsn,
     /// True where something in it says that all of it had been synced.
     pub(super) settled: bool,
+    /// Its last bytes: where it is settled, the mark that says so and that no other vouches for.
+    pub(super) mark: Vec<u8>,
 }
 
 /// What recovery found, and where the log goes on.
@@ -221,7 +223,9 @@ impl Segment<'_> {
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
         // A header by itself says nothing: the first segment's, too, may have been shown by the system's cache only.
         let settled = last >= self.first && walk.claimed() >= last && walk.fault().is_none();
-        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled }) {
+        let end = walk.end();
+        let mark = self.bytes[end.saturating_sub(RECORD_HEADER)..end].to_vec();
+        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled, mark }) {
             reached(Mark::SecondSegmentReplayed);
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
         }
@@ -313,6 +317,13 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
     if let Some((name, bytes)) = unsettled {
         replace_by_copy(storage, name, &bytes)?;
     }
+    if let Some(tail) = found.tail.as_ref().filter(|tail| tail.settled) {
+        // The mark vouches for what is before it and for itself not at all: its own sync may have failed, and left it
+        // marked clean in the cache and nowhere else. Written once more, the sync below covers it.
+        let at = tail.bytes - tail.mark.len() as u64;
+        write_all(&*open(storage, &tail.name)?, &tail.mark, at)
+            .map_err(|e| io_error(&tail.name, "write the mark of", &e))?;
+    }
     let last = found.tail.as_ref().map(|tail| &tail.name).or(found.closed.last().map(|closed| &closed.name));
     if let Some(name) = last {
         open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
@@ -372,16 +383,22 @@ fn remove_copies(storage: &dyn Storage) -> Result<(), RecoveryError> {
 
 fn write_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
     let file = storage.create_new(name)?;
+    write_all(&*file, bytes, 0)?;
+    file.sync()
+}
+
+/// Writes all of `bytes` at `offset`, over short and interrupted writes.
+fn write_all(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        match file.write_at(rest, at as u64) {
+        match file.write_at(rest, offset + at as u64) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => at += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
     }
-    file.sync()
+    Ok(())
 }
 
 fn open(storage: &dyn Storage, name: &str) -> Result<Box<dyn File>, RecoveryError> {

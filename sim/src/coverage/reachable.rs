@@ -188,8 +188,6 @@ const LIES: &[&str] = &["lost", "stray", "decay", "sync-late", "rot-once"];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 const NO_PASSWORD: &str = "plans set no password";
-const MEMORY: &str =
-    "plans set no maxmemory, since the oracle does not judge what is refused for want of memory";
 const FEW_KEYS: &str =
     "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
 const FEW_ROWS: &str = "the indexes of plans have too few rows";
@@ -202,8 +200,6 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::NotAuthenticated, NO_PASSWORD),
     (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
     (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
-    (Mark::OutOfMemory, MEMORY),
-    (Mark::ExecOutOfMemory, MEMORY),
     (Mark::ExpiriesBounded, FEW_KEYS),
     (Mark::TableGrows, FEW_KEYS),
     (Mark::TableShrinks, FEW_KEYS),
