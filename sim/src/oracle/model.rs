@@ -273,7 +273,8 @@ impl Model {
         let mut prefixes = prefixes(&self.states, &pending, &jumps);
         for states in &mut prefixes {
             self.maybe_woken(states);
-            states.retain(|state| !state.due.iter().any(|id| done.contains(id)));
+            // Unless that has been taken back.
+            states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
         }
         stages.extend(prefixes);
         let mut last = 0;
