@@ -100,6 +100,7 @@ fn server(s: &Server, lines: &mut Lines) {
     lines.add("redis_mode", "standalone");
     lines.add("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     lines.add("arch_bits", usize::BITS);
+    lines.add("kernel", s.options.kernels().map_or("none", |kernels| kernels.name()));
     lines.add("multiplexing_api", if cfg!(target_os = "linux") { "epoll" } else { "kqueue" });
     lines.add("process_id", s.host.facts().pid);
     lines.add("run_id", &s.ledger.run_id);
@@ -182,7 +183,6 @@ fn cpu(s: &Server, lines: &mut Lines) {
 }
 
 fn engram(s: &Server, lines: &mut Lines) {
-    lines.add("kernel", s.options.kernels().map_or("none", |kernels| kernels.name()));
     lines.add("workers", s.options.workers);
     lines.add("jobs_in_flight", s.pool.in_flight());
     lines.add("dir", s.options.dir.as_deref().unwrap_or_default());
