@@ -69,6 +69,7 @@ impl Model {
     ) -> Result<(), String> {
         let (asked, now) = context.times;
         self.clear_until(asked);
+        self.log_failed |= context.disk_failed;
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
