@@ -190,6 +190,7 @@ impl Store {
             if fits { Ok(value) } else { Err(format!("{what} is {value}, outside {least} to {most}")) }
         };
         Ok(index::Config {
+            quant: index::Quant::None,
             dim: within("dim", config.dim, 1, limits::MAX_DIM)?,
             metric,
             m: within("M", config.m, index::MIN_M, limits::MAX_M)?,

@@ -4,18 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32 as Cell, Ordering};
 
 use super::cells::Cells;
+use super::codes::{CodedQuery, Coder};
 use super::keys::Keys;
 use super::near::Near;
 use super::query::{Query, Target};
 use super::rows::{Published, Rows};
 use super::{Config, RowId, level};
+use crate::kernels::{Code, Kernels};
 use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
 
 /// Words of `hot`: what every distance needs.
 pub(super) const TERM: usize = 0;
 /// Zero while the row lives; afterwards, the number of published rows from which on it is dead.
 pub(super) const DEATH: usize = 1;
-const HOT: usize = 2;
+/// What the row contributes to a distance that is estimated by its code.
+pub(super) const ADD: usize = 2;
+/// The factor of its code in such a distance.
+pub(super) const FACTOR: usize = 3;
+/// Words of `hot` where rows have codes; two less where they have none.
+const HOT: usize = 4;
 
 /// Words of `cold`: the row whose list keeps this one, plus one; zero for the root and for rows outside the graph.
 pub(super) const PARENT: usize = 0;
@@ -30,10 +37,14 @@ pub(super) const CLAIMED: u32 = 1;
 /// The row is linked, or died before it could be.
 pub(super) const LINKED: u32 = 2;
 
+/// Rows that are compared at once.
+const BATCH: usize = 32;
+
 /// The shared side of an index. [`super::Writer`] is the other.
 #[derive(Debug)]
 pub struct Index {
     pub(super) config: Config,
+    pub(super) coder: Option<Coder>,
     pub(super) rows: Arc<Rows>,
     pub(super) hot: Cells,
     pub(super) cold: Cells,
@@ -64,6 +75,15 @@ pub(super) struct View<'a> {
     rows: Published<'a>,
 }
 
+/// How distances are measured on the way through the graph.
+#[derive(Clone, Copy)]
+pub(super) enum Measure<'q> {
+    /// On the rows themselves.
+    Exact(Target<'q>),
+    /// By their codes.
+    Coded(Code, &'q CodedQuery),
+}
+
 /// Counts of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -84,9 +104,11 @@ pub struct Stats {
 impl Index {
     pub(super) fn new(config: Config, rows: Arc<Rows>, keys: Keys) -> Self {
         let line = |links: usize| links.next_multiple_of(16);
+        let coder = Coder::new(config.quant, config.metric, config.dim);
         Self {
             rows,
-            hot: Cells::new(HOT),
+            hot: Cells::new(if coder.is_some() { HOT } else { ADD }),
+            coder,
             cold: Cells::new(COLD),
             ground: Cells::new(line(2 * config.m)),
             upper: Cells::new(line(config.m)),
@@ -130,7 +152,11 @@ impl Index {
     pub fn query(&self, vector: &[f32]) -> Query {
         assert_eq!(vector.len(), self.config.dim, "a query has the dimensions of the index");
         let Config { metric, kernels, .. } = &self.config;
-        Query::new(vector, self.rows.stride(), |padded| metric.term(kernels, padded))
+        let mut query = Query::new(vector, self.rows.stride(), |padded| metric.term(kernels, padded));
+        if let Some(coder) = &self.coder {
+            coder.query(vector, &mut query.coded);
+        }
+        query
     }
 
     /// The vector of a row, bit for bit as it was inserted. Panics on a number that no row has.
@@ -193,10 +219,10 @@ impl Index {
         let rows = self.rows();
         let owned = rows - self.rows.mapped() as usize;
         let words = self.rows.stride() * owned
-            + (self.ground.stride() + HOT + COLD) * rows
+            + (self.ground.stride() + self.hot.stride() + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;
         let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
-        words * size_of::<u32>() + keys
+        words * size_of::<u32>() + self.rows.code_stride() * rows + keys
     }
 
     pub(super) fn level(&self, row: u32) -> usize {
@@ -269,6 +295,72 @@ impl<'a> View<'a> {
     /// `row` as something to measure from.
     pub(super) fn target(&self, row: u32) -> Target<'a> {
         Target { vector: self.row(row), term: f32::from_bits(self.index.hot.get(row, TERM)) }
+    }
+
+    /// How distances from `query` are measured on the way through the graph.
+    pub(super) fn measure<'q>(&self, query: &'q Query) -> Measure<'q> {
+        match &self.index.coder {
+            Some(coder) => Measure::Coded(coder.code(), &query.coded),
+            None => Measure::Exact(query.target()),
+        }
+    }
+
+    /// Asks for what [`View::nears`] will need of `row`.
+    #[inline]
+    pub(super) fn fetch(&self, measure: Measure<'_>, row: u32) {
+        match measure {
+            Measure::Exact(_) => Kernels::prefetch(self.row(row)),
+            Measure::Coded(..) => {
+                Kernels::prefetch(self.index.hot.group(row));
+                Kernels::prefetch(self.rows.code(row));
+            }
+        }
+    }
+
+    /// `row` and how far it is.
+    pub(super) fn near_by(&self, measure: Measure<'_>, row: u32) -> Near {
+        let mut near = Vec::new();
+        self.nears(measure, &[row], &mut near);
+        near[0]
+    }
+
+    /// Each of `rows` and how far it is, in their order.
+    pub(super) fn nears(&self, measure: Measure<'_>, rows: &[u32], out: &mut Vec<Near>) {
+        match measure {
+            Measure::Exact(target) => self.exact_nears(target, rows, out),
+            Measure::Coded(code, query) => self.coded_nears(code, query, rows, out),
+        }
+    }
+
+    fn coded_nears(&self, code: Code, query: &CodedQuery, rows: &[u32], out: &mut Vec<Near>) {
+        let (mut codes, mut sums) = ([&[][..]; BATCH], [0; BATCH]);
+        out.clear();
+        for rows in rows.chunks(BATCH) {
+            let (codes, sums) = (&mut codes[..rows.len()], &mut sums[..rows.len()]);
+            codes.iter_mut().zip(rows).for_each(|(code, row)| *code = self.rows.code(*row));
+            self.index.config.kernels.code_dots(code, &query.elements, codes, sums);
+            out.extend(rows.iter().zip(sums).map(|(row, sum)| {
+                let hot = self.index.hot.group(*row);
+                let share = |word: usize| f32::from_bits(hot[word].load(Ordering::Acquire));
+                Near::new(query.distance(*sum, share(ADD), share(FACTOR)), *row)
+            }));
+        }
+    }
+
+    /// Each of `rows` and its distance from `target`, in their order.
+    pub(super) fn exact_nears(&self, target: Target<'_>, rows: &[u32], out: &mut Vec<Near>) {
+        let Config { metric, kernels, .. } = &self.index.config;
+        let (mut vectors, mut numbers) = ([&[][..]; BATCH], [0.0; BATCH]);
+        out.clear();
+        for rows in rows.chunks(BATCH) {
+            let (vectors, numbers) = (&mut vectors[..rows.len()], &mut numbers[..rows.len()]);
+            for ((vector, term), row) in vectors.iter_mut().zip(&mut *numbers).zip(rows) {
+                let row = self.target(*row);
+                (*vector, *term) = (row.vector, row.term);
+            }
+            metric.distances(kernels, target.vector, target.term, vectors, numbers);
+            out.extend(rows.iter().zip(numbers).map(|(row, distance)| Near::new(*distance, *row)));
+        }
     }
 
     /// `row` and how far it is from `target`.

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, Index, LINKED, PARENT, STATE, View, links};
+use super::graph::{CLAIMED, Index, LINKED, Measure, PARENT, STATE, View, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
@@ -48,16 +48,27 @@ impl Index {
         scratch.linking.chosen.resize_with(layers, Vec::new);
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
+        let mut coded = std::mem::take(&mut scratch.linking.coded);
+        let measure = match &self.coder {
+            Some(coder) => {
+                coder.query(target.vector, &mut coded);
+                Measure::Coded(coder.code(), &coded)
+            }
+            None => Measure::Exact(target),
+        };
         let top = self.entry().map_or(0, |(_, top)| top);
-        self.descend(view, target, level, self.config.ef_construction.min(BEAM), scratch);
+        self.descend(view, measure, level, self.config.ef_construction.min(BEAM), scratch);
         for layer in (0..=level.min(top)).rev() {
             if layer == 0 {
-                self.seed_root(view, target, scratch);
+                self.seed_root(view, measure, scratch);
             }
             scratch.visited.begin(view.count());
             scratch.visited.mark(row);
             scratch.best.begin(self.config.ef_construction);
-            walk(view, target, layer, Accept::All, scratch);
+            walk(view, measure, layer, Accept::All, scratch);
+            if let Measure::Coded(..) = measure {
+                self.rescore(view, target, self.config.ef_construction, scratch);
+            }
             scratch.best.drain_sorted(&mut scratch.found);
             let linking = &mut scratch.linking;
             let mut chosen = std::mem::take(&mut linking.chosen[layer]);
@@ -67,6 +78,7 @@ impl Index {
             }
             linking.chosen[layer] = chosen;
         }
+        scratch.linking.coded = coded;
     }
 
     /// Gives the row a parent: the nearest chosen neighbour with room for a child, or the nearest candidate with

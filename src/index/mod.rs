@@ -33,6 +33,7 @@ mod blocks;
 mod capture;
 mod cells;
 mod codec;
+mod codes;
 mod exact;
 mod graph;
 mod keys;
@@ -41,6 +42,7 @@ mod link;
 mod metric;
 mod near;
 mod open;
+mod pool;
 mod query;
 mod rows;
 mod scratch;
@@ -54,9 +56,10 @@ mod vector;
 mod writer;
 
 pub use capture::Capture;
+pub use codes::Quant;
 pub use codec::{FORMAT_VERSION, Opened, Section, SectionKind, Sink};
 pub use graph::{Index, Stats};
-pub use metric::{Cosine, Dot, L2, METRICS, Metric, metric_named, metric_with_code};
+pub use metric::{ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
 pub use query::Query;
 pub use scratch::Scratch;
 pub use vector::{MAX_SQUARED_LENGTH, VectorError, check_vector, read_vector};
@@ -76,6 +79,8 @@ pub struct Config {
     pub metric: &'static dyn Metric,
     /// Links a row keeps on the layers above the ground, [`MIN_M`]`..=limits::MAX_M`; twice as many on the ground.
     pub m: usize,
+    /// How vectors are compressed for walks.
+    pub quant: Quant,
     /// Width of the search for a new row's neighbours, `1..=limits::MAX_EF`.
     pub ef_construction: usize,
     /// Decides the rows' layers and the secret key of the key table.

@@ -87,7 +87,7 @@ fn config(header: &Header, kernels: Kernels) -> Result<Config, DecodeError> {
         return Err(Invalid("number of rows"));
     }
     let (dim, m, ef_construction) = (dim as usize, m as usize, ef_construction as usize);
-    Ok(Config { dim, metric, m, ef_construction, seed: header.seed, kernels })
+    Ok(Config { dim, metric, quant: super::Quant::None, m, ef_construction, seed: header.seed, kernels })
 }
 
 /// Fills `hot` and `cold`, and returns the bitmap of the dead.

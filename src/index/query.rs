@@ -1,5 +1,7 @@
 //! What is searched for.
 
+use super::codes::CodedQuery;
+
 /// Floats of a cache line.
 const LINE: usize = 16;
 
@@ -9,6 +11,8 @@ pub struct Query {
     floats: Vec<f32>,
     start: usize,
     term: f32,
+    /// Its coded form, where rows have codes.
+    pub(super) coded: CodedQuery,
 }
 
 /// A vector to measure distances from: a query, or a row that is being linked.
@@ -29,7 +33,7 @@ impl Query {
         let start = if start < LINE { start } else { 0 };
         floats[start..][..vector.len()].copy_from_slice(vector);
         let term = term(&floats[start..][..stride]);
-        Self { floats, start, term }
+        Self { floats, start, term, coded: CodedQuery::default() }
     }
 
     /// What distances are measured from.

@@ -21,6 +21,8 @@ compile_error!("rows are served from the snapshot's bytes, which are little-endi
 
 /// Floats to which a row is padded: one cache line.
 const PAD: usize = 16;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// The shared side.
 #[derive(Debug)]
@@ -28,7 +30,10 @@ pub(super) struct Rows {
     stride: usize,
     published: AtomicU32,
     mapped: Option<MappedRows>,
-    blocks: Blocks<Slab>,
+    blocks: Blocks<Slab<f32>>,
+    /// Bytes of a row's code; zero where rows have none.
+    code_stride: usize,
+    codes: Blocks<Slab<u8>>,
 }
 
 /// The one hand that adds rows.
@@ -58,37 +63,39 @@ unsafe impl Send for MappedRows {}
 // SAFETY: as above.
 unsafe impl Sync for MappedRows {}
 
-/// Floats at a fixed address, zero until written.
+/// Elements (floats of rows, bytes of codes) at a fixed address, zero until written.
 #[derive(Debug)]
-struct Slab {
-    floats: *mut [f32],
+struct Slab<T> {
+    elements: *mut [T],
     start: usize,
 }
 
-// SAFETY: the slab owns its floats; who reads or writes which of them, and when, is the file's invariant.
-unsafe impl Send for Slab {}
+// SAFETY: the slab owns its elements; who reads or writes which of them, and when, is the file's invariant.
+unsafe impl<T: Send> Send for Slab<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Slab {}
+unsafe impl<T: Sync> Sync for Slab<T> {}
 
-impl Slab {
-    fn new(floats: usize) -> Self {
-        let floats = Box::into_raw(vec![0.0_f32; floats + PAD].into_boxed_slice());
-        let start = floats.cast::<f32>().align_offset(PAD * size_of::<f32>());
+impl<T: Copy + Default> Slab<T> {
+    fn new(elements: usize) -> Self {
+        let line = LINE / size_of::<T>();
+        let elements = Box::into_raw(vec![T::default(); elements + line].into_boxed_slice());
+        let start = elements.cast::<T>().align_offset(LINE);
         // Miri may decline to align; nothing but speed depends on it.
-        Self { floats, start: if start < PAD { start } else { 0 } }
+        Self { elements, start: if start < line { start } else { 0 } }
     }
 
-    /// Where `len` floats from `at` on begin.
-    fn place(&self, at: usize, len: usize) -> *mut f32 {
-        assert!(self.start + at + len <= self.floats.len(), "a row lies inside its block");
-        self.floats.cast::<f32>().wrapping_add(self.start + at)
+    /// Where `len` elements from `at` on begin.
+    #[inline]
+    fn place(&self, at: usize, len: usize) -> *mut T {
+        assert!(self.start + at + len <= self.elements.len(), "a row lies inside its block");
+        self.elements.cast::<T>().wrapping_add(self.start + at)
     }
 }
 
-impl Drop for Slab {
+impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `Box::into_raw` in `new` and is given back once.
-        drop(unsafe { Box::from_raw(self.floats) });
+        drop(unsafe { Box::from_raw(self.elements) });
     }
 }
 
@@ -98,9 +105,9 @@ pub(super) fn stride(dim: usize) -> usize {
 }
 
 impl Rows {
-    /// No rows of `dim` dimensions, and their pen.
-    pub(super) fn new(dim: usize) -> (Arc<Self>, Pen) {
-        Self::with(stride(dim), None)
+    /// No rows of `dim` dimensions with codes of `code_stride` bytes, and their pen.
+    pub(super) fn new(dim: usize, code_stride: usize) -> (Arc<Self>, Pen) {
+        Self::with(stride(dim), code_stride, None)
     }
 
     /// The `count` rows of a snapshot's section, and the pen for more.
@@ -114,12 +121,13 @@ impl Rows {
         if !first.is_aligned() {
             return Err(DecodeError::Invalid("alignment of the rows"));
         }
-        Ok(Self::with(stride, Some(MappedRows { bytes, first, count })))
+        Ok(Self::with(stride, 0, Some(MappedRows { bytes, first, count })))
     }
 
-    fn with(stride: usize, mapped: Option<MappedRows>) -> (Arc<Self>, Pen) {
+    fn with(stride: usize, code_stride: usize, mapped: Option<MappedRows>) -> (Arc<Self>, Pen) {
         let published = AtomicU32::new(mapped.as_ref().map_or(0, |mapped| mapped.count));
-        let rows = Arc::new(Self { stride, published, mapped, blocks: Blocks::new() });
+        let (blocks, codes) = (Blocks::new(), Blocks::new());
+        let rows = Arc::new(Self { stride, published, mapped, blocks, code_stride, codes });
         (Arc::clone(&rows), Pen { rows, staged: false })
     }
 
@@ -132,6 +140,11 @@ impl Rows {
     /// Floats in a padded row.
     pub(super) fn stride(&self) -> usize {
         self.stride
+    }
+
+    /// Bytes of a row's code.
+    pub(super) fn code_stride(&self) -> usize {
+        self.code_stride
     }
 
     /// Rows that are served from a map.
@@ -175,6 +188,19 @@ impl<'a> Published<'a> {
     }
 }
 
+impl<'a> Published<'a> {
+    /// The code of row `row`.
+    #[inline]
+    pub(super) fn code(self, row: u32) -> &'a [u8] {
+        assert!(row < self.count, "only published rows are read");
+        let stride = self.rows.code_stride;
+        let (slab, place) = self.rows.codes.at(row);
+        let first = slab.place(place * stride, stride);
+        // SAFETY: as for the floats of a row.
+        unsafe { std::slice::from_raw_parts(first, stride) }
+    }
+}
+
 impl Pen {
     /// The rows it writes to.
     pub(super) fn rows(&self) -> &Arc<Rows> {
@@ -202,6 +228,18 @@ impl Pen {
         Ok((row, floats))
     }
 
+    /// Where the code of the staged row is to be written; zero so far.
+    pub(super) fn code(&mut self) -> &mut [u8] {
+        assert!(self.staged, "a row is staged before its code");
+        let rows = &*self.rows;
+        let (row, stride) = (rows.published.load(), rows.code_stride);
+        rows.codes.grow(row, |items| Slab::new(items * stride));
+        let (slab, place) = rows.codes.at(row);
+        let first = slab.place(place * stride, stride);
+        // SAFETY: as in `stage`.
+        unsafe { std::slice::from_raw_parts_mut(first, stride) }
+    }
+
     /// Lets readers see the staged row: all that this thread wrote before is visible to who sees it.
     pub(super) fn publish(&mut self) {
         assert!(std::mem::take(&mut self.staged), "a row is staged before it is published");
@@ -215,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_row_is_read_back_padded_and_aligned() {
-        let (rows, mut pen) = Rows::new(5);
+        let (rows, mut pen) = Rows::new(5, 0);
         for n in 0..100_u32 {
             let vector = [n as f32, 1.0, 2.0, -0.0, f32::MIN_POSITIVE];
             assert_eq!(pen.stage(&vector).unwrap().0, n);
@@ -232,14 +270,14 @@ mod tests {
     #[test]
     #[should_panic(expected = "only published rows")]
     fn a_staged_row_cannot_be_read() {
-        let (rows, mut pen) = Rows::new(3);
+        let (rows, mut pen) = Rows::new(3, 0);
         pen.stage(&[1.0; 3]).unwrap();
         rows.published().row(0);
     }
 
     #[test]
     fn readers_on_other_threads_see_whole_rows() {
-        let (rows, mut pen) = Rows::new(20);
+        let (rows, mut pen) = Rows::new(20, 0);
         let total = if cfg!(miri) { 40 } else { 5_000 };
         let reader = crate::base::sync::spawn("reader", move || {
             loop {

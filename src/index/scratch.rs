@@ -1,24 +1,23 @@
 //! What a search needs beside the index: kept by a thread from one search to the next, so that a steady search
 //! allocates nothing. It grows with the largest index it meets, not with the numbers in a request.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::codes::CodedQuery;
 use super::near::Near;
+use super::pool::Pool;
 use crate::base::mark::{Mark, reached};
 
 /// Working memory of one thread. Any index may use it, one at a time.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) visited: Visited,
-    /// Rows whose links were not followed yet, nearest on top.
-    pub(super) candidates: BinaryHeap<Reverse<Near>>,
-    /// The best so far, farthest on top.
-    pub(super) best: Best,
+    /// The best so far, and whose links are to be followed.
+    pub(super) best: Pool,
     /// Where a walk starts, and, sorted, where it ended.
     pub(super) found: Vec<Near>,
     /// Unvisited rows of one list.
     pub(super) batch: Vec<u32>,
+    /// They, and how far they are.
+    pub(super) nears: Vec<Near>,
     /// Rows that were not linked when the search began.
     pub(super) fresh: Vec<u32>,
     /// What `link` and `select` need.
@@ -28,6 +27,8 @@ pub struct Scratch {
 /// Working memory of `link`.
 #[derive(Debug, Default)]
 pub(super) struct Linking {
+    /// The new row as a query for codes.
+    pub(super) coded: CodedQuery,
     /// Chosen neighbours of the new row, a list a layer from the ground up.
     pub(super) chosen: Vec<Vec<Near>>,
     /// The links of the row that is being changed.
@@ -79,46 +80,6 @@ impl Visited {
     }
 }
 
-/// The `limit` nearest of what was offered.
-#[derive(Debug, Default)]
-pub(super) struct Best {
-    heap: BinaryHeap<Near>,
-    limit: usize,
-}
-
-impl Best {
-    /// Forgets everything; keeps the nearest `limit` from now on.
-    pub(super) fn begin(&mut self, limit: usize) {
-        self.heap.clear();
-        self.limit = limit;
-    }
-
-    /// True when it is full of nearer ones than `near`.
-    #[inline]
-    pub(super) fn excludes(&self, near: Near) -> bool {
-        self.heap.len() >= self.limit && self.heap.peek().is_none_or(|worst| near > *worst)
-    }
-
-    /// Keeps `near` if it is among the nearest.
-    #[inline]
-    pub(super) fn offer(&mut self, near: Near) {
-        if self.heap.len() < self.limit {
-            self.heap.push(near);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && near < *worst
-        {
-            *worst = near;
-        }
-    }
-
-    /// Moves what was kept to `out`, nearest first.
-    pub(super) fn drain_sorted(&mut self, out: &mut Vec<Near>) {
-        out.clear();
-        out.extend(self.heap.drain());
-        out.sort_unstable();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,21 +94,5 @@ mod tests {
         }
         visited.begin(11);
         assert!(visited.mark(10));
-    }
-
-    #[test]
-    fn the_nearest_are_kept_in_order() {
-        let mut best = Best::default();
-        best.begin(3);
-        for row in [5, 1, 9, 3, 7, 2] {
-            best.offer(Near::new(row as f32, row));
-        }
-        assert!(!best.excludes(Near::new(2.5, 0)) && best.excludes(Near::new(4.0, 0)));
-        let mut out = Vec::new();
-        best.drain_sorted(&mut out);
-        assert_eq!(out.iter().map(|near| near.row()).collect::<Vec<_>>(), [1, 2, 3]);
-        best.begin(0);
-        best.offer(Near::new(0.0, 0));
-        assert!(best.excludes(Near::new(0.0, 0)));
     }
 }

@@ -1,8 +1,8 @@
 //! Walking the graph: algorithms 2 and 5 of the paper, and the search that a client asks for.
 
-use std::cmp::Reverse;
-
-use super::graph::{Index, View, links};
+use super::graph::{Index, Measure, View, links};
+use super::near::Near;
+use super::pool::Pool;
 use super::query::{Query, Target};
 use super::scratch::Scratch;
 use super::{Hit, RowId};
@@ -10,9 +10,8 @@ use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 use crate::kernels::Kernels;
 
-/// Floats of a row that are asked for ahead of its distance: a page, all of most rows. On 30,000 x 384, asking for
-/// whole rows makes searches half as fast again as leaving all but their first lines to the hardware.
-const AHEAD: usize = 1024;
+/// Estimated rows that are measured at a time.
+const RESCORED: usize = 8;
 
 impl Index {
     /// The `k` living rows nearest to `query`, nearest first, as far as a walk of width `max(ef, k)` finds them; rows
@@ -21,7 +20,7 @@ impl Index {
         // The floor first: a row below it was linked before this search, a row above is looked at one by one.
         let floor = self.floor.load();
         let view = self.view();
-        let target = query.target();
+        let measure = view.measure(query);
         scratch.fresh.clear();
         scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
         if ef < k {
@@ -31,19 +30,45 @@ impl Index {
             reached(Mark::FreshCompared);
         }
         let ef = ef.max(k).min(view.count() as usize);
-        self.descend(&view, target, 0, (ef / 8).clamp(2, 16), scratch);
-        self.seed_root(&view, target, scratch);
+        self.descend(&view, measure, 0, (ef / 8).clamp(2, 16), scratch);
+        self.seed_root(&view, measure, scratch);
         scratch.visited.begin(view.count());
         scratch.best.begin(ef);
-        walk(&view, target, 0, Accept::Living, scratch);
+        walk(&view, measure, 0, Accept::Living, scratch);
         for row in &scratch.fresh {
             if !scratch.visited.mark(*row) {
                 reached(Mark::FreshMet);
             } else if view.lives(*row) {
-                scratch.best.offer(view.near(target, *row));
+                scratch.best.offer(view.near_by(measure, *row));
             }
         }
+        if let Measure::Coded(..) = measure {
+            let enough = if ef == view.count() as usize { ef } else { k };
+            self.rescore(&view, query.target(), enough, scratch);
+        }
         self.answer(k, scratch, hits);
+    }
+
+    /// Measures what the walk kept on the rows themselves, until no other row can be expected among the nearest `k`:
+    /// one whose estimate is farther than the `k`-th by twice the largest error seen.
+    pub(super) fn rescore(&self, view: &View<'_>, target: Target<'_>, k: usize, scratch: &mut Scratch) {
+        let Scratch { best, found, batch, nears, .. } = scratch;
+        best.drain_sorted(found);
+        best.begin(k);
+        let mut error = 0.0_f32;
+        for (number, estimates) in found.chunks(RESCORED).enumerate() {
+            if number > 0 && best.bound().is_some_and(|kth| estimates[0].distance() > kth.distance() + 2.0 * error) {
+                break;
+            }
+            batch.clear();
+            batch.extend(estimates.iter().map(|near| near.row()));
+            batch.iter().for_each(|row| Kernels::prefetch(view.row(*row)));
+            view.exact_nears(target, batch, nears);
+            for (near, estimate) in nears.iter().zip(estimates) {
+                error = error.max((near.distance() - estimate.distance()).abs());
+                best.offer(*near);
+            }
+        }
     }
 
     /// Turns the best `k` of `scratch` into hits.
@@ -61,7 +86,7 @@ impl Index {
     pub(super) fn descend(
         &self,
         view: &View<'_>,
-        target: Target<'_>,
+        measure: Measure<'_>,
         layer: usize,
         beam: usize,
         scratch: &mut Scratch,
@@ -72,28 +97,28 @@ impl Index {
         if entry >= view.count() {
             return reached(Mark::EntryNewer);
         }
-        scratch.found.push(view.near(target, entry));
+        scratch.found.push(view.near_by(measure, entry));
         if top > layer {
             reached(Mark::LayersDescended);
         }
         for layer in (layer + 1..=top).rev() {
             scratch.visited.begin(view.count());
             scratch.best.begin(beam);
-            walk(view, target, layer, Accept::All, scratch);
+            walk(view, measure, layer, Accept::All, scratch);
             scratch.best.drain_sorted(&mut scratch.found);
         }
     }
 
     /// Adds the root to `scratch.found` if it is not there. A root that is newer than the view is not for it: the index
     /// had nothing in its graph when the view was taken.
-    pub(super) fn seed_root(&self, view: &View<'_>, target: Target<'_>, scratch: &mut Scratch) {
+    pub(super) fn seed_root(&self, view: &View<'_>, measure: Measure<'_>, scratch: &mut Scratch) {
         let is_new = |root: &u32| scratch.found.iter().all(|near| near.row() != *root);
         let root = self.root();
         if root.is_some_and(|root| root >= view.count()) {
             reached(Mark::RootNewer);
         }
         let root = root.filter(|root| *root < view.count()).filter(is_new);
-        scratch.found.extend(root.map(|root| view.near(target, root)));
+        scratch.found.extend(root.map(|root| view.near_by(measure, root)));
     }
 }
 
@@ -111,39 +136,35 @@ pub(super) enum Accept {
 ///
 /// It ends when the nearest candidate is farther than all of a full `best`. Dead rows are candidates but take no
 /// place among the best, so they cannot crowd out the living.
-pub(super) fn walk(view: &View<'_>, target: Target<'_>, layer: usize, accept: Accept, scratch: &mut Scratch) {
-    let Scratch { visited, candidates, best, found, batch, .. } = scratch;
-    candidates.clear();
-    for near in found.iter().copied().filter(|near| visited.mark(near.row())) {
-        candidates.push(Reverse(near));
+pub(super) fn walk(view: &View<'_>, measure: Measure<'_>, layer: usize, accept: Accept, scratch: &mut Scratch) {
+    let Scratch { visited, best, found, batch, nears, .. } = scratch;
+    let take = |near: Near, best: &mut Pool| {
         if accept == Accept::All || view.lives(near.row()) {
             best.offer(near);
+        } else {
+            reached(Mark::DeadMet);
+            best.pass_through(near);
         }
+    };
+    for near in found.iter().copied().filter(|near| visited.mark(near.row())) {
+        take(near, best);
     }
-    while let Some(Reverse(nearest)) = candidates.pop() {
-        if best.excludes(nearest) {
-            break;
-        }
+    while let Some(nearest) = best.follow() {
         point("hop");
         batch.clear();
         for row in links(view.index.list(nearest.row(), layer)) {
             if row >= view.count() {
                 reached(Mark::NewerPassedOver);
             } else if visited.mark(row) {
-                let vector = view.row(row);
-                Kernels::prefetch(&vector[..vector.len().min(AHEAD)]);
+                view.fetch(measure, row);
                 batch.push(row);
             }
         }
-        for row in batch.iter() {
-            let near = view.near(target, *row);
+        view.nears(measure, batch, nears);
+        for near in nears.iter().copied() {
             if !best.excludes(near) {
-                candidates.push(Reverse(near));
-                if accept == Accept::All || view.lives(*row) {
-                    best.offer(near);
-                } else {
-                    reached(Mark::DeadMet);
-                }
+                Kernels::prefetch(view.index.list(near.row(), layer));
+                take(near, best);
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::graph::{DEATH, Index, TERM, UPPER};
+use super::codes::Coder;
+use super::graph::{ADD, DEATH, FACTOR, Index, TERM, UPPER};
 use super::keys::Keys;
 use super::rows::{Pen, Rows};
 use super::table::Table;
@@ -21,6 +22,8 @@ pub struct Writer {
     hash_key: HashKey,
     /// A bit a row, set when it is dead.
     pub(super) dead: Vec<u64>,
+    /// Room to rotate a vector in.
+    rotated: Vec<f32>,
 }
 
 /// What [`Writer::insert`] did.
@@ -37,7 +40,8 @@ impl Writer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         assert!((1..=MAX_DIM).contains(&config.dim), "dim is {}", config.dim);
-        let (rows, pen) = Rows::new(config.dim);
+        let coder = Coder::new(config.quant, config.metric, config.dim);
+        let (rows, pen) = Rows::new(config.dim, coder.map_or(0, |coder| coder.stride()));
         Self::with(config, rows, pen, Keys::new(), Table::new())
     }
 
@@ -51,7 +55,7 @@ impl Writer {
         assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
         let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
         let index = Arc::new(Index::new(config, rows, keys));
-        Self { index, pen, table, hash_key, dead: Vec::new() }
+        Self { index, pen, table, hash_key, dead: Vec::new(), rotated: Vec::new() }
     }
 
     /// The shared side.
@@ -68,7 +72,7 @@ impl Writer {
     /// on searches find it; linking it into the graph is left to [`Index::link`]. Takes time for one copy.
     pub fn insert(&mut self, key: &[u8], vector: &[f32]) -> Result<Inserted, IndexError> {
         let hash = self.hash(key);
-        let Self { index, pen, table, dead, .. } = self;
+        let Self { index, pen, table, dead, rotated, .. } = self;
         assert_eq!(vector.len(), index.config.dim, "a vector has the dimensions of its index");
         let (row, padded) = pen.stage(vector)?;
         let term = index.config.metric.term(&index.config.kernels, padded);
@@ -76,6 +80,11 @@ impl Writer {
             cells.grow(row);
         }
         index.hot.set(row, TERM, term.to_bits());
+        if let Some(coder) = &index.coder {
+            let share = coder.encode(vector, rotated, pen.code());
+            index.hot.set(row, ADD, share.add.to_bits());
+            index.hot.set(row, FACTOR, share.factor.to_bits());
+        }
         let level = index.level(row) as u32;
         if level > 0 {
             let first = index.upper_used.fetch_add(level);

@@ -3,7 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::LANES;
-use super::lanes::{Isa, Product, SquaredDifference, sum};
+use super::codes::BLOCK;
+use super::lanes::{Isa, Product, SquaredDifference, sum, sums};
 
 const WIDTH: usize = 8;
 
@@ -21,6 +22,22 @@ pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: this function itself requires AVX2 and FMA.
     let isa = unsafe { Avx2::new() };
     sum::<SquaredDifference, _, { LANES / WIDTH }>(isa, a, b)
+}
+
+/// The dot product with each of `rows`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn dots(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    // SAFETY: this function itself requires AVX2 and FMA.
+    let isa = unsafe { Avx2::new() };
+    sums::<Product, _, { LANES / WIDTH }>(isa, a, rows, out);
+}
+
+/// The squared Euclidean distance to each of `rows`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn l2s_squared(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    // SAFETY: this function itself requires AVX2 and FMA.
+    let isa = unsafe { Avx2::new() };
+    sums::<SquaredDifference, _, { LANES / WIDTH }>(isa, a, rows, out);
 }
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -117,4 +134,61 @@ pub(super) fn fold(a: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+}
+
+/// The dot product of `query` and each of the codes of four bits an element.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn nibbles(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+    for (code, out) in codes.iter().zip(out) {
+        let mut sums = _mm256_setzero_si256();
+        for (code, query) in code.as_chunks::<64>().0.iter().zip(query.as_chunks::<BLOCK>().0) {
+            let (code, query) = (code.as_chunks::<32>().0, query.as_chunks::<32>().0);
+            for half in 0..2 {
+                let both = load(&code[half]);
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
+                // Two products of at most 15 x 127 each, two such pairs: sixteen bits hold them.
+                let a = _mm256_maddubs_epi16(_mm256_and_si256(both, low), load(&query[half]));
+                let b = _mm256_maddubs_epi16(upper, load(&query[2 + half]));
+                sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_add_epi16(a, b), ones));
+            }
+        }
+        *out = total(sums);
+    }
+}
+
+/// The dot product of `query` and each of the codes of eight bits an element.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn bytes(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    for (code, out) in codes.iter().zip(out) {
+        let mut sums = _mm256_setzero_si256();
+        for (code, query) in code.as_chunks::<32>().0.iter().zip(query.as_chunks::<32>().0) {
+            let (code, query) = (load(code), load(query));
+            // Sixteen bits do not hold two products of 255 x 127, so the elements are widened first.
+            let (c, q) = (_mm256_castsi256_si128(code), _mm256_castsi256_si128(query));
+            let lower = _mm256_madd_epi16(_mm256_cvtepu8_epi16(c), _mm256_cvtepi8_epi16(q));
+            let (c, q) = (_mm256_extracti128_si256::<1>(code), _mm256_extracti128_si256::<1>(query));
+            let upper = _mm256_madd_epi16(_mm256_cvtepu8_epi16(c), _mm256_cvtepi8_epi16(q));
+            sums = _mm256_add_epi32(sums, _mm256_add_epi32(lower, upper));
+        }
+        *out = total(sums);
+    }
+}
+
+/// Thirty-two bytes in a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load<T>(bytes: &[T; 32]) -> __m256i {
+    const { assert!(size_of::<T>() == 1) }
+    // SAFETY: the array has thirty-two bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// The sum of eight integers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn total(sums: __m256i) -> i32 {
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+    let sums = _mm_add_epi32(sums, _mm_shuffle_epi32::<0b01_00_11_10>(sums));
+    _mm_cvtsi128_si32(_mm_add_epi32(sums, _mm_shuffle_epi32::<0b10_11_00_01>(sums)))
 }

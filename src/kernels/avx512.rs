@@ -3,7 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::LANES;
-use super::lanes::{Isa, Product, SquaredDifference, sum};
+use super::codes::BLOCK;
+use super::lanes::{Isa, Product, SquaredDifference, sum, sums};
 
 const WIDTH: usize = 16;
 
@@ -21,6 +22,22 @@ pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: this function itself requires AVX-512F.
     let isa = unsafe { Avx512::new() };
     sum::<SquaredDifference, _, { LANES / WIDTH }>(isa, a, b)
+}
+
+/// The dot product with each of `rows`.
+#[target_feature(enable = "avx512f")]
+pub(super) fn dots(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    // SAFETY: this function itself requires AVX-512F.
+    let isa = unsafe { Avx512::new() };
+    sums::<Product, _, { LANES / WIDTH }>(isa, a, rows, out);
+}
+
+/// The squared Euclidean distance to each of `rows`.
+#[target_feature(enable = "avx512f")]
+pub(super) fn l2s_squared(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    // SAFETY: this function itself requires AVX-512F.
+    let isa = unsafe { Avx512::new() };
+    sums::<SquaredDifference, _, { LANES / WIDTH }>(isa, a, rows, out);
 }
 
 /// Proof that the CPU has AVX-512F.
@@ -106,4 +123,51 @@ impl Isa for Avx512 {
 fn fold(a: __m512) -> f32 {
     let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(a)));
     super::avx2::fold(_mm256_add_ps(_mm512_castps512_ps256(a), upper))
+}
+
+/// The dot product of `query` and each of the codes of four bits an element.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) fn nibbles(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    let low = _mm512_set1_epi8(15);
+    for (code, out) in codes.iter().zip(out) {
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (code, query) in code.as_chunks::<64>().0.iter().zip(query.as_chunks::<BLOCK>().0) {
+            let (both, [lower, upper]) = (load(code), halves(query));
+            sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_and_si512(both, low), lower);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(both), low);
+            sums[1] = _mm512_dpbusd_epi32(sums[1], high, upper);
+        }
+        *out = _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]));
+    }
+}
+
+/// The dot product of `query` and each of the codes of eight bits an element.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) fn bytes(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    for (code, out) in codes.iter().zip(out) {
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (code, query) in code.as_chunks::<BLOCK>().0.iter().zip(query.as_chunks::<BLOCK>().0) {
+            let ([a, b], [lower, upper]) = (halves(code), halves(query));
+            sums[0] = _mm512_dpbusd_epi32(sums[0], a, lower);
+            sums[1] = _mm512_dpbusd_epi32(sums[1], b, upper);
+        }
+        *out = _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]));
+    }
+}
+
+/// Sixty-four bytes in a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load<T>(bytes: &[T; 64]) -> __m512i {
+    const { assert!(size_of::<T>() == 1) }
+    // SAFETY: the array has sixty-four bytes.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// A block in two registers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves<T>(block: &[T; BLOCK]) -> [__m512i; 2] {
+    let (halves, _) = block.as_chunks::<64>();
+    [load(&halves[0]), load(&halves[1])]
 }

@@ -4,7 +4,7 @@
 //! instructions, so everything here is safe code. All of it is `#[inline(always)]`, since instructions are only chosen
 //! well inside the `#[target_feature]` function of the instruction set that calls [`sum`].
 
-use super::LANES;
+use super::{LANES, canonical};
 
 /// The few operations of an instruction set. Each one rounds once per element, to nearest.
 pub(super) trait Isa: Copy {
@@ -98,4 +98,12 @@ pub(super) fn sum<T: Term, I: Isa, const N: usize>(isa: I, a: &[f32], b: &[f32])
         }
     }
     isa.fold(lanes[0])
+}
+
+/// [`sum`] of `a` and each of `rows`, in `sums`.
+#[inline(always)]
+pub(super) fn sums<T: Term, I: Isa, const N: usize>(isa: I, a: &[f32], rows: &[&[f32]], sums: &mut [f32]) {
+    for (row, out) in rows.iter().zip(sums) {
+        *out = canonical(sum::<T, I, N>(isa, a, row));
+    }
 }

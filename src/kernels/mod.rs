@@ -21,6 +21,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod codes;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -29,6 +30,8 @@ mod scalar;
 mod tests;
 
 use std::fmt;
+
+pub use codes::{BLOCK, Code};
 
 /// How many accumulators a sum has, and to what multiple an input counts as continued with zeros.
 pub const LANES: usize = 64;
@@ -39,6 +42,12 @@ pub const NAMES: [&str; 4] = ["scalar", "neon", "avx2", "avx512"];
 /// One sum over two slices of equal length. Unsafe to call: the CPU must have the instructions it was compiled for.
 type Sum = unsafe fn(&[f32], &[f32]) -> f32;
 
+/// One sum of the first slice and each of the rows. Unsafe to call as [`Sum`] is.
+type Sums = unsafe fn(&[f32], &[&[f32]], &mut [f32]);
+
+/// One sum of a query and each of the codes. Unsafe to call as [`Sum`] is.
+type CodeSums = unsafe fn(&[i8], &[&[u8]], &mut [i32]);
+
 /// The kernels of one instruction set: a small table to be chosen once at start and handed around by value.
 ///
 /// A value exists only for instructions this CPU has: every constructor goes through [`Kernels::available`].
@@ -47,6 +56,10 @@ pub struct Kernels {
     name: &'static str,
     dot: Sum,
     l2_squared: Sum,
+    dots: Sums,
+    l2s_squared: Sums,
+    nibbles: CodeSums,
+    bytes: CodeSums,
 }
 
 impl Kernels {
@@ -77,15 +90,17 @@ impl Kernels {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                tables.push(Self { name: "avx2", dot: avx2::dot, l2_squared: avx2::l2_squared });
+                tables.push(AVX2);
             }
-            if is_x86_feature_detected!("avx512f") {
-                tables.push(Self { name: "avx512", dot: avx512::dot, l2_squared: avx512::l2_squared });
+            if tables.len() == 2 && is_x86_feature_detected!("avx512f") {
+                // The compressed forms need two extensions more; without them those of AVX2 serve.
+                let vnni = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
+                tables.push(if vnni { AVX512_VNNI } else { AVX512 });
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            tables.push(Self { name: "neon", dot: neon::dot, l2_squared: neon::l2_squared });
+            tables.push(NEON);
         }
         tables
     }
@@ -120,6 +135,43 @@ impl Kernels {
         canonical(unsafe { (self.l2_squared)(a, b) })
     }
 
+    /// The dot product of `a` and each of `rows`, in `out`: bit for bit what [`Kernels::dot`] gives, for one call.
+    ///
+    /// # Panics
+    /// When the lengths differ, or `out` has another length than `rows`.
+    pub fn dots(&self, a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+        assert!(rows.len() == out.len() && rows.iter().all(|row| row.len() == a.len()), "lengths differ");
+        // SAFETY: this table exists, so `available` has found the instructions of its functions on this CPU.
+        unsafe { (self.dots)(a, rows, out) }
+    }
+
+    /// The squared Euclidean distance of `a` to each of `rows`, as [`Kernels::dots`].
+    ///
+    /// # Panics
+    /// As [`Kernels::dots`].
+    pub fn l2s_squared(&self, a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+        assert!(rows.len() == out.len() && rows.iter().all(|row| row.len() == a.len()), "lengths differ");
+        // SAFETY: this table exists, so `available` has found the instructions of its functions on this CPU.
+        unsafe { (self.l2s_squared)(a, rows, out) }
+    }
+
+    /// The dot product of `query` and each of the `codes`, in `out`; the sums are exact.
+    ///
+    /// # Panics
+    /// When a code or the query is not of one length in whole blocks ([`Code::stride`]), or `out` has another length
+    /// than `codes`.
+    pub fn code_dots(&self, code: Code, query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+        let stride = code.stride(query.len());
+        assert!(query.len().is_multiple_of(BLOCK), "a query has whole blocks");
+        assert!(codes.len() == out.len() && codes.iter().all(|code| code.len() == stride), "lengths differ");
+        let sums = match code {
+            Code::Nibble => self.nibbles,
+            Code::Byte => self.bytes,
+        };
+        // SAFETY: this table exists, so `available` has found the instructions of its functions on this CPU.
+        unsafe { sums(query, codes, out) }
+    }
+
     /// The dot product of `v` with itself: the square of its Euclidean length.
     #[inline]
     #[must_use]
@@ -130,9 +182,9 @@ impl Kernels {
     /// Asks the CPU to bring the cache lines of `row` near. A hint: it changes no result, and does nothing on machines
     /// it is not written for. A long row may be cut by the caller; the hardware follows a stream by itself.
     #[inline]
-    pub fn prefetch(row: &[f32]) {
+    pub fn prefetch<T>(row: &[T]) {
         #[cfg(not(miri))]
-        for line in row.chunks(CACHE_LINE / size_of::<f32>()) {
+        for line in row.chunks(CACHE_LINE / size_of::<T>()) {
             fetch(line.as_ptr());
         }
         #[cfg(miri)]
@@ -153,7 +205,51 @@ pub fn is_finite(v: &[f32]) -> bool {
     v.iter().fold(true, |finite, x| finite & x.is_finite())
 }
 
-const SCALAR: Kernels = Kernels { name: "scalar", dot: scalar::dot, l2_squared: scalar::l2_squared };
+const SCALAR: Kernels = Kernels {
+    name: "scalar",
+    dot: scalar::dot,
+    l2_squared: scalar::l2_squared,
+    dots: scalar::dots,
+    l2s_squared: scalar::l2s_squared,
+    nibbles: codes::nibbles,
+    bytes: codes::bytes,
+};
+
+#[cfg(target_arch = "x86_64")]
+const AVX2: Kernels = Kernels {
+    name: "avx2",
+    dot: avx2::dot,
+    l2_squared: avx2::l2_squared,
+    dots: avx2::dots,
+    l2s_squared: avx2::l2s_squared,
+    nibbles: avx2::nibbles,
+    bytes: avx2::bytes,
+};
+
+#[cfg(target_arch = "x86_64")]
+const AVX512: Kernels = Kernels {
+    name: "avx512",
+    dot: avx512::dot,
+    l2_squared: avx512::l2_squared,
+    dots: avx512::dots,
+    l2s_squared: avx512::l2s_squared,
+    nibbles: avx2::nibbles,
+    bytes: avx2::bytes,
+};
+
+#[cfg(target_arch = "x86_64")]
+const AVX512_VNNI: Kernels = Kernels { nibbles: avx512::nibbles, bytes: avx512::bytes, ..AVX512 };
+
+#[cfg(target_arch = "aarch64")]
+const NEON: Kernels = Kernels {
+    name: "neon",
+    dot: neon::dot,
+    l2_squared: neon::l2_squared,
+    dots: neon::dots,
+    l2s_squared: neon::l2s_squared,
+    nibbles: neon::nibbles,
+    bytes: neon::bytes,
+};
 
 /// Bytes between two prefetches; a machine with longer lines only sees a few hints more than it needs.
 #[cfg(not(miri))]
@@ -174,7 +270,7 @@ fn the_nan() -> f32 {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
-fn fetch(line: *const f32) {
+fn fetch<T>(line: *const T) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: every x86-64 has SSE; a prefetch never faults, whatever the address.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
@@ -182,7 +278,7 @@ fn fetch(line: *const f32) {
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 #[inline]
-fn fetch(line: *const f32) {
+fn fetch<T>(line: *const T) {
     // SAFETY: PRFM never faults, whatever the address, and writes no register, flag or memory.
     unsafe {
         std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) line, options(nostack, preserves_flags, readonly));
@@ -191,4 +287,4 @@ fn fetch(line: *const f32) {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", miri)))]
 #[inline]
-fn fetch(_line: *const f32) {}
+fn fetch<T>(_line: *const T) {}

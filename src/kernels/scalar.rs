@@ -3,7 +3,7 @@
 //! Written to be read, not to be fast; it shares no code with what it judges. `f32::mul_add` is exact on every
 //! machine: one instruction where the CPU has it, else the C library's correctly rounded `fmaf`.
 
-use super::LANES;
+use super::{LANES, canonical};
 
 /// The dot product.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -23,6 +23,16 @@ pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
         lanes[i % LANES] = d.mul_add(d, lanes[i % LANES]);
     }
     fold(lanes)
+}
+
+/// The dot product with each of `rows`.
+pub(super) fn dots(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    rows.iter().zip(out).for_each(|(row, out)| *out = canonical(dot(a, row)));
+}
+
+/// The squared Euclidean distance to each of `rows`.
+pub(super) fn l2s_squared(a: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    rows.iter().zip(out).for_each(|(row, out)| *out = canonical(l2_squared(a, row)));
 }
 
 /// Element `i` of `v` continued with zeros. They are added, not left out: a lane that has underflowed to -0.0 becomes

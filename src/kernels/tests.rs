@@ -101,6 +101,58 @@ fn every_kernel_gives_the_bits_of_the_oracle_at_every_length_and_offset() {
     }
 }
 
+#[test]
+fn sums_over_many_rows_are_those_over_each() {
+    let mut rng = Rng::new(9);
+    for (len, count) in [(1, 0), (5, 1), (64, 3), (100, 33), (384, 70)] {
+        let query = wide(&mut rng, len, 4);
+        let rows: Vec<Vec<f32>> = (0..count).map(|_| wide(&mut rng, len, 4)).collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        for kernels in Kernels::available() {
+            let mut out = vec![0.0; count];
+            kernels.dots(&query, &rows, &mut out);
+            assert!(rows.iter().zip(&out).all(|(row, x)| kernels.dot(&query, row).to_bits() == x.to_bits()));
+            kernels.l2s_squared(&query, &rows, &mut out);
+            assert!(rows.iter().zip(&out).all(|(row, x)| kernels.l2_squared(&query, row).to_bits() == x.to_bits()));
+        }
+    }
+}
+
+/// Codes and queries at their extremes, where narrow sums would overflow, and at random.
+#[test]
+fn every_kernel_sums_codes_as_the_oracle_does_and_as_the_elements_say() {
+    let mut rng = Rng::new(10);
+    for blocks in (0..=16).chain([512]) {
+        for code in [Code::Nibble, Code::Byte] {
+            for case in 0..6 {
+                let len = blocks * BLOCK;
+                let largest = u64::from(code.largest());
+                let mut query: Vec<i8> = (0..len).map(|_| rng.below(255) as u8 as i8).collect();
+                let mut elements: Vec<u8> = (0..len).map(|_| rng.below(largest + 1) as u8).collect();
+                if case < 4 {
+                    query.fill([127, -128][case % 2]);
+                    elements.fill([largest as u8, 1][case / 2]);
+                }
+                let mut bytes = vec![0; code.stride(len)];
+                elements.iter().enumerate().for_each(|(at, element)| code.put(&mut bytes, at, *element));
+                let expected: i64 = elements.iter().zip(&query).map(|(c, q)| i64::from(*c) * i64::from(*q)).sum();
+                for kernels in Kernels::available() {
+                    let mut out = [0; 3];
+                    kernels.code_dots(code, &query, &[&bytes, &vec![0; bytes.len()], &bytes], &mut out);
+                    let seen = out.map(i64::from);
+                    assert_eq!(seen, [expected, 0, expected], "{} {code:?}, {blocks}", kernels.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "lengths differ")]
+fn codes_of_another_length_are_refused() {
+    Kernels::best().code_dots(Code::Byte, &[0; BLOCK], &[&[0; BLOCK - 1]], &mut [0]);
+}
+
 /// Room for floats that ends where the address space has a hole: reading one byte too far kills the test.
 #[cfg(not(miri))]
 fn before_a_hole(room: usize) -> &'static mut [f32] {
@@ -270,6 +322,6 @@ fn one_bad_element_anywhere_is_not_finite() {
 
 #[test]
 fn prefetching_any_slice_is_harmless() {
-    Kernels::prefetch(&[]);
+    Kernels::prefetch::<f32>(&[]);
     Kernels::prefetch(&[1.0; 1000]);
 }

@@ -70,7 +70,7 @@ impl Recall for Nearest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{Config, L2, Writer};
+    use crate::index::{Config, L2, Quant, Writer};
     use crate::kernels::Kernels;
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn both_ways_give_the_same_answer_on_a_small_index() {
         let config =
-            Config { dim: 2, metric: &L2, m: 4, ef_construction: 20, seed: 3, kernels: Kernels::best() };
+            Config { dim: 2, metric: &L2, quant: Quant::None, m: 4, ef_construction: 20, seed: 3, kernels: Kernels::best() };
         let mut writer = Writer::new(config);
         let (mut scratch, mut a, mut b) = (Scratch::new(), Vec::new(), Vec::new());
         for n in 0..50_u8 {

@@ -33,8 +33,41 @@ pub trait Metric: Sync {
     /// [`Metric::report`] shows will do.
     fn distance(&self, kernels: &Kernels, query: &[f32], query_term: f32, row: &[f32], row_term: f32) -> f32;
 
+    /// [`Metric::distance`] from `query` to each of `rows`, bit for bit; `out` comes with the rows' terms and leaves
+    /// with their distances. A metric with kernels for many rows at once has its own way.
+    fn distances(&self, kernels: &Kernels, query: &[f32], query_term: f32, rows: &[&[f32]], out: &mut [f32]) {
+        for (row, out) in rows.iter().zip(out) {
+            *out = self.distance(kernels, query, query_term, row, *out);
+        }
+    }
+
+    /// How the distance follows from a dot product, where it does: then rows can be compared by codes. `squared` is
+    /// the squared length of the vector of which the share is asked.
+    fn by_dot(&self, side: Side, squared: f64) -> Option<ByDot> {
+        let _ = (side, squared);
+        None
+    }
+
     /// The distance a client sees for one that [`Metric::distance`] gave.
     fn report(&self, distance: f32) -> f32;
+}
+
+/// Which of two vectors is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one that distances are measured from.
+    Query,
+    /// The one that is measured.
+    Row,
+}
+
+/// What a vector contributes to `distance = query.add + row.add + query.factor * row.factor * dot`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ByDot {
+    /// Its summand.
+    pub add: f32,
+    /// Its factor.
+    pub factor: f32,
 }
 
 impl std::fmt::Debug for dyn Metric {

@@ -213,8 +213,8 @@ fn a_search_that_began_on_an_empty_graph_does_not_look_at_a_root_that_came_later
     index.link(row, &mut scratch);
     scratch.found.clear();
     let query = index.query(&[1.0, 2.0]);
-    index.seed_root(&view, query.target(), &mut scratch);
+    index.seed_root(&view, view.measure(&query), &mut scratch);
     assert!(scratch.found.is_empty());
-    index.seed_root(&index.view(), query.target(), &mut scratch);
+    index.seed_root(&index.view(), view.measure(&query), &mut scratch);
     assert_eq!(scratch.found.len(), 1);
 }
