@@ -67,7 +67,8 @@ struct Set {
 fn main() {
     // `cargo bench` passes `--bench` along.
     let quick = std::env::args().any(|word| word == "--quick");
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--") && !word.starts_with("int")).collect();
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with("--") && !word.starts_with("int")).collect();
     let set = match words.as_slice() {
         [base, queries, neighbours, dim] => read(base, queries, neighbours, dim),
         _ => synthetic(10_000, 64, 200),
@@ -87,8 +88,9 @@ fn main() {
 fn insert(set: &Set) -> Writer {
     let kernels = Kernels::best();
     let quant = Quant::ALL.into_iter().find(|quant| std::env::args().any(|word| word == quant.name()));
-    let quant = quant.unwrap_or(Quant::None);
-    let config = Config { dim: set.dim, metric: &Counting, m: 16, quant, ef_construction: 200, seed: 1, kernels };
+    let quant = quant.unwrap_or(Quant::F32);
+    let config =
+        Config { dim: set.dim, metric: &Counting, m: 16, quant, ef_construction: 200, seed: 1, kernels };
     let mut writer = Writer::new(config);
     for (n, row) in set.base.chunks(set.dim).enumerate() {
         assert!(writer.insert(&(n as u32).to_le_bytes(), row).is_ok(), "room for every row");
@@ -139,7 +141,9 @@ fn measure(index: &Index, set: &Set) {
         }
         let compared = COMPARED.get() as usize / queries.len();
         // The fastest of some passes over all queries: what else the machine does only ever slows one down.
-        let pass = || seconds(|| queries.iter().for_each(|query| index.search(query, K, ef, &mut scratch, &mut hits)));
+        let pass = || {
+            seconds(|| queries.iter().for_each(|query| index.search(query, K, ef, &mut scratch, &mut hits)))
+        };
         let fastest = std::iter::repeat_with(pass).take(PASSES).fold(f64::INFINITY, f64::min);
         let recall = found as f64 / (queries.len() * K) as f64;
         let rate = queries.len() as f64 / fastest;

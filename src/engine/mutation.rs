@@ -15,7 +15,9 @@ pub(super) struct SetConfig {
     /// Floats in a vector.
     pub(super) dim: u32,
     /// The metric's code ([`crate::index::Metric::code`]).
-    pub(super) metric: u32,
+    pub(super) metric: u16,
+    /// The code of the vectors' compressed form ([`crate::index::Quant::code`]).
+    pub(super) quant: u16,
     /// Links a row keeps above the ground layer; twice as many on it.
     pub(super) m: u32,
     /// Width of the candidate list of an insert.
@@ -67,7 +69,8 @@ impl SetConfig {
     /// Appends the 24 bytes of a configuration.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32(self.dim);
-        out.put_u32(self.metric);
+        out.put_u16(self.metric);
+        out.put_u16(self.quant);
         out.put_u32(self.m);
         out.put_u32(self.ef_construction);
         out.put_u64(self.seed);
@@ -75,7 +78,14 @@ impl SetConfig {
 
     /// Reads what [`SetConfig::encode`] wrote.
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dim: r.u32()?, metric: r.u32()?, m: r.u32()?, ef_construction: r.u32()?, seed: r.u64()? })
+        Ok(Self {
+            dim: r.u32()?,
+            metric: r.u16()?,
+            quant: r.u16()?,
+            m: r.u32()?,
+            ef_construction: r.u32()?,
+            seed: r.u64()?,
+        })
     }
 }
 
@@ -190,7 +200,7 @@ fn put_strings(out: &mut Vec<u8>, tag: u8, strings: &[&[u8]]) {
 mod tests {
     use super::*;
 
-    const CONFIG: SetConfig = SetConfig { dim: 3, metric: 1, m: 16, ef_construction: 200, seed: 9 };
+    const CONFIG: SetConfig = SetConfig { dim: 3, metric: 1, quant: 2, m: 16, ef_construction: 200, seed: 9 };
 
     fn every_kind() -> Vec<Op<'static>> {
         vec![

@@ -182,15 +182,17 @@ impl Store {
 
     /// The index configuration that a stored one stands for.
     pub(crate) fn index_config(&self, config: SetConfig) -> Result<index::Config, String> {
-        let metric = index::metric_with_code(config.metric)
+        let metric = index::metric_with_code(u32::from(config.metric))
             .ok_or_else(|| format!("metric code {} is not known to this binary", config.metric))?;
+        let quant = index::Quant::with_code(u32::from(config.quant))
+            .ok_or_else(|| format!("QUANT code {} is not known to this binary", config.quant))?;
         let within = |what: &str, value: u32, least: usize, most: usize| {
             let value = value as usize;
             let fits = (least..=most).contains(&value);
             if fits { Ok(value) } else { Err(format!("{what} is {value}, outside {least} to {most}")) }
         };
         Ok(index::Config {
-            quant: index::Quant::None,
+            quant,
             dim: within("dim", config.dim, 1, limits::MAX_DIM)?,
             metric,
             m: within("M", config.m, index::MIN_M, limits::MAX_M)?,

@@ -113,7 +113,7 @@ fn no_list_tells_what_a_failed_log_has_refused() {
 fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
     let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
     let mut store = Store::new(index);
-    let config = SetConfig { dim: 1, metric: 1, m: 4, ef_construction: 10, seed: 1 };
+    let config = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).unwrap();
     let start = std::time::Instant::now();
     for n in 0..50_000_u32 {
@@ -129,7 +129,7 @@ fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
 fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
     let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
     let mut store = Store::new(index);
-    let good = SetConfig { dim: 1, metric: 1, m: 4, ef_construction: 10, seed: 1 };
+    let good = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     let bad = [
         SetConfig { dim: 0, ..good },
         SetConfig { metric: 0, ..good },

@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::Writer;
-use super::codec::{DEAD, FACTS, Header, IN_GRAPH, SectionKind, Sink};
-use super::graph::{Index, TERM, links};
+use super::codec::{DEAD, Header, IN_GRAPH, SectionKind, Sink};
+use super::graph::{ADD, FACTOR, Index, TERM, links};
 use crate::base::bytes::Put;
 use crate::base::mark::{Mark, reached};
 
@@ -84,7 +84,11 @@ impl Capture {
         self.section(sink, SectionKind::Upper, |row, out| {
             (1..=self.index.level(row)).for_each(|layer| self.put_list(row, layer, out));
         })?;
-        self.write_keys(sink)
+        self.write_keys(sink)?;
+        if self.index.coder.is_none() {
+            return Ok(());
+        }
+        self.section(sink, SectionKind::Codes, |row, out| out.extend_from_slice(view.code(row)))
     }
 
     fn write_facts(&self, sink: &mut dyn Sink) -> io::Result<()> {
@@ -99,6 +103,7 @@ impl Capture {
             live: self.live,
             entry: self.entry().map_or(0, |row| row + 1),
             root: self.root.filter(|root| *root < self.rows).map_or(0, |row| row + 1),
+            quant: config.quant.code(),
         };
         self.section_with(sink, SectionKind::Facts, &header.encode(), |row, out| {
             let in_graph = self.in_graph(row);
@@ -106,7 +111,10 @@ impl Capture {
             out.put_u32(self.index.hot.get(row, TERM));
             out.put_u32(parent.map_or(0, |parent| parent + 1));
             out.put_u32(if has(&self.dead, row) { DEAD } else { 0 } | if in_graph { IN_GRAPH } else { 0 });
-            debug_assert_eq!(out.len() % FACTS, 0);
+            if self.index.coder.is_some() {
+                out.put_u32(self.index.hot.get(row, ADD));
+                out.put_u32(self.index.hot.get(row, FACTOR));
+            }
         })
     }
 

@@ -8,8 +8,8 @@ use std::io;
 use crate::base::bytes::{DecodeError, Put, Reader};
 use crate::env::MappedBytes;
 
-/// The version of the layout, the first word of the facts' meta.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the layout, the first word of the facts' meta. Version 1, without codes, is read as well.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Bit of a row's flags: it was overwritten or removed.
 pub(super) const DEAD: u32 = 1;
@@ -17,6 +17,8 @@ pub(super) const DEAD: u32 = 1;
 pub(super) const IN_GRAPH: u32 = 2;
 /// Bytes of a row's facts.
 pub(super) const FACTS: usize = 12;
+/// Bytes of a row's facts where rows have codes.
+pub(super) const CODED_FACTS: usize = 20;
 
 /// The sections of an index, in the order in which they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +33,14 @@ pub enum SectionKind {
     Upper = 4,
     /// Keys.
     Keys = 5,
+    /// Codes of the vectors, where the index has codes.
+    Codes = 6,
 }
 
 impl SectionKind {
     /// All kinds, in the order of writing.
-    pub const ALL: [Self; 5] = [Self::Facts, Self::Vectors, Self::Ground, Self::Upper, Self::Keys];
+    pub const ALL: [Self; 6] =
+        [Self::Facts, Self::Vectors, Self::Ground, Self::Upper, Self::Keys, Self::Codes];
 
     /// The number that stands for it.
     #[must_use]
@@ -93,6 +98,7 @@ pub(super) struct Header {
     pub(super) live: u32,
     pub(super) entry: u32,
     pub(super) root: u32,
+    pub(super) quant: u32,
 }
 
 impl Header {
@@ -102,7 +108,7 @@ impl Header {
             out.put_u32(word);
         }
         out.put_u64(self.seed);
-        for word in [self.rows, self.live, self.entry, self.root] {
+        for word in [self.rows, self.live, self.entry, self.root, self.quant] {
             out.put_u32(word);
         }
         out
@@ -110,7 +116,8 @@ impl Header {
 
     pub(super) fn decode(meta: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(meta);
-        if reader.u32()? != FORMAT_VERSION {
+        let version = reader.u32()?;
+        if !(1..=FORMAT_VERSION).contains(&version) {
             return Err(DecodeError::Invalid("version of an index: another engram wrote it"));
         }
         let header = Self {
@@ -123,6 +130,7 @@ impl Header {
             live: reader.u32()?,
             entry: reader.u32()?,
             root: reader.u32()?,
+            quant: if version == 1 { 0 } else { reader.u32()? },
         };
         if reader.is_empty() { Ok(header) } else { Err(DecodeError::Invalid("length of an index header")) }
     }

@@ -10,8 +10,8 @@ use super::near::Near;
 use super::query::{Query, Target};
 use super::rows::{Published, Rows};
 use super::{Config, RowId, level};
-use crate::kernels::{Code, Kernels};
 use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
+use crate::kernels::{Code, Kernels};
 
 /// Words of `hot`: what every distance needs.
 pub(super) const TERM: usize = 0;
@@ -222,7 +222,7 @@ impl Index {
             + (self.ground.stride() + self.hot.stride() + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;
         let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
-        words * size_of::<u32>() + self.rows.code_stride() * rows + keys
+        words * size_of::<u32>() + self.rows.code_stride() * owned + keys
     }
 
     pub(super) fn level(&self, row: u32) -> usize {
@@ -285,6 +285,12 @@ impl<'a> View<'a> {
         self.rows.row(row)
     }
 
+    /// A row's code; only where rows have codes.
+    #[inline]
+    pub(super) fn code(&self, row: u32) -> &'a [u8] {
+        self.rows.code(row)
+    }
+
     /// True when the row was alive at the view's moment.
     #[inline]
     pub(super) fn lives(&self, row: u32) -> bool {
@@ -312,7 +318,7 @@ impl<'a> View<'a> {
             Measure::Exact(_) => Kernels::prefetch(self.row(row)),
             Measure::Coded(..) => {
                 Kernels::prefetch(self.index.hot.group(row));
-                Kernels::prefetch(self.rows.code(row));
+                Kernels::prefetch(self.code(row));
             }
         }
     }
@@ -337,7 +343,7 @@ impl<'a> View<'a> {
         out.clear();
         for rows in rows.chunks(BATCH) {
             let (codes, sums) = (&mut codes[..rows.len()], &mut sums[..rows.len()]);
-            codes.iter_mut().zip(rows).for_each(|(code, row)| *code = self.rows.code(*row));
+            codes.iter_mut().zip(rows).for_each(|(code, row)| *code = self.code(*row));
             self.index.config.kernels.code_dots(code, &query.elements, codes, sums);
             out.extend(rows.iter().zip(sums).map(|(row, sum)| {
                 let hot = self.index.hot.group(*row);

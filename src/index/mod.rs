@@ -56,8 +56,8 @@ mod vector;
 mod writer;
 
 pub use capture::Capture;
-pub use codes::Quant;
 pub use codec::{FORMAT_VERSION, Opened, Section, SectionKind, Sink};
+pub use codes::Quant;
 pub use graph::{Index, Stats};
 pub use metric::{ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
 pub use query::Query;

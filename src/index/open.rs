@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::codec::{DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
-use super::graph::{CLAIMED, DEATH, Index, LINKED, PARENT, STATE, TERM, UPPER};
+use super::codec::{CODED_FACTS, DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
+use super::codes::Coder;
+use super::graph::{ADD, CLAIMED, DEATH, FACTOR, Index, LINKED, PARENT, STATE, TERM, UPPER};
 use super::keys::Keys;
 use super::rows::Rows;
 use super::table::Table;
 use super::validate::parents_lead_to_root;
-use super::{Config, MIN_M, RowId, Writer, metric_with_code};
+use super::{Config, MIN_M, Quant, RowId, Writer, metric_with_code};
 use crate::base::bytes::{DecodeError, Reader};
 use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M, MAX_ROWS};
 use crate::env::MappedBytes;
@@ -28,7 +29,15 @@ impl Writer {
         let header = Header::decode(&facts.meta)?;
         let config = config(&header, kernels)?;
         let payload = |kind| one(sections, kind).map(|section| section.payload.clone());
-        let (rows, pen) = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?)?;
+        let coder = Coder::new(config.quant, config.metric, config.dim);
+        let codes = match &coder {
+            Some(coder) => Some((coder.stride(), payload(SectionKind::Codes)?)),
+            None if sections.iter().any(|section| section.kind == SectionKind::Codes) => {
+                return Err(SECTIONS);
+            }
+            None => None,
+        };
+        let (rows, pen) = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?, codes)?;
         let keys = Keys::open(header.rows, payload(SectionKind::Keys)?)?;
         let mut writer = Self::with(config, rows, pen, keys, Table::with_capacity(header.live as usize));
         let index = Arc::clone(&writer.index);
@@ -63,11 +72,13 @@ impl Writer {
     }
 }
 
+const SECTIONS: DecodeError = Invalid("set of sections of an index: each kind is there once");
+
 fn one(sections: &[Section], kind: SectionKind) -> Result<&Section, DecodeError> {
     let mut found = sections.iter().filter(|section| section.kind == kind);
     match (found.next(), found.next()) {
         (Some(section), None) => Ok(section),
-        _ => Err(Invalid("set of sections of an index: each kind is there once")),
+        _ => Err(SECTIONS),
     }
 }
 
@@ -86,14 +97,15 @@ fn config(header: &Header, kernels: Kernels) -> Result<Config, DecodeError> {
     if header.rows as usize > MAX_ROWS || header.live > header.rows {
         return Err(Invalid("number of rows"));
     }
+    let quant = Quant::with_code(header.quant).ok_or(Invalid("QUANT: this engram does not know it"))?;
     let (dim, m, ef_construction) = (dim as usize, m as usize, ef_construction as usize);
-    Ok(Config { dim, metric, quant: super::Quant::None, m, ef_construction, seed: header.seed, kernels })
+    Ok(Config { dim, metric, quant, m, ef_construction, seed: header.seed, kernels })
 }
 
 /// Fills `hot` and `cold`, and returns the bitmap of the dead.
 fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>, DecodeError> {
-    let rows = header.rows;
-    if payload.len() != rows as usize * FACTS {
+    let (rows, coded) = (header.rows, index.coder.is_some());
+    if payload.len() != rows as usize * if coded { CODED_FACTS } else { FACTS } {
         return Err(Invalid("length of the facts"));
     }
     index.hot.grow_all(rows);
@@ -112,6 +124,11 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
             return Err(Invalid("root"));
         }
         index.hot.set(row, TERM, term);
+        if coded {
+            let (add, factor) = (reader.u32()?, reader.u32()?);
+            index.hot.set(row, ADD, add);
+            index.hot.set(row, FACTOR, factor);
+        }
         index.cold.set(row, PARENT, parent);
         if is_dead {
             index.hot.set(row, DEATH, rows);

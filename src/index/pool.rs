@@ -151,7 +151,11 @@ mod tests {
                 let excluded = kept.len() == limit && near > kept[limit - 1];
                 assert_eq!(pool.excludes(near), excluded);
                 let living = rng.index(4) > 0;
-                if living { pool.offer(near) } else { pool.pass_through(near) }
+                if living {
+                    pool.offer(near)
+                } else {
+                    pool.pass_through(near)
+                }
                 if !excluded {
                     waiting.push(near);
                     kept.extend(living.then_some(near));
@@ -160,7 +164,8 @@ mod tests {
                 }
                 if rng.index(3) == 0 {
                     waiting.sort_unstable_by(|a, b| b.cmp(a));
-                    let expected = waiting.pop().filter(|near| kept.len() < limit || *near <= kept[limit - 1]);
+                    let expected =
+                        waiting.pop().filter(|near| kept.len() < limit || *near <= kept[limit - 1]);
                     assert_eq!(pool.follow(), expected, "round {round}");
                 }
             }

@@ -56,9 +56,12 @@ struct MappedRows {
     bytes: MappedBytes,
     first: *const f32,
     count: u32,
+    /// Keeps `first_code` alive, where rows have codes.
+    codes: Option<MappedBytes>,
+    first_code: *const u8,
 }
 
-// SAFETY: `first` points into the map's bytes, which are shared, immutable, and as `Send` and `Sync` as the map.
+// SAFETY: both point into the map's bytes, which are shared, immutable, and as `Send` and `Sync` as the map.
 unsafe impl Send for MappedRows {}
 // SAFETY: as above.
 unsafe impl Sync for MappedRows {}
@@ -110,8 +113,13 @@ impl Rows {
         Self::with(stride(dim), code_stride, None)
     }
 
-    /// The `count` rows of a snapshot's section, and the pen for more.
-    pub(super) fn open(dim: usize, count: u32, bytes: MappedBytes) -> Result<(Arc<Self>, Pen), DecodeError> {
+    /// The `count` rows of a snapshot's sections, and the pen for more. `codes` is the length of a code and all of them.
+    pub(super) fn open(
+        dim: usize,
+        count: u32,
+        bytes: MappedBytes,
+        codes: Option<(usize, MappedBytes)>,
+    ) -> Result<(Arc<Self>, Pen), DecodeError> {
         let stride = stride(dim);
         let payload = &*bytes;
         if payload.len() != count as usize * stride * size_of::<f32>() {
@@ -121,7 +129,13 @@ impl Rows {
         if !first.is_aligned() {
             return Err(DecodeError::Invalid("alignment of the rows"));
         }
-        Ok(Self::with(stride, 0, Some(MappedRows { bytes, first, count })))
+        let code_stride = codes.as_ref().map_or(0, |(stride, _)| *stride);
+        let codes = codes.map(|(_, bytes)| bytes);
+        if codes.as_ref().is_some_and(|codes| codes.len() != count as usize * code_stride) {
+            return Err(DecodeError::Invalid("length of the codes"));
+        }
+        let first_code = codes.as_ref().map_or(std::ptr::null(), |codes| codes.as_ptr());
+        Ok(Self::with(stride, code_stride, Some(MappedRows { bytes, first, count, codes, first_code })))
     }
 
     fn with(stride: usize, code_stride: usize, mapped: Option<MappedRows>) -> (Arc<Self>, Pen) {
@@ -154,7 +168,8 @@ impl Rows {
 
     /// Bytes of the map that rows are served from.
     pub(super) fn mapped_bytes(&self) -> usize {
-        self.mapped.as_ref().map_or(0, |mapped| mapped.bytes.len())
+        let codes = |mapped: &MappedRows| mapped.codes.as_ref().map_or(0, |codes| codes.len());
+        self.mapped.as_ref().map_or(0, |mapped| mapped.bytes.len() + codes(mapped))
     }
 }
 
@@ -194,7 +209,18 @@ impl<'a> Published<'a> {
     pub(super) fn code(self, row: u32) -> &'a [u8] {
         assert!(row < self.count, "only published rows are read");
         let stride = self.rows.code_stride;
-        let (slab, place) = self.rows.codes.at(row);
+        assert!(stride > 0, "only rows with codes are asked for them");
+        let mut owned = row;
+        if let Some(mapped) = &self.rows.mapped {
+            if row < mapped.count {
+                let first = mapped.first_code.wrapping_add(row as usize * stride);
+                // SAFETY: `open` checked that the map holds `count` codes, or that a code has no bytes; else as for the
+                // floats of a row.
+                return unsafe { std::slice::from_raw_parts(first, stride) };
+            }
+            owned = row - mapped.count;
+        }
+        let (slab, place) = self.rows.codes.at(owned);
         let first = slab.place(place * stride, stride);
         // SAFETY: as for the floats of a row.
         unsafe { std::slice::from_raw_parts(first, stride) }
@@ -232,7 +258,7 @@ impl Pen {
     pub(super) fn code(&mut self) -> &mut [u8] {
         assert!(self.staged, "a row is staged before its code");
         let rows = &*self.rows;
-        let (row, stride) = (rows.published.load(), rows.code_stride);
+        let (row, stride) = (rows.published.load() - rows.mapped(), rows.code_stride);
         rows.codes.grow(row, |items| Slab::new(items * stride));
         let (slab, place) = rows.codes.at(row);
         let first = slab.place(place * stride, stride);

@@ -57,7 +57,9 @@ impl Index {
         best.begin(k);
         let mut error = 0.0_f32;
         for (number, estimates) in found.chunks(RESCORED).enumerate() {
-            if number > 0 && best.bound().is_some_and(|kth| estimates[0].distance() > kth.distance() + 2.0 * error) {
+            if number > 0
+                && best.bound().is_some_and(|kth| estimates[0].distance() > kth.distance() + 2.0 * error)
+            {
                 break;
             }
             batch.clear();
@@ -136,7 +138,13 @@ pub(super) enum Accept {
 ///
 /// It ends when the nearest candidate is farther than all of a full `best`. Dead rows are candidates but take no
 /// place among the best, so they cannot crowd out the living.
-pub(super) fn walk(view: &View<'_>, measure: Measure<'_>, layer: usize, accept: Accept, scratch: &mut Scratch) {
+pub(super) fn walk(
+    view: &View<'_>,
+    measure: Measure<'_>,
+    layer: usize,
+    accept: Accept,
+    scratch: &mut Scratch,
+) {
     let Scratch { visited, best, found, batch, nears, .. } = scratch;
     let take = |near: Near, best: &mut Pool| {
         if accept == Accept::All || view.lives(near.row()) {

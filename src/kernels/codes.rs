@@ -62,7 +62,8 @@ pub(super) fn nibbles(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
             .map(|(code, query)| {
                 let (lower, upper) = query.split_at(BLOCK / 2);
                 let pair = |j: usize| {
-                    i32::from(code[j] & 15) * i32::from(lower[j]) + i32::from(code[j] >> 4) * i32::from(upper[j])
+                    i32::from(code[j] & 15) * i32::from(lower[j])
+                        + i32::from(code[j] >> 4) * i32::from(upper[j])
                 };
                 (0..BLOCK / 2).map(pair).sum::<i32>()
             })

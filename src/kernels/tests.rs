@@ -113,7 +113,11 @@ fn sums_over_many_rows_are_those_over_each() {
             kernels.dots(&query, &rows, &mut out);
             assert!(rows.iter().zip(&out).all(|(row, x)| kernels.dot(&query, row).to_bits() == x.to_bits()));
             kernels.l2s_squared(&query, &rows, &mut out);
-            assert!(rows.iter().zip(&out).all(|(row, x)| kernels.l2_squared(&query, row).to_bits() == x.to_bits()));
+            assert!(
+                rows.iter()
+                    .zip(&out)
+                    .all(|(row, x)| kernels.l2_squared(&query, row).to_bits() == x.to_bits())
+            );
         }
     }
 }
@@ -135,7 +139,8 @@ fn every_kernel_sums_codes_as_the_oracle_does_and_as_the_elements_say() {
                 }
                 let mut bytes = vec![0; code.stride(len)];
                 elements.iter().enumerate().for_each(|(at, element)| code.put(&mut bytes, at, *element));
-                let expected: i64 = elements.iter().zip(&query).map(|(c, q)| i64::from(*c) * i64::from(*q)).sum();
+                let expected: i64 =
+                    elements.iter().zip(&query).map(|(c, q)| i64::from(*c) * i64::from(*q)).sum();
                 for kernels in Kernels::available() {
                     let mut out = [0; 3];
                     kernels.code_dots(code, &query, &[&bytes, &vec![0; bytes.len()], &bytes], &mut out);

@@ -86,8 +86,15 @@ mod tests {
 
     #[test]
     fn both_ways_give_the_same_answer_on_a_small_index() {
-        let config =
-            Config { dim: 2, metric: &L2, quant: Quant::None, m: 4, ef_construction: 20, seed: 3, kernels: Kernels::best() };
+        let config = Config {
+            dim: 2,
+            metric: &L2,
+            quant: Quant::F32,
+            m: 4,
+            ef_construction: 20,
+            seed: 3,
+            kernels: Kernels::best(),
+        };
         let mut writer = Writer::new(config);
         let (mut scratch, mut a, mut b) = (Scratch::new(), Vec::new(), Vec::new());
         for n in 0..50_u8 {

@@ -16,18 +16,21 @@ use crate::resp::{eq_ignore_case, parse_i64};
 
 /// Links a row keeps unless VNEW says otherwise.
 const DEFAULT_M: u32 = 16;
+/// How vectors are compressed for searches unless VNEW says otherwise.
+const DEFAULT_QUANT: index::Quant = index::Quant::Int8;
 /// Width of an insert's candidate list unless VNEW says otherwise.
 const DEFAULT_EF_CONSTRUCTION: u32 = 200;
 /// Width of a search's candidate list unless VSEARCH says otherwise.
 const DEFAULT_EF: usize = 100;
 
-/// `VNEW index dim [METRIC name] [M n] [EF_CONSTRUCTION n] [QUANT F32]`
+/// `VNEW index dim [METRIC name] [M n] [EF_CONSTRUCTION n] [QUANT form]`
 pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
     let dim = number(&args[2], "dim", 1, limits::MAX_DIM)? as u32;
     let seed = engine.rng().next_u64();
-    let metric = index::METRICS[0].code();
-    let mut config = SetConfig { dim, metric, m: DEFAULT_M, ef_construction: DEFAULT_EF_CONSTRUCTION, seed };
+    let (metric, quant) = (metric_code(b"cosine")?, DEFAULT_QUANT.code() as u16);
+    let (m, ef_construction) = (DEFAULT_M, DEFAULT_EF_CONSTRUCTION);
+    let mut config = SetConfig { dim, metric, quant, m, ef_construction, seed };
     let mut at = 3;
     while at < args.len() {
         let (word, value) = (&args[at], args.get(at + 1));
@@ -40,9 +43,7 @@ pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         } else if eq_ignore_case(word, b"EF_CONSTRUCTION") {
             config.ef_construction = number(value, "EF_CONSTRUCTION", 1, limits::MAX_EF)? as u32;
         } else if eq_ignore_case(word, b"QUANT") {
-            if !eq_ignore_case(value, b"F32") {
-                return Err(Refusal::err(format_args!("QUANT is F32, not {}", quote(value))));
-            }
+            config.quant = quant_code(value)?;
         } else {
             return Err(Refusal::err(format_args!(
                 "unknown option {}: VNEW takes METRIC, M, EF_CONSTRUCTION, QUANT",
@@ -159,7 +160,7 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     ];
     reply.map(numbers.len() + 2);
     reply.simple("quant-type");
-    reply.simple("f32");
+    reply.simple(config.quant.name());
     for (name, value) in numbers {
         reply.simple(name);
         reply.integer(i64::try_from(value).unwrap_or(i64::MAX));
@@ -178,9 +179,16 @@ fn expect_set<'e>(engine: &'e mut Engine, call: &mut Call<'_>, key: &[u8]) -> Re
     }
 }
 
-fn metric_code(name: &[u8]) -> Result<u32, Refusal> {
+fn quant_code(name: &[u8]) -> Result<u16, Refusal> {
+    index::Quant::named(name).map(|quant| quant.code() as u16).ok_or_else(|| {
+        let names: Vec<&str> = index::Quant::ALL.iter().map(|quant| quant.name()).collect();
+        Refusal::err(format_args!("unknown QUANT {}: there are {}", quote(name), names.join(", ")))
+    })
+}
+
+fn metric_code(name: &[u8]) -> Result<u16, Refusal> {
     let known = index::METRICS.iter().find(|m| eq_ignore_case(name, m.name().as_bytes()));
-    known.map(|m| m.code()).ok_or_else(|| {
+    known.map(|m| m.code() as u16).ok_or_else(|| {
         let names: Vec<&str> = index::METRICS.iter().map(|m| m.name()).collect();
         Refusal::err(format_args!("unknown metric {}: there are {}", quote(name), names.join(", ")))
     })

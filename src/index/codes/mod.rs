@@ -20,7 +20,7 @@ const QUERY_LEVELS: f32 = 127.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quant {
     /// Not at all.
-    None,
+    F32,
     /// To four bits an element.
     Int4,
     /// To eight bits an element.
@@ -29,23 +29,35 @@ pub enum Quant {
 
 impl Quant {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::None, Self::Int4, Self::Int8];
+    pub const ALL: [Self; 3] = [Self::F32, Self::Int8, Self::Int4];
 
     /// The word that names it in a command.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::None => "none",
+            Self::F32 => "f32",
             Self::Int4 => "int4",
             Self::Int8 => "int8",
         }
+    }
+
+    /// The one that is called `name`, in any case.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|quant| quant.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The one whose number on disk is `code`.
+    #[must_use]
+    pub fn with_code(code: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|quant| quant.code() == code)
     }
 
     /// The number that stands for it on disk.
     #[must_use]
     pub fn code(self) -> u32 {
         match self {
-            Self::None => 0,
+            Self::F32 => 0,
             Self::Int8 => 1,
             Self::Int4 => 2,
         }
@@ -87,7 +99,7 @@ impl Coder {
     /// For vectors of `dim` dimensions; `None` where nothing is to be compressed, or the metric has no use for codes.
     pub(super) fn new(quant: Quant, metric: &'static dyn Metric, dim: usize) -> Option<Self> {
         let code = match quant {
-            Quant::None => return None,
+            Quant::F32 => return None,
             Quant::Int4 => Code::Nibble,
             Quant::Int8 => Code::Byte,
         };
@@ -193,7 +205,8 @@ mod tests {
                         let (q, x) = (random(&mut rng, dim, scale), random(&mut rng, dim, scale));
                         let terms = [metric.term(&kernels, &q), metric.term(&kernels, &x)];
                         let exact = metric.distance(&kernels, &q, terms[0], &x, terms[1]);
-                        let scale = if metric.name() == "cosine" { 1.0 } else { scale * scale * dim as f32 / 6.0 };
+                        let scale =
+                            if metric.name() == "cosine" { 1.0 } else { scale * scale * dim as f32 / 6.0 };
                         let error = (estimate(&coder, &q, &x) - exact).abs() / scale * (dim as f32).sqrt();
                         assert!(error < allowed, "{quant:?} {metric:?} {dim}: {error}");
                     }
@@ -223,6 +236,6 @@ mod tests {
     #[test]
     fn names_and_codes_on_disk_never_change() {
         let all = Quant::ALL.map(|quant| (quant.name(), quant.code()));
-        assert_eq!(all, [("none", 0), ("int4", 2), ("int8", 1)]);
+        assert_eq!(all, [("f32", 0), ("int8", 1), ("int4", 2)]);
     }
 }

@@ -214,8 +214,8 @@ fn the_bytes_of_a_capture_never_change() {
     let kinds: Vec<u32> = file.sections.iter().map(|section| section.0.code()).collect();
     assert_eq!(kinds, [1, 2, 3, 4, 5]);
     let header =
-        "01000000 02000000 02000000 02000000 0a000000 1207060504030201 03000000 02000000 01000000 01000000";
-    assert_eq!(hex(&file.sections[0].1), header.replace(' ', ""));
+        "02000000 02000000 02000000 02000000 0a000000 1207060504030201 03000000 02000000 01000000 01000000";
+    assert_eq!(hex(&file.sections[0].1), header.replace(' ', "") + "00000000");
     let facts = "00000000 00000000 02000000 00000000 01000000 03000000 00000000 00000000 00000000";
     assert_eq!(hex(&file.sections[0].2), facts.replace(' ', ""));
     let zeros = "00000000".repeat(14);
@@ -226,4 +226,67 @@ fn the_bytes_of_a_capture_never_change() {
     assert_eq!(hex(&file.sections[3].2), "02000000000000000100000000000000", "rows 0 and 1 reach layer 1");
     let keys = "0000000000000000 0400000000000000 0400000000000000 0500000000000000 00000000 78";
     assert_eq!(hex(&file.sections[4].2), keys.replace(' ', ""));
+}
+
+#[test]
+fn a_header_of_the_first_version_is_an_index_without_codes() {
+    let writer = built(config(3, &L2), &random_vectors(5, 30, 3));
+    let mut file = File::of(&writer.capture());
+    let header = &mut file.sections[0].1;
+    header.truncate(44);
+    header[0] = 1;
+    let opened = file.open().unwrap();
+    assert_eq!(opened.writer.index().config().quant, Quant::F32);
+    assert_eq!(shape(opened.writer.index()), shape(writer.index()));
+}
+
+#[test]
+fn the_bytes_of_codes_never_change() {
+    let vectors = [vec![1.0, 2.0, -0.5], vec![3.0, 4.0, 0.0]];
+    for (quant, facts, codes) in
+        [(Quant::Int8, FACTS_INT8, CODES_INT8), (Quant::Int4, FACTS_INT4, CODES_INT4)]
+    {
+        let file = File::of(&built(Config { quant, ..config(3, &L2) }, &vectors).capture());
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&file.sections[0].1[44..]), format!("0{}000000", quant.code()));
+        let shares = [&file.sections[0].2[12..20], &file.sections[0].2[32..]].concat();
+        assert_eq!((file.sections[5].0, file.sections[5].1.len()), (SectionKind::Codes, 0));
+        let stride = file.sections[5].2.len() / 2;
+        let heads = [&file.sections[5].2[..3], &file.sections[5].2[stride..][..3]].concat();
+        assert_eq!((hex(&shares), hex(&heads)), (facts.to_owned(), codes.to_owned()));
+    }
+}
+
+const FACTS_INT8: &str = "0000a840185a063c0000c8416e47933c";
+const CODES_INT8: &str = "4e006349008a";
+const FACTS_INT4: &str = "0000a840aefa113e0000c84193749a3e";
+const CODES_INT4: &str = "050006040008";
+
+#[test]
+fn codes_are_opened_from_the_map_and_refused_where_they_do_not_fit() {
+    for quant in [Quant::Int8, Quant::Int4] {
+        let vectors = random_vectors(6, 200, 20);
+        let writer = built(Config { quant, ..config(20, &Cosine) }, &vectors);
+        let mut file = File::of(&writer.capture());
+        let mut opened = file.open().unwrap().writer;
+        for (n, vector) in random_vectors(7, 50, 20).iter().enumerate() {
+            let row = opened.insert(&(1_000 + n as u32).to_le_bytes(), vector).unwrap().row;
+            opened.index().link(row, &mut Scratch::new());
+        }
+        let query = &random_vectors(8, 1, 20)[0];
+        let (exact, all) = (scanned(opened.index(), query, 250), searched(opened.index(), query, 250, 250));
+        assert_eq!(exact, all);
+        let narrow = searched(opened.index(), query, 5, 60);
+        assert!(narrow.iter().filter(|hit| exact[..5].contains(hit)).count() >= 4);
+        for row in 0..200 {
+            assert_eq!(opened.index().view().code(row), writer.index().view().code(row));
+        }
+        file.sections[5].2.pop();
+        assert!(file.open().unwrap_err().to_string().contains("length of the codes"));
+        let codes = file.sections.pop().unwrap();
+        assert!(file.open().unwrap_err().to_string().contains("set of sections"));
+        let mut plain = File::of(&built(config(20, &Cosine), &vectors).capture());
+        plain.sections.push(codes);
+        assert!(plain.open().unwrap_err().to_string().contains("set of sections"));
+    }
 }

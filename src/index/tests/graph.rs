@@ -7,19 +7,21 @@ use super::*;
 use crate::index::graph::PARENT;
 
 #[test]
-fn a_graph_of_many_rows_finds_most_of_the_nearest() {
+fn a_graph_of_many_rows_finds_most_of_the_nearest_in_every_form() {
     let vectors = random_vectors(3, sized(120, 3_000), 24);
-    let writer = built(config(24, &Cosine), &vectors);
-    writer.validate().unwrap();
-    let index = writer.index();
-    let (mut found, mut asked) = (0, 0);
-    for query in random_vectors(4, sized(3, 100), 24) {
-        let truth = scanned(index, &query, 10);
-        let hits = searched(index, &query, 10, 100);
-        found += hits.iter().filter(|hit| truth.contains(hit)).count();
-        asked += truth.len();
+    for quant in Quant::ALL {
+        let writer = built(Config { quant, ..config(24, &Cosine) }, &vectors);
+        writer.validate().unwrap();
+        let index = writer.index();
+        let (mut found, mut asked) = (0, 0);
+        for query in random_vectors(4, sized(3, 100), 24) {
+            let truth = scanned(index, &query, 10);
+            let hits = searched(index, &query, 10, 100);
+            found += hits.iter().filter(|hit| truth.contains(hit)).count();
+            asked += truth.len();
+        }
+        assert!(found * 100 >= asked * 97, "{quant:?}: {found} of {asked}");
     }
-    assert!(found * 100 >= asked * 97, "{found} of {asked}");
 }
 
 #[test]
@@ -72,12 +74,14 @@ fn smallest_m_keeps_every_row_reachable() {
 #[test]
 fn the_graph_is_the_same_on_every_kernel() {
     let vectors = random_vectors(10, sized(60, 500), 50);
-    let shapes: Vec<_> = Kernels::available()
-        .into_iter()
-        .map(|kernels| shape(built(Config { kernels, ..config(50, &Cosine) }, &vectors).index()))
-        .collect();
-    assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]));
-    assert!(shapes[0].iter().any(|list| list.len() == 16));
+    for quant in Quant::ALL {
+        let shapes: Vec<_> = Kernels::available()
+            .into_iter()
+            .map(|kernels| shape(built(Config { kernels, quant, ..config(50, &Cosine) }, &vectors).index()))
+            .collect();
+        assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]));
+        assert!(shapes[0].iter().any(|list| list.len() == 16));
+    }
 }
 
 #[test]

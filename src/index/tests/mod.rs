@@ -15,7 +15,7 @@ fn sized(small: usize, large: usize) -> usize {
 }
 
 fn config(dim: usize, metric: &'static dyn Metric) -> Config {
-    Config { dim, metric, quant: Quant::None, m: 8, ef_construction: 60, seed: 1, kernels: Kernels::best() }
+    Config { dim, metric, quant: Quant::F32, m: 8, ef_construction: 60, seed: 1, kernels: Kernels::best() }
 }
 
 fn random_vectors(seed: u64, n: usize, dim: usize) -> Vec<Vec<f32>> {

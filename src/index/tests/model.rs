@@ -48,8 +48,8 @@ fn expected(model: &BTreeMap<u8, Vec<f32>>, metric: &dyn Metric, query: &[f32], 
     distances
 }
 
-fn check(metric: &'static dyn Metric, ops: &[Op]) {
-    let mut writer = Writer::new(Config { m: 2, ef_construction: 8, ..config(DIM, metric) });
+fn check(metric: &'static dyn Metric, quant: Quant, ops: &[Op]) {
+    let mut writer = Writer::new(Config { m: 2, quant, ef_construction: 8, ..config(DIM, metric) });
     let (mut model, mut waiting) = (BTreeMap::new(), Vec::new());
     let mut scratch = Scratch::new();
     for op in ops {
@@ -95,8 +95,9 @@ proptest! {
     #[test]
     fn answers_like_a_map_with_an_exact_scan(
         metric in 0..METRICS.len(),
+        quant in 0..Quant::ALL.len(),
         ops in proptest::collection::vec(op(), 1..if cfg!(miri) { 30 } else { 200 }),
     ) {
-        check(METRICS[metric], &ops);
+        check(METRICS[metric], Quant::ALL[quant], &ops);
     }
 }
