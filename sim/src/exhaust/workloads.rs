@@ -180,7 +180,7 @@ fn get(name: &str) -> Op {
 }
 
 fn new_index() -> Op {
-    Op::NewIndex { key: key("v0"), dim: 3, metric: "l2" }
+    Op::NewIndex { key: key("v0"), dim: 3, metric: "l2", quant: Some("int4") }
 }
 
 fn add(element: &str, at: f32) -> Op {

@@ -87,7 +87,7 @@ fn a_key_whose_expiry_is_in_doubt_may_be_either_and_then_stays_so() {
 fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
     let mut oracle = Oracle::new(1);
     let key = "c0:v0".to_owned();
-    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2" }, ok()).unwrap();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None }, ok()).unwrap();
     for (element, vector) in [("a", [0.0, 1.0]), ("b", [0.0, 3.0])] {
         let op = Op::Add { key: key.clone(), element: element.to_owned(), vector: Arc::from(vector) };
         answer(&mut oracle, &op, Value::Integer(1)).unwrap();
@@ -112,7 +112,7 @@ fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
 fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
     let mut oracle = Oracle::new(1);
     let key = "c0:v0".to_owned();
-    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 1, metric: "l2" }, ok()).unwrap();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 1, metric: "l2", quant: None }, ok()).unwrap();
     let add = Op::Add { key: key.clone(), element: "a".to_owned(), vector: Arc::from([2.0]) };
     let query = Arc::from([0.0]);
     let search = Op::Search { key: key.clone(), query, k: 1, ef: None, exact: true, vectors: false };

@@ -186,6 +186,7 @@ pub enum Op {
         key: String,
         dim: usize,
         metric: &'static str,
+        quant: Option<&'static str>,
     },
     Add {
         key: String,

@@ -10,6 +10,8 @@ const FORMS: [Form; 4] = [Form::Ex, Form::Px, Form::ExAt, Form::PxAt];
 const CONDITIONS: [Only; 4] = [Only::Nx, Only::Xx, Only::Gt, Only::Lt];
 /// Metrics that plans know.
 const METRICS: [&str; 3] = ["l2", "cosine", "dot"];
+/// Forms of compressed vectors that plans know.
+pub(super) const QUANTS: [&str; 3] = ["f32", "int8", "int4"];
 
 impl FromStr for Op {
     type Err = String;
@@ -276,11 +278,17 @@ fn vectors(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
             let (key, dim) = (r.text()?, r.number()?);
             let metric = r.option::<String>("METRIC")?.unwrap_or_default();
             let metric = METRICS.into_iter().find(|known| *known == metric);
+            let quant = r.option::<String>("QUANT")?;
+            let known = |quant: String| QUANTS.into_iter().find(|known| *known == quant);
+            let quant = match quant.map(known) {
+                Some(None) => return Err(r.wrong("has a QUANT that plans do not know")),
+                quant => quant.flatten(),
+            };
             let (m, width) = (r.option::<usize>("M")?, r.option::<usize>("EF_CONSTRUCTION")?);
             if (m, width) != (Some(4), Some(20)) {
                 return Err(r.wrong("is not made with M 4 EF_CONSTRUCTION 20"));
             }
-            Op::NewIndex { key, dim, metric: metric.ok_or_else(|| r.wrong("has no metric"))? }
+            Op::NewIndex { key, dim, metric: metric.ok_or_else(|| r.wrong("has no metric"))?, quant }
         }
         "VADD" => Op::Add { key: r.text()?, element: r.text()?, vector: r.vector()? },
         "VDEL" => Op::Remove { key: r.text()?, element: r.text()? },

@@ -232,8 +232,8 @@ impl Op {
     fn vector_words(&self) -> Option<Words> {
         let on = |name: &str, key: &str| Words::new(name).and(key);
         Some(match self {
-            Self::NewIndex { key, dim, metric } => {
-                let words = on("VNEW", key).and(dim).and("METRIC").and(metric);
+            Self::NewIndex { key, dim, metric, quant } => {
+                let words = on("VNEW", key).and(dim).and("METRIC").and(metric).option("QUANT", *quant);
                 words.option("M", Some(4)).option("EF_CONSTRUCTION", Some(20))
             }
             Self::Add { key, element, vector } => on("VADD", key).and(element).vector(vector),

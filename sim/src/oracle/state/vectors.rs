@@ -11,7 +11,7 @@ use crate::plan::Op;
 impl State {
     /// Operations on a vector index.
     pub(super) fn vectors(&mut self, op: &Op) -> Expect {
-        if let Op::NewIndex { key, dim, metric } = op {
+        if let Op::NewIndex { key, dim, metric, .. } = op {
             if self.has(key) {
                 return ERROR;
             }

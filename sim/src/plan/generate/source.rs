@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
+use super::super::op_parse::QUANTS;
 use super::{Op, Swarm, pick, spread};
 
 /// Where one client's operations come from. It owns keys that no other client names, and all know a few shared ones.
@@ -21,6 +22,7 @@ pub(super) struct Source {
     /// Fixed for the client's whole history.
     dim: usize,
     metric: &'static str,
+    quant: Option<&'static str>,
     /// Vectors have few distinct coordinates, so that distances tie.
     coarse: bool,
     made: u64,
@@ -28,6 +30,12 @@ pub(super) struct Source {
     common: shared::Common,
     /// What comes next, where several belong together.
     queue: VecDeque<Op>,
+}
+
+/// How the indexes of a client are compressed; nothing said: as the engine likes.
+fn quant(seed: u64, client: usize) -> Option<&'static str> {
+    let mut rng = Rng::stream(seed, &format!("quant {client}"));
+    (rng.below(4) > 0).then(|| pick(&mut rng, &QUANTS))
 }
 
 impl Source {
@@ -39,6 +47,7 @@ impl Source {
             swarm,
             dim: 1 + rng.index(20),
             metric: pick(&mut rng, &["l2", "cosine", "dot"]),
+            quant: quant(seed, client),
             coarse: rng.below(3) == 0,
             made: 0,
             common: shared::Common::new(seed),
@@ -49,7 +58,12 @@ impl Source {
     /// What a client of vectors does before all else, mostly.
     pub(super) fn first(&self, rng: &mut Rng) -> Option<Op> {
         let wanted = self.swarm.vectors && rng.below(4) > 0;
-        wanted.then(|| Op::NewIndex { key: self.index_key(rng), dim: self.dim, metric: self.metric })
+        wanted.then(|| Op::NewIndex {
+            key: self.index_key(rng),
+            dim: self.dim,
+            metric: self.metric,
+            quant: self.quant,
+        })
     }
 
     pub(super) fn op(&mut self, rng: &mut Rng) -> Op {
@@ -78,7 +92,7 @@ impl Source {
         let element = format!("e{}", rng.below(12));
         match rng.below(25) {
             24 => self.misfit(key, element, rng),
-            0..=2 => Op::NewIndex { key, dim: self.dim, metric: self.metric },
+            0..=2 => Op::NewIndex { key, dim: self.dim, metric: self.metric, quant: self.quant },
             3..=12 => Op::Add { key, element, vector: self.vector(rng) },
             13 | 14 => Op::Remove { key, element },
             15..=20 => Op::Search {

@@ -13,7 +13,7 @@ impl Source {
     }
 
     pub(in super::super) fn new_index(&self) -> Op {
-        Op::NewIndex { key: self.crowded(), dim: self.dim, metric: self.metric }
+        Op::NewIndex { key: self.crowded(), dim: self.dim, metric: self.metric, quant: self.quant }
     }
 
     pub(in super::super) fn no_index(&self) -> Op {

@@ -13,6 +13,7 @@ use crate::plan::{Lifetime, Only};
 pub(super) struct Common {
     dim: usize,
     metric: &'static str,
+    quant: Option<&'static str>,
     /// Requests that name several keys, and so tie them together.
     tied: bool,
     /// An index that everyone uses.
@@ -28,6 +29,7 @@ impl Common {
         Self {
             dim: 1 + rng.index(6),
             metric: pick(&mut rng, &["l2", "cosine", "dot"]),
+            quant: super::quant(seed, usize::MAX),
             tied: rng.below(3) > 0,
             vectors: rng.below(2) == 0,
         }
@@ -102,7 +104,12 @@ impl Source {
         let key = "shared:v".to_owned();
         let element = format!("e{}", rng.below(ELEMENTS));
         match rng.below(14) {
-            0 | 1 => Op::NewIndex { key, dim: self.common.dim, metric: self.common.metric },
+            0 | 1 => Op::NewIndex {
+                key,
+                dim: self.common.dim,
+                metric: self.common.metric,
+                quant: self.common.quant,
+            },
             2..=6 => Op::Add { key, element, vector: self.shared_row(rng) },
             7 | 8 => Op::Remove { key, element },
             9 => Op::Info(key),
