@@ -1,6 +1,6 @@
 //! Algorithm 4: which candidates become links, and which link a full list gives up.
 
-use super::graph::{Index, View};
+use super::graph::{Index, Measure, View};
 use super::near::Near;
 use super::scratch::Linking;
 
@@ -59,18 +59,27 @@ pub(super) fn victim(
     // Made after the list was read: every row in it is published by now.
     let view = index.view();
     let centre = view.target(owner);
-    let Linking { links, candidates, kept, pruned, .. } = linking;
-    candidates.clear();
-    candidates.extend(links.iter().chain([&fresh]).map(|row| view.near(centre, *row)));
+    let Linking { links, candidates, .. } = linking;
+    links.push(fresh);
+    links.iter().for_each(|row| view.fetch(Measure::Exact(centre), *row));
+    view.exact_nears(centre, links, candidates);
+    links.pop();
     candidates.sort_unstable();
     let may_go = |near: &&Near| {
         let row = near.row();
         !(must && row == fresh) && (layer > 0 || index.parent(row) != Some(owner))
     };
-    let dead = candidates.iter().rev().find(|near| may_go(near) && !view.lives(near.row())).copied();
+    let dead = candidates.iter().rev().find(|near| may_go(near) && !view.lives(near.row()));
+    // One that is nearer to another link than to the owner is reached by way of that.
+    let occluded = |at: &usize| {
+        let far = candidates[*at];
+        let target = view.target(far.row());
+        candidates[..*at].iter().any(|other| view.near(target, other.row()).distance() < far.distance())
+    };
     let gone = dead.or_else(|| {
-        spread(&view, candidates, usize::MAX, kept, pruned);
-        pruned.iter().rev().chain(kept.iter().rev()).find(may_go).copied()
+        let may = |at: &usize| may_go(&&candidates[*at]);
+        let at = (0..candidates.len()).rev().filter(may).find(occluded);
+        at.map(|at| &candidates[at]).or_else(|| candidates.iter().rev().find(may_go))
     })?;
     links.iter().position(|row| *row == gone.row())
 }
