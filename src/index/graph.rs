@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32 as Cell, Ordering};
 use super::cells::Cells;
 use super::codes::{CodedQuery, Coder};
 use super::keys::Keys;
+use super::metric::ByDot;
 use super::near::Near;
 use super::query::{Query, Target};
 use super::rows::{Published, Rows};
@@ -311,6 +312,17 @@ impl<'a> View<'a> {
         }
     }
 
+    /// How distances from a row are measured where an estimate will do.
+    pub(super) fn measure_row<'q>(&self, row: u32, coded: &'q mut CodedQuery) -> Measure<'q>
+    where
+        'a: 'q,
+    {
+        let Some(coder) = &self.index.coder else { return Measure::Exact(self.target(row)) };
+        let share = |word: usize| f32::from_bits(self.index.hot.get(row, word));
+        coder.query_of_row(self.code(row), ByDot { add: share(ADD), factor: share(FACTOR) }, coded);
+        Measure::Coded(coder.code(), coded)
+    }
+
     /// Asks for what [`View::nears`] will need of `row`.
     #[inline]
     pub(super) fn fetch(&self, measure: Measure<'_>, row: u32) {
@@ -325,9 +337,14 @@ impl<'a> View<'a> {
 
     /// `row` and how far it is.
     pub(super) fn near_by(&self, measure: Measure<'_>, row: u32) -> Near {
-        let mut near = Vec::new();
-        self.nears(measure, &[row], &mut near);
-        near[0]
+        match measure {
+            Measure::Exact(target) => self.near(target, row),
+            Measure::Coded(code, query) => {
+                let mut sum = [0];
+                self.index.config.kernels.code_dots(code, &query.elements, &[self.code(row)], &mut sum);
+                self.coded_near(query, sum[0], row)
+            }
+        }
     }
 
     /// Each of `rows` and how far it is, in their order.
@@ -345,12 +362,16 @@ impl<'a> View<'a> {
             let (codes, sums) = (&mut codes[..rows.len()], &mut sums[..rows.len()]);
             codes.iter_mut().zip(rows).for_each(|(code, row)| *code = self.code(*row));
             self.index.config.kernels.code_dots(code, &query.elements, codes, sums);
-            out.extend(rows.iter().zip(sums).map(|(row, sum)| {
-                let hot = self.index.hot.group(*row);
-                let share = |word: usize| f32::from_bits(hot[word].load(Ordering::Acquire));
-                Near::new(query.distance(*sum, share(ADD), share(FACTOR)), *row)
-            }));
+            out.extend(rows.iter().zip(sums).map(|(row, sum)| self.coded_near(query, *sum, *row)));
         }
+    }
+
+    /// `row`, whose code gave this sum, and how far it is.
+    #[inline]
+    fn coded_near(&self, query: &CodedQuery, sum: i32, row: u32) -> Near {
+        let hot = self.index.hot.group(row);
+        let share = |word: usize| f32::from_bits(hot[word].load(Ordering::Acquire));
+        Near::new(query.distance(sum, share(ADD), share(FACTOR)), row)
     }
 
     /// Each of `rows` and its distance from `target`, in their order.

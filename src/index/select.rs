@@ -1,6 +1,6 @@
 //! Algorithm 4: which candidates become links, and which link a full list gives up.
 
-use super::graph::{Index, Measure, View};
+use super::graph::{Index, View};
 use super::near::Near;
 use super::scratch::Linking;
 
@@ -58,11 +58,11 @@ pub(super) fn victim(
 ) -> Option<usize> {
     // Made after the list was read: every row in it is published by now.
     let view = index.view();
-    let centre = view.target(owner);
-    let Linking { links, candidates, .. } = linking;
+    let Linking { links, candidates, coded, .. } = linking;
     links.push(fresh);
-    links.iter().for_each(|row| view.fetch(Measure::Exact(centre), *row));
-    view.exact_nears(centre, links, candidates);
+    let measure = view.measure_row(owner, coded);
+    links.iter().for_each(|row| view.fetch(measure, *row));
+    view.nears(measure, links, candidates);
     links.pop();
     candidates.sort_unstable();
     let may_go = |near: &&Near| {
@@ -73,8 +73,8 @@ pub(super) fn victim(
     // One that is nearer to another link than to the owner is reached by way of that.
     let occluded = |at: &usize| {
         let far = candidates[*at];
-        let target = view.target(far.row());
-        candidates[..*at].iter().any(|other| view.near(target, other.row()).distance() < far.distance())
+        let measure = view.measure_row(far.row(), coded);
+        candidates[..*at].iter().any(|other| view.near_by(measure, other.row()).distance() < far.distance())
     };
     let gone = dead.or_else(|| {
         let may = |at: &usize| may_go(&&candidates[*at]);

@@ -160,6 +160,35 @@ impl Coder {
         query.factor = share.factor * step;
     }
 
+    /// Makes `query` the coded form of a row, as far as its code tells, without its vector.
+    pub(super) fn query_of_row(&self, code: &[u8], row: ByDot, query: &mut CodedQuery) {
+        let (Some(as_query), Some(as_row)) =
+            (self.metric.by_dot(Side::Query, 1.0), self.metric.by_dot(Side::Row, 1.0))
+        else {
+            unreachable!("a coder is made for a metric that goes by dot products")
+        };
+        // What does not depend on the vector's length differs by these between the two sides.
+        query.add = as_query.add - as_row.add + row.add;
+        let factor = as_query.factor / as_row.factor * row.factor;
+        query.elements.clear();
+        match self.code {
+            Code::Nibble => {
+                query.factor = factor;
+                for block in code.chunks_exact(BLOCK / 2) {
+                    query.elements.extend(block.iter().map(|byte| 2 * (byte & 15) as i8 - 15));
+                    query.elements.extend(block.iter().map(|byte| 2 * (byte >> 4) as i8 - 15));
+                }
+            }
+            Code::Byte => {
+                query.factor = 2.0 * factor;
+                query.elements.extend(code.iter().map(|byte| (byte ^ 128) as i8));
+            }
+        }
+        query.elements[self.dim..].fill(0);
+        let sum: i64 = query.elements.iter().map(|x| i64::from(*x)).sum();
+        query.zero = i64::from(self.code.largest()) * sum;
+    }
+
     /// Rotates the vector and returns its squared length and its share in a distance.
     fn begin(&self, side: Side, vector: &[f32], rotated: &mut Vec<f32>) -> (f64, ByDot) {
         rotated.clear();
