@@ -67,8 +67,10 @@ struct Set {
 fn main() {
     // `cargo bench` passes `--bench` along.
     let quick = std::env::args().any(|word| word == "--quick");
-    let words: Vec<String> =
-        std::env::args().skip(1).filter(|word| !word.starts_with("--") && !word.starts_with("int")).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--") && !["int8", "int4", "bin", "f32"].contains(&word.as_str()))
+        .collect();
     let set = match words.as_slice() {
         [base, queries, neighbours, dim] => read(base, queries, neighbours, dim),
         _ => synthetic(10_000, 64, 200),

@@ -175,6 +175,12 @@ pub(super) fn bytes(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
     }
 }
 
+/// The dot product of the planes `query` and each of the codes of one bit an element.
+#[target_feature(enable = "popcnt")]
+pub(super) fn bits(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    super::codes::bits(query, codes, out);
+}
+
 /// Thirty-two bytes in a register.
 #[inline]
 #[target_feature(enable = "avx2")]

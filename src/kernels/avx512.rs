@@ -155,6 +155,33 @@ pub(super) fn bytes(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
     }
 }
 
+/// The dot product of the planes `query` and each of the codes of one bit an element.
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+pub(super) fn bits(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    for (code, out) in codes.iter().zip(out) {
+        let mut counts = [_mm512_setzero_si512(); 2];
+        for (code, query) in code.as_chunks::<16>().0.iter().zip(query.as_chunks::<BLOCK>().0) {
+            let code = four_times(code);
+            for (count, planes) in counts.iter_mut().zip(halves(query)) {
+                *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(_mm512_and_si512(code, planes)));
+            }
+        }
+        // Two counts a plane: planes 0 to 3 weigh 1, 2, 4, 8; planes 4 to 7 weigh 16, 32, 64 and -128.
+        let lower = _mm512_sllv_epi64(counts[0], _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3));
+        let upper = _mm512_sllv_epi64(counts[1], _mm512_setr_epi64(4, 4, 5, 5, 6, 6, 7, 7));
+        let upper = _mm512_mask_sub_epi64(upper, 0b1100_0000, _mm512_setzero_si512(), upper);
+        *out = _mm512_reduce_add_epi64(_mm512_add_epi64(lower, upper)) as i32;
+    }
+}
+
+/// Sixteen bytes, four times in a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four_times(bytes: &[u8; 16]) -> __m512i {
+    // SAFETY: the array has sixteen bytes.
+    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
 /// Sixty-four bytes in a register.
 #[inline]
 #[target_feature(enable = "avx512f")]

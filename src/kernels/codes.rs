@@ -3,7 +3,8 @@
 //! # The layout of a code
 //! Elements come in blocks of [`BLOCK`] = 128, the last one filled up with zeros. [`Code::Nibble`]: 64 bytes a block;
 //! byte `j` holds element `j` in its lower half and element `64 + j` in its upper one. [`Code::Byte`]: 128 bytes a
-//! block, an element a byte. Elements are unsigned; whoever encodes knows what zero stands for.
+//! block, an element a byte. [`Code::Bit`]: 16 bytes a block; element `i` is bit `i mod 8` of byte `i / 8`, and the query
+//! comes in planes ([`planes`]). Elements are unsigned; whoever encodes knows what zero stands for.
 //!
 //! # What is guaranteed
 //! The sums are integers and exact: at most 255 x 127 x 65,536 elements, which an `i32` holds. So every machine
@@ -19,6 +20,8 @@ pub enum Code {
     Nibble,
     /// In eight bits.
     Byte,
+    /// In one bit.
+    Bit,
 }
 
 impl Code {
@@ -29,6 +32,7 @@ impl Code {
         match self {
             Self::Nibble => padded / 2,
             Self::Byte => padded,
+            Self::Bit => padded / 8,
         }
     }
 
@@ -38,6 +42,7 @@ impl Code {
         match self {
             Self::Nibble => 15,
             Self::Byte => 255,
+            Self::Bit => 1,
         }
     }
 
@@ -50,8 +55,48 @@ impl Code {
                 code[block * (BLOCK / 2) + place % 64] |= element << (place / 64 * 4);
             }
             Self::Byte => code[at] = element,
+            Self::Bit => code[at / 8] |= element << (at % 8),
         }
     }
+}
+
+/// Turns each block of a query into eight planes of 16 bytes: plane `p` holds bit `p` of every element, in the order of
+/// [`Code::Bit`]. Bit 7 counts -128, since elements are signed.
+pub fn planes(query: &mut [i8]) {
+    for block in query.as_chunks_mut::<BLOCK>().0 {
+        let mut planes = [0_u8; BLOCK];
+        for (at, element) in block.iter().enumerate() {
+            for plane in 0..8 {
+                planes[plane * PLANE + at / 8] |= (*element as u8 >> plane & 1) << (at % 8);
+            }
+        }
+        *block = planes.map(|byte| byte as i8);
+    }
+}
+
+/// Bytes of a plane of a block.
+const PLANE: usize = BLOCK / 8;
+
+/// [`Code::Bit`] in plain Rust.
+#[inline(always)]
+pub(super) fn bits(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
+    for (code, out) in codes.iter().zip(out) {
+        let mut counts = [0_u32; 8];
+        for (code, query) in code.as_chunks::<PLANE>().0.iter().zip(query.as_chunks::<BLOCK>().0) {
+            let code = u128::from_le_bytes(*code);
+            for (count, plane) in counts.iter_mut().zip(query.as_chunks::<PLANE>().0) {
+                *count += (u128::from_le_bytes(plane.map(|byte| byte as u8)) & code).count_ones();
+            }
+        }
+        *out = weigh(counts.map(|count| count as i32));
+    }
+}
+
+/// The sum that the counts of the eight planes stand for.
+#[inline(always)]
+pub(super) fn weigh(counts: [i32; 8]) -> i32 {
+    let [rest @ .., sign] = counts;
+    rest.iter().enumerate().map(|(plane, count)| count << plane).sum::<i32>() - (sign << 7)
 }
 
 /// [`Code::Nibble`] in plain Rust.

@@ -31,7 +31,7 @@ mod tests;
 
 use std::fmt;
 
-pub use codes::{BLOCK, Code};
+pub use codes::{BLOCK, Code, planes};
 
 /// How many accumulators a sum has, and to what multiple an input counts as continued with zeros.
 pub const LANES: usize = 64;
@@ -60,6 +60,7 @@ pub struct Kernels {
     l2s_squared: Sums,
     nibbles: CodeSums,
     bytes: CodeSums,
+    bits: CodeSums,
 }
 
 impl Kernels {
@@ -89,13 +90,17 @@ impl Kernels {
         let mut tables = vec![SCALAR];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("popcnt")
+            {
                 tables.push(AVX2);
             }
             if tables.len() == 2 && is_x86_feature_detected!("avx512f") {
-                // The compressed forms need two extensions more; without them those of AVX2 serve.
+                // The compressed forms need more extensions; without them those of AVX2 serve.
                 let vnni = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
-                tables.push(if vnni { AVX512_VNNI } else { AVX512 });
+                let popcnt = is_x86_feature_detected!("avx512vpopcntdq");
+                tables.push(if vnni && popcnt { AVX512_VNNI } else { AVX512 });
             }
         }
         #[cfg(target_arch = "aarch64")]
@@ -155,7 +160,8 @@ impl Kernels {
         unsafe { (self.l2s_squared)(a, rows, out) }
     }
 
-    /// The dot product of `query` and each of the `codes`, in `out`; the sums are exact.
+    /// The dot product of `query` and each of the `codes`, in `out`; the sums are exact. For [`Code::Bit`] the query comes
+    /// in [`planes`].
     ///
     /// # Panics
     /// When a code or the query is not of one length in whole blocks ([`Code::stride`]), or `out` has another length
@@ -167,6 +173,7 @@ impl Kernels {
         let sums = match code {
             Code::Nibble => self.nibbles,
             Code::Byte => self.bytes,
+            Code::Bit => self.bits,
         };
         // SAFETY: this table exists, so `available` has found the instructions of its functions on this CPU.
         unsafe { sums(query, codes, out) }
@@ -213,6 +220,7 @@ const SCALAR: Kernels = Kernels {
     l2s_squared: scalar::l2s_squared,
     nibbles: codes::nibbles,
     bytes: codes::bytes,
+    bits: codes::bits,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -224,6 +232,7 @@ const AVX2: Kernels = Kernels {
     l2s_squared: avx2::l2s_squared,
     nibbles: avx2::nibbles,
     bytes: avx2::bytes,
+    bits: avx2::bits,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -235,10 +244,12 @@ const AVX512: Kernels = Kernels {
     l2s_squared: avx512::l2s_squared,
     nibbles: avx2::nibbles,
     bytes: avx2::bytes,
+    bits: avx2::bits,
 };
 
 #[cfg(target_arch = "x86_64")]
-const AVX512_VNNI: Kernels = Kernels { nibbles: avx512::nibbles, bytes: avx512::bytes, ..AVX512 };
+const AVX512_VNNI: Kernels =
+    Kernels { nibbles: avx512::nibbles, bytes: avx512::bytes, bits: avx512::bits, ..AVX512 };
 
 #[cfg(target_arch = "aarch64")]
 const NEON: Kernels = Kernels {
@@ -249,6 +260,7 @@ const NEON: Kernels = Kernels {
     l2s_squared: neon::l2s_squared,
     nibbles: neon::nibbles,
     bytes: neon::bytes,
+    bits: codes::bits,
 };
 
 /// Bytes between two prefetches; a machine with longer lines only sees a few hints more than it needs.

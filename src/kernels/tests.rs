@@ -127,7 +127,7 @@ fn sums_over_many_rows_are_those_over_each() {
 fn every_kernel_sums_codes_as_the_oracle_does_and_as_the_elements_say() {
     let mut rng = Rng::new(10);
     for blocks in (0..=16).chain([512]) {
-        for code in [Code::Nibble, Code::Byte] {
+        for code in [Code::Bit, Code::Nibble, Code::Byte] {
             for case in 0..6 {
                 let len = blocks * BLOCK;
                 let largest = u64::from(code.largest());
@@ -141,6 +141,9 @@ fn every_kernel_sums_codes_as_the_oracle_does_and_as_the_elements_say() {
                 elements.iter().enumerate().for_each(|(at, element)| code.put(&mut bytes, at, *element));
                 let expected: i64 =
                     elements.iter().zip(&query).map(|(c, q)| i64::from(*c) * i64::from(*q)).sum();
+                if code == Code::Bit {
+                    planes(&mut query);
+                }
                 for kernels in Kernels::available() {
                     let mut out = [0; 3];
                     kernels.code_dots(code, &query, &[&bytes, &vec![0; bytes.len()], &bytes], &mut out);

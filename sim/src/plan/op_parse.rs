@@ -11,7 +11,7 @@ const CONDITIONS: [Only; 4] = [Only::Nx, Only::Xx, Only::Gt, Only::Lt];
 /// Metrics that plans know.
 const METRICS: [&str; 3] = ["l2", "cosine", "dot"];
 /// Forms of compressed vectors that plans know.
-pub(super) const QUANTS: [&str; 3] = ["f32", "int8", "int4"];
+pub(super) const QUANTS: [&str; 4] = ["f32", "int8", "int4", "bin"];
 
 impl FromStr for Op {
     type Err = String;

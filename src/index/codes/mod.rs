@@ -1,7 +1,7 @@
 //! Codes: vectors in a few bits an element, by which walks through the graph estimate distances. What is returned is
 //! always measured on the vectors themselves.
 //!
-//! A vector `x` is rotated ([`rotation`]) and each element rounded to one of 16 or 256 evenly spaced levels `c`, which
+//! A vector `x` is rotated ([`rotation`]) and each element rounded to one of 2, 16 or 256 evenly spaced levels `c`, which
 //! are symmetric around zero. Then `x·q` is about `factor * (c·q)` with `factor = x·x / c·x`: this choice makes the
 //! estimate unbiased over rotations, after Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical
 //! Error Bound for Approximate Nearest Neighbor Search", SIGMOD 2024 (arXiv:2405.12497). The query is rotated likewise
@@ -10,7 +10,7 @@
 mod rotation;
 
 use super::metric::{ByDot, Metric, Side};
-use crate::kernels::{BLOCK, Code};
+use crate::kernels::{BLOCK, Code, planes};
 use rotation::Rotation;
 
 /// Largest element of a rounded query.
@@ -25,11 +25,13 @@ pub enum Quant {
     Int4,
     /// To eight bits an element.
     Int8,
+    /// To one bit an element.
+    Bin,
 }
 
 impl Quant {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::F32, Self::Int8, Self::Int4];
+    pub const ALL: [Self; 4] = [Self::F32, Self::Int8, Self::Int4, Self::Bin];
 
     /// The word that names it in a command.
     #[must_use]
@@ -38,6 +40,7 @@ impl Quant {
             Self::F32 => "f32",
             Self::Int4 => "int4",
             Self::Int8 => "int8",
+            Self::Bin => "bin",
         }
     }
 
@@ -60,6 +63,7 @@ impl Quant {
             Self::F32 => 0,
             Self::Int8 => 1,
             Self::Int4 => 2,
+            Self::Bin => 3,
         }
     }
 }
@@ -102,6 +106,7 @@ impl Coder {
             Quant::F32 => return None,
             Quant::Int4 => Code::Nibble,
             Quant::Int8 => Code::Byte,
+            Quant::Bin => Code::Bit,
         };
         metric.by_dot(Side::Row, 1.0)?;
         Some(Self { code, metric, dim, rotation: Rotation::new(dim) })
@@ -123,8 +128,12 @@ impl Coder {
         let half = f32::from(self.code.largest()) / 2.0;
         let largest = rotated.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
         // A normal distribution is rounded best with steps of that many deviations (Max, "Quantizing for minimum
-        // distortion", 1960, for 16 levels; the reach of 3.9 deviations for 256).
-        let best = if self.code == Code::Nibble { 0.335 } else { 0.031 };
+        // distortion", 1960, for 2 and 16 levels; the reach of 3.9 deviations for 256).
+        let best = match self.code {
+            Code::Bit => 1.596,
+            Code::Nibble => 0.335,
+            Code::Byte => 0.031,
+        };
         let step = (largest / half).min(best * (squared / self.dim as f64).sqrt() as f32);
         if step < f32::MIN_POSITIVE {
             return ByDot { factor: 0.0, ..share };
@@ -158,6 +167,7 @@ impl Coder {
         }
         query.zero = i64::from(self.code.largest()) * sum;
         query.factor = share.factor * step;
+        self.arrange(query);
     }
 
     /// Makes `query` the coded form of a row, as far as its code tells, without its vector.
@@ -179,6 +189,11 @@ impl Coder {
                     query.elements.extend(block.iter().map(|byte| 2 * (byte >> 4) as i8 - 15));
                 }
             }
+            Code::Bit => {
+                query.factor = factor;
+                let sign = |byte: u8, at: u32| 2 * (byte >> at & 1) as i8 - 1;
+                query.elements.extend(code.iter().flat_map(|byte| (0..8).map(move |at| sign(*byte, at))));
+            }
             Code::Byte => {
                 query.factor = 2.0 * factor;
                 query.elements.extend(code.iter().map(|byte| (byte ^ 128) as i8));
@@ -187,6 +202,14 @@ impl Coder {
         query.elements[self.dim..].fill(0);
         let sum: i64 = query.elements.iter().map(|x| i64::from(*x)).sum();
         query.zero = i64::from(self.code.largest()) * sum;
+        self.arrange(query);
+    }
+
+    /// Puts the elements of a query in the order that sums over its codes want.
+    fn arrange(&self, query: &mut CodedQuery) {
+        if self.code == Code::Bit {
+            planes(&mut query.elements);
+        }
     }
 
     /// Rotates the vector and returns its squared length and its share in a distance.
@@ -228,7 +251,7 @@ mod tests {
         let kernels = Kernels::best();
         for (dim, scale) in [(2, 1.0), (17, 1e-9), (128, 3.0), (384, 1.0), (768, 1e9)] {
             for metric in METRICS {
-                for (quant, allowed) in [(Quant::Int4, 0.6), (Quant::Int8, 0.06)] {
+                for (quant, allowed) in [(Quant::Bin, 6.0), (Quant::Int4, 0.6), (Quant::Int8, 0.06)] {
                     let coder = Coder::new(quant, *metric, dim).unwrap();
                     for _ in 0..20 {
                         let (q, x) = (random(&mut rng, dim, scale), random(&mut rng, dim, scale));
@@ -251,7 +274,7 @@ mod tests {
         long[3] = edge;
         let spread = vec![edge / 40.0_f32.sqrt(); 40];
         for metric in METRICS {
-            for quant in [Quant::Int4, Quant::Int8] {
+            for quant in [Quant::Bin, Quant::Int4, Quant::Int8] {
                 let coder = Coder::new(quant, *metric, 40).unwrap();
                 for q in [&long, &spread, &vec![0.0; 40], &vec![1e-45; 40]] {
                     for x in [&long, &spread, &vec![0.0; 40], &vec![1e-45; 40]] {
@@ -265,6 +288,6 @@ mod tests {
     #[test]
     fn names_and_codes_on_disk_never_change() {
         let all = Quant::ALL.map(|quant| (quant.name(), quant.code()));
-        assert_eq!(all, [("f32", 0), ("int8", 1), ("int4", 2)]);
+        assert_eq!(all, [("f32", 0), ("int8", 1), ("int4", 2), ("bin", 3)]);
     }
 }

@@ -243,9 +243,12 @@ fn a_header_of_the_first_version_is_an_index_without_codes() {
 #[test]
 fn the_bytes_of_codes_never_change() {
     let vectors = [vec![1.0, 2.0, -0.5], vec![3.0, 4.0, 0.0]];
-    for (quant, facts, codes) in
-        [(Quant::Int8, FACTS_INT8, CODES_INT8), (Quant::Int4, FACTS_INT4, CODES_INT4)]
-    {
+    let golden = [
+        (Quant::Int8, FACTS_INT8, CODES_INT8),
+        (Quant::Int4, FACTS_INT4, CODES_INT4),
+        (Quant::Bin, FACTS_BIN, CODES_BIN),
+    ];
+    for (quant, facts, codes) in golden {
         let file = File::of(&built(Config { quant, ..config(3, &L2) }, &vectors).capture());
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(hex(&file.sections[0].1[44..]), format!("0{}000000", quant.code()));
@@ -260,11 +263,13 @@ fn the_bytes_of_codes_never_change() {
 const FACTS_INT8: &str = "0000a840185a063c0000c8416e47933c";
 const CODES_INT8: &str = "4e006349008a";
 const FACTS_INT4: &str = "0000a840aefa113e0000c84193749a3e";
+const FACTS_BIN: &str = "0000a8401554c73f0000c841410f6740";
+const CODES_BIN: &str = "000000040000";
 const CODES_INT4: &str = "050006040008";
 
 #[test]
 fn codes_are_opened_from_the_map_and_refused_where_they_do_not_fit() {
-    for quant in [Quant::Int8, Quant::Int4] {
+    for quant in [Quant::Int8, Quant::Int4, Quant::Bin] {
         let vectors = random_vectors(6, 200, 20);
         let writer = built(Config { quant, ..config(20, &Cosine) }, &vectors);
         let mut file = File::of(&writer.capture());
@@ -277,7 +282,7 @@ fn codes_are_opened_from_the_map_and_refused_where_they_do_not_fit() {
         let (exact, all) = (scanned(opened.index(), query, 250), searched(opened.index(), query, 250, 250));
         assert_eq!(exact, all);
         let narrow = searched(opened.index(), query, 5, 60);
-        assert!(narrow.iter().filter(|hit| exact[..5].contains(hit)).count() >= 4);
+        assert!(narrow.iter().filter(|hit| exact[..5].contains(hit)).count() >= 4, "{quant:?}");
         for row in 0..200 {
             assert_eq!(opened.index().view().code(row), writer.index().view().code(row));
         }

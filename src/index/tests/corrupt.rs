@@ -26,7 +26,7 @@ fn set(at: usize, word: u32) -> impl FnOnce(&mut Vec<u8>) {
 fn a_header_that_cannot_be_is_refused_with_its_reason() {
     for (at, word, reason) in [
         (0, 3, "version"),
-        (44, 3, "QUANT"),
+        (44, 4, "QUANT"),
         (44, 1, "set of sections"),
         (4, 0, "dimensions"),
         (4, 65_537, "dimensions"),
