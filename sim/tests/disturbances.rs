@@ -48,9 +48,12 @@ fn at_every_passage(blow: &str, place: &str) -> u64 {
 
 #[test]
 fn a_job_that_panics_anywhere_is_answered_with_an_error_and_everything_else_goes_on() {
-    for (site, least) in [("job", 6), ("hop", 5), ("scan", 1), ("link", 2)] {
-        let passages = at_every_passage("panic", &format!("worker@{site}"));
-        assert!(passages >= least, "only {passages} passages of {site}");
+    // Searches as brief as these are done by the loop, links by workers.
+    for (place, least) in
+        [("worker@job", 4), ("worker@hop", 2), ("worker@link", 2), ("main@job", 2), ("worker@scan", 1)]
+    {
+        let passages = at_every_passage("panic", place);
+        assert!(passages >= least, "only {passages} passages of {place}");
     }
 }
 

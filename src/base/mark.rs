@@ -167,6 +167,7 @@ marks! {
         ClosedInMulti: "a connection closes inside a transaction",
         AnswerForNobody: "an answer comes for a connection that is closed",
         AnswersMerge: "an answer joins others that the loop has not taken: one wake-up for both",
+        HelpEnds: "the loop stops doing jobs though there may be more",
         JobPanicked: "a job panics, and its worker goes on",
         LogReleases: "the log's progress lets replies go",
         GarbageSent: "something costly to drop goes to a worker",

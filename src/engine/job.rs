@@ -9,6 +9,9 @@ use crate::recall::{Nearest, Recall};
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
 
+/// Bytes that a brief search looks at at most: some tens of microseconds.
+const BRIEF: usize = 1 << 20;
+
 /// One piece of work.
 #[derive(Debug)]
 pub struct Job(pub(super) Kind);
@@ -89,6 +92,12 @@ impl Job {
         matches!(self.0, Kind::Drop(_))
     }
 
+    /// True for work that takes about as long as handing it to another thread and back.
+    #[must_use]
+    pub fn is_brief(&self) -> bool {
+        matches!(&self.0, Kind::Search(search) if search.bytes() <= BRIEF)
+    }
+
     /// Does the work, on a worker thread whose scratch this is.
     pub fn run(self, scratch: &mut Scratch) -> Finished {
         match self.0 {
@@ -106,6 +115,15 @@ impl Job {
 }
 
 impl Search {
+    /// Bytes of rows or codes that it will about look at.
+    fn bytes(&self) -> usize {
+        let (live, rows) = (self.index.live(), self.index.rows());
+        match self.how {
+            How::Exact { .. } => live.saturating_mul(self.index.row_bytes()),
+            How::Recall(nearest) => nearest.bytes(&self.index, live, rows),
+        }
+    }
+
     fn run(self, scratch: &mut Scratch) -> Finished {
         let mut hits = Vec::new();
         match self.how {

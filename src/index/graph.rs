@@ -143,6 +143,18 @@ impl Index {
         self.view().count() as usize
     }
 
+    /// Bytes that comparing a row exactly looks at.
+    #[must_use]
+    pub fn row_bytes(&self) -> usize {
+        self.rows.stride() * size_of::<f32>()
+    }
+
+    /// Bytes that comparing a row on the way through the graph looks at.
+    #[must_use]
+    pub fn walk_bytes(&self) -> usize {
+        if self.coder.is_some() { self.rows.code_stride() } else { self.row_bytes() }
+    }
+
     /// The index now.
     pub(super) fn view(&self) -> View<'_> {
         View { index: self, rows: self.rows.published() }

@@ -38,6 +38,15 @@ impl Nearest {
         Self { k, ef, exact_below: EXACT_BELOW }
     }
 
+    /// Bytes of rows or codes that an answer will about look at.
+    #[must_use]
+    pub fn bytes(&self, index: &Index, live: usize, rows: usize) -> usize {
+        match self.way(live, rows) {
+            Way::Exact => live.saturating_mul(index.row_bytes()),
+            Way::Graph => self.ef.max(self.k).saturating_mul(COMPARED * index.walk_bytes()),
+        }
+    }
+
     /// How it would be answered on an index with `live` living rows of `rows`. The walk passes through dead rows as
     /// well, the scan does not compare them.
     #[must_use]

@@ -1,12 +1,19 @@
 //! What other threads have done: jobs' answers and snapshots.
 
+use std::time::Duration;
+
 use super::Server;
 use super::pool::Ticket;
 use crate::base::mark::{Mark, reached};
-use crate::engine::Saved;
+use crate::engine::{Finished, Saved};
 use crate::env::Level;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
+
+/// How long the loop does brief jobs before it looks for new events again.
+const HELP: Duration = Duration::from_micros(200);
+/// And how many.
+const HELPED: usize = 8;
 
 impl Server {
     /// Lays the workers' answers where they belong.
@@ -14,11 +21,34 @@ impl Server {
         let mut answers = std::mem::take(&mut self.answers);
         self.pool.take(&mut answers);
         for (ticket, finished) in answers.drain(..) {
-            let barrier = finished.barrier();
-            self.harmed |= finished.failed;
-            self.answer(ticket, finished.reply, barrier);
+            self.take_answer(ticket, finished);
         }
         self.answers = answers;
+    }
+
+    fn take_answer(&mut self, ticket: Ticket, finished: Finished) {
+        let barrier = finished.barrier();
+        self.harmed |= finished.failed;
+        self.answer(ticket, finished.reply, barrier);
+    }
+
+    /// Gives the workers the brief jobs of this turn and does some of them here, for a short while: on the way to a
+    /// worker and back a brief job takes longer than it lasts. True when the time was up before the jobs were.
+    pub(super) fn help(&mut self) -> bool {
+        let until = self.now.after(HELP);
+        for _ in 0..HELPED {
+            self.pool.share_out(1);
+            let Some((ticket, finished)) = self.pool.help() else { return false };
+            self.now = self.clock.now();
+            self.take_answer(ticket, finished);
+            self.serve_listed();
+            if self.now >= until {
+                break;
+            }
+        }
+        reached(Mark::HelpEnds);
+        self.pool.share_out(0);
+        true
     }
 
     /// Completes one part of one reply. The client may have gone.

@@ -181,7 +181,8 @@ impl Server {
         self.take_answers();
         self.end_pause_in_time();
         self.serve_listed();
-        self.busy = self.engine.tick();
+        let helping = self.help();
+        self.busy = self.engine.tick() || helping;
         self.take_saved();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {

@@ -1,4 +1,5 @@
-//! The worker threads: jobs in, answers out.
+//! The worker threads: jobs in, answers out. The loop lends a hand with brief jobs: one that comes alone is done at once,
+//! without waking anybody.
 //!
 //! Guarantees: every job that is not silent is answered exactly once, a panicking one with an error; the loop is woken
 //! after answers have been laid out. Bounded by its caller ([`super::options::Shares::jobs`]).
@@ -40,6 +41,9 @@ pub(super) struct Pool {
     threads: Vec<JoinHandle>,
     /// Jobs put in and not yet taken out, silent ones not counted.
     in_flight: usize,
+    /// Brief jobs of this turn, which no worker knows of yet.
+    own: VecDeque<(Ticket, Job)>,
+    scratch: Scratch,
 }
 
 struct Shared {
@@ -55,6 +59,19 @@ struct Jobs {
     closed: bool,
 }
 
+impl Jobs {
+    /// Takes the next job if it is brief.
+    fn next_brief(&mut self) -> Option<(Ticket, Job)> {
+        match self.queue.pop_front()? {
+            (Some(ticket), job) if job.is_brief() => Some((ticket, job)),
+            other => {
+                self.queue.push_front(other);
+                None
+            }
+        }
+    }
+}
+
 impl Pool {
     pub(super) fn start(workers: usize, waker: Arc<dyn Waker>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -68,7 +85,7 @@ impl Pool {
             let shared = Arc::clone(&shared);
             threads.push(sync::spawn(&format!("worker {number}"), move || work(&shared))?);
         }
-        Ok(Self { shared, threads, in_flight: 0 })
+        Ok(Self { shared, threads, in_flight: 0, own: VecDeque::new(), scratch: Scratch::default() })
     }
 
     /// Jobs whose answers have not been taken.
@@ -80,7 +97,31 @@ impl Pool {
     pub(super) fn put(&mut self, ticket: Ticket, job: Job) {
         assert!(!job.is_silent(), "nobody waits for a silent job");
         self.in_flight += 1;
-        self.enqueue(Some(ticket), job);
+        if job.is_brief() {
+            self.own.push_back((ticket, job));
+        } else {
+            self.enqueue(Some(ticket), job);
+        }
+    }
+
+    /// Hands brief jobs to the workers, all but the `kept` first.
+    pub(super) fn share_out(&mut self, kept: usize) {
+        let given = self.own.len().saturating_sub(kept);
+        if given == 0 {
+            return;
+        }
+        let rest = self.own.drain(kept..).map(|(ticket, job)| (Some(ticket), job));
+        self.shared.jobs.lock().queue.extend(rest);
+        for _ in 0..given.min(self.threads.len()) {
+            self.shared.filled.notify_one();
+        }
+    }
+
+    /// Does a brief job on the calling thread, if one is next. Its answer is not among those of [`Pool::take`].
+    pub(super) fn help(&mut self) -> Option<(Ticket, Finished)> {
+        let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().next_brief())?;
+        self.in_flight -= 1;
+        Some((ticket, run(job, &mut self.scratch)))
     }
 
     /// Puts a job in that nobody waits for.
@@ -121,15 +162,7 @@ impl Pool {
 fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
-        let run = || {
-            sync::point("job");
-            job.run(&mut scratch)
-        };
-        let finished = sync::catch(run).unwrap_or_else(|message| {
-            reached(Mark::JobPanicked);
-            scratch = Scratch::default();
-            Finished::failed(&message)
-        });
+        let finished = run(job, &mut scratch);
         if let Some(ticket) = ticket {
             let mut done = shared.done.lock();
             done.push((ticket, finished));
@@ -142,6 +175,19 @@ fn work(shared: &Shared) {
             }
         }
     }
+}
+
+/// Does a job; one that panics has an error for an answer.
+fn run(job: Job, scratch: &mut Scratch) -> Finished {
+    let body = || {
+        sync::point("job");
+        job.run(scratch)
+    };
+    sync::catch(body).unwrap_or_else(|message| {
+        reached(Mark::JobPanicked);
+        *scratch = Scratch::default();
+        Finished::failed(&message)
+    })
 }
 
 fn next(shared: &Shared) -> Option<(Option<Ticket>, Job)> {

@@ -27,8 +27,15 @@ pub(super) fn disturbances(rng: &mut Rng) -> Vec<Disturbance> {
 }
 
 fn disturbance(rng: &mut Rng) -> Disturbance {
-    /// What a worker passes while it contains panics.
-    const JOB: [&str; 5] = ["job", "job", "hop", "scan", "link"];
+    /// What is passed while panics are contained: by a worker in all of its jobs, by the loop in brief ones.
+    const JOBS: [(&str, &str); 6] = [
+        ("worker", "job"),
+        ("worker", "job"),
+        ("worker", "hop"),
+        ("worker", "scan"),
+        ("worker", "link"),
+        ("main", "job"),
+    ];
     const STALLS: [(&str, &str); 14] = [
         ("worker", "job"),
         ("worker", "hop"),
@@ -46,7 +53,7 @@ fn disturbance(rng: &mut Rng) -> Disturbance {
         ("main", "wait"),
     ];
     let (blow, (thread, site)) = if rng.below(3) == 0 {
-        (Blow::Panic, ("worker", pick(rng, &JOB)))
+        (Blow::Panic, pick(rng, &JOBS))
     } else {
         (Blow::Stall(spread(rng, 1_000_000_000)), pick(rng, &STALLS))
     };
