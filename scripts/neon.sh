@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the kernel tests for aarch64 (NEON) under user-mode emulation, on an x86-64 Debian or Ubuntu.
+# Runs the tests of kernels and of the forms of an index for aarch64 (NEON) under user-mode emulation, on an x86-64 Debian or Ubuntu.
 # Installs what it needs if it is missing (as root): the cross linker, its C library, qemu, the Rust target.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,4 +15,4 @@ rustup target list --installed | grep -qx "$target" || rustup target add "$targe
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-exec cargo test --package engram --lib --target "$target" kernels::
+exec cargo test --package engram --lib --target "$target" -- kernels:: index::tests::forms --nocapture

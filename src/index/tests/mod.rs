@@ -2,6 +2,7 @@
 
 mod codec;
 mod corrupt;
+mod forms;
 mod graph;
 mod model;
 mod threads;

@@ -1,0 +1,44 @@
+//! The compressed forms: the same answers on every machine, and none of them lost.
+
+use super::*;
+use crate::base::crc32c;
+
+/// What searches of each form answer, all of it, as one number. Any change of a code, an estimate, the graph or the
+/// order of a sum changes it; no instruction set does.
+const ANSWERS: [(&str, Quant, u32); 12] = [
+    ("cosine", Quant::F32, 0xa00a_6f8e),
+    ("cosine", Quant::Int8, 0x038c_d83f),
+    ("cosine", Quant::Int4, 0xd0b0_a6bb),
+    ("cosine", Quant::Bin, 0xeb58_2596),
+    ("l2", Quant::F32, 0xc60c_b1f3),
+    ("l2", Quant::Int8, 0x1476_2f64),
+    ("l2", Quant::Int4, 0x9fc7_2313),
+    ("l2", Quant::Bin, 0x02c8_1d49),
+    ("dot", Quant::F32, 0xc394_08b3),
+    ("dot", Quant::Int8, 0x5859_1244),
+    ("dot", Quant::Int4, 0x89db_1fcf),
+    ("dot", Quant::Bin, 0x2a0d_011e),
+];
+
+#[test]
+fn every_form_answers_with_the_same_bits_on_every_machine() {
+    let (rows, dim) = (sized(60, 600), 100);
+    let vectors = clustered_vectors(21, 6, rows / 6, dim, 4.0);
+    let queries = clustered_vectors(22, 6, sized(1, 5), dim, 4.0);
+    let mut wrong = false;
+    for kernels in Kernels::available() {
+        for (name, quant, expected) in ANSWERS {
+            let Some(metric) = metric_named(name.as_bytes()) else { unreachable!("{name} is a metric") };
+            let writer = built(Config { kernels, quant, ..config(dim, metric) }, &vectors);
+            let mut answers = Vec::new();
+            for hit in queries.iter().flat_map(|query| searched(writer.index(), query, 10, 30)) {
+                answers.extend(hit.row.0.to_le_bytes());
+                answers.extend(hit.distance.to_bits().to_le_bytes());
+            }
+            let seen = crc32c::crc32c(&answers);
+            println!("{:<8} {name:<8} {:<5} {seen:#010x}", kernels.name(), quant.name());
+            wrong |= !cfg!(miri) && seen != expected;
+        }
+    }
+    assert!(!wrong, "the table above is not the one that is written down");
+}
