@@ -13,7 +13,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 python
-packages taskset=util-linux c++=g++ redis-server=redis-server
+packages c++=g++ python3-config=python3-dev redis-server=redis-server
 [ -z "${BENCH_NICE:-}" ] || renice -n "$BENCH_NICE" $$ >/dev/null
 binary
 CONTENDER=$(bench_program contender)

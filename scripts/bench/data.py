@@ -45,16 +45,16 @@ def made(folder, rows, dim, queries=500):
 
 
 def clustered(rows, dim, queries, seed=7):
-    """(rows, queries): unit vectors around 300 centres in 32 latent directions."""
+    """(rows, queries): unit vectors around 300 centres in 64 latent directions."""
     random = numpy.random.default_rng(seed)
-    latent = min(32, dim)
+    latent = min(64, dim)
     centres = random.standard_normal((300, latent), dtype="f4")
     turn = random.standard_normal((latent, dim), dtype="f4") / numpy.float32(latent**0.5)
 
     def points(count):
         out = centres[random.integers(len(centres), size=count)]
-        out = (out + 0.7 * random.standard_normal((count, latent), dtype="f4")) @ turn
-        out += 0.15 * random.standard_normal((count, dim), dtype="f4")
+        out = (out + 1.3 * random.standard_normal((count, latent), dtype="f4")) @ turn
+        out += 0.3 * random.standard_normal((count, dim), dtype="f4")
         return unit(out).astype("<f4")
 
     return points(rows), points(queries)
@@ -63,7 +63,7 @@ def clustered(rows, dim, queries, seed=7):
 def unit(rows):
     """The rows, each divided by its length."""
     lengths = numpy.sqrt(numpy.einsum("ij,ij->i", rows, rows, dtype="f8"))
-    return (rows / numpy.maximum(lengths, 1e-30)[:, None]).astype("f4")
+    return rows / numpy.maximum(lengths, 1e-30).astype("f4")[:, None]
 
 
 def neighbors(base, query, kept=KEPT):

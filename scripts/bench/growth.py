@@ -21,7 +21,7 @@ def parse_args():
     parser.add_argument("--contender", required=True, help="the program of benches/contender.rs")
     parser.add_argument("--out", required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000])
-    parser.add_argument("--ef", type=int, nargs="+", default=[20, 40, 80, 160, 320])
+    parser.add_argument("--ef", type=int, nargs="+", default=[20, 40, 80, 160, 320, 640])
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3)

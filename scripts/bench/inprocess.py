@@ -36,24 +36,28 @@ def number(value, digits=0):
 
 
 def table(contenders, rounds, clock):
-    """The markdown table, a line a contender, the ratios against engram's first form."""
+    """The markdown tables: what each contender reaches, and each of engram's forms over each contender."""
     there = [contender for contender in contenders if contender.refusal is None]
-    ours = next((contender for contender in there if contender.name in flags.FORMS), None)
     lines = [
-        "| in process, one thread | q/s at 0.95 | less the call | q/s at 0.99 | less the call | engram f32 × at 0.95 | × at 0.99 "
+        "| in process, one thread | q/s at 0.95 | less the call | q/s at 0.99 | less the call "
         "| build rows/s, 1 thread | 2 threads | recall at ef 65 | bytes/row | call, µs |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for contender in there:
         cells = [contender.name]
         for recall in race.RECALLS:
             cells += [number(race.median(contender.at(recall, less))) for less in (False, True)]
-        for recall in race.RECALLS:
-            cells.append(number(ours and race.ratio(ours.at(recall, True), contender.at(recall, True)), 2))
         cells += [number(race.median(contender.builds[threads])) for threads in (1, 2)]
         cells.append(number(contender.rounds[0].get(65, (None,))[0], 4))
         cells += [number(contender.bytes_per_row), number(contender.call_seconds * 1e6, 1)]
         lines.append("| " + " | ".join(cells) + " |")
+    ours = [contender for contender in there if contender.name in flags.FORMS]
+    heads = [f"{our.name} × at {recall}" for our in ours for recall in race.RECALLS] + [f"{our.name} × building" for our in ours]
+    lines += ["", "| over | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for contender in there:
+        cells = [race.ratio(our.at(recall, True), contender.at(recall, True)) for our in ours for recall in race.RECALLS]
+        cells += [race.ratio(our.builds[1], contender.builds[1]) for our in ours]
+        lines.append("| " + " | ".join([contender.name, *(number(cell, 2) for cell in cells)]) + " |")
     lines += [f"\n{contender.name}: refused: {contender.refusal}" for contender in contenders if contender.refusal]
     per = "each second of processor time" if clock == "cpu" else "each second"
     lines.append(

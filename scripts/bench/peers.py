@@ -51,8 +51,10 @@ class Usearch:
     def __init__(self, base, threads, dtype="f32"):
         from usearch.index import Index
 
+        # Bytes need the lengths: unit vectors are no longer of unit length as i8.
+        metric = "cos" if dtype == "i8" else "ip"
         self.index = Index(
-            ndim=base.shape[1], metric="cos", dtype=dtype, connectivity=M, expansion_add=EF_CONSTRUCTION
+            ndim=base.shape[1], metric=metric, dtype=dtype, connectivity=M, expansion_add=EF_CONSTRUCTION
         )
         self.index.add(numpy.arange(len(base), dtype="u8"), base, threads=threads)
 
