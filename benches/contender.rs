@@ -102,14 +102,14 @@ fn recall(index: &Index, set: &Set, ef: usize) -> f64 {
     found as f64 / (set.truth.len() * K) as f64
 }
 
-/// Queries a second, and queries a second of processor time, of all threads together: whole passes over the queries
-/// for at least so many seconds.
+/// Queries a second, and queries a second of processor time, of all threads together: whole passes over the queries,
+/// each thread for so much processor time.
 fn rates(index: &Index, set: &Set, ef: usize, least: f64, threads: usize) -> (f64, f64) {
     let total = AtomicUsize::new(0);
     let (begun, begun_cpu) = (now(), cpu_seconds());
     let run = || {
         let (mut scratch, mut hits, mut done) = (Scratch::new(), Vec::new(), 0);
-        while begun.elapsed().as_secs_f64() < least {
+        while (cpu_seconds() - begun_cpu) / (threads as f64) < least {
             for query in set.queries.chunks(set.dim) {
                 index.search(&index.query(query), K, ef, &mut scratch, &mut hits);
             }

@@ -83,7 +83,7 @@ def main():
         json.dump({contender.name: vars_of(contender) for contender in there}, file, indent=1)
     draw.plot(
         os.path.join(args.out, "inprocess.svg"),
-        "recall@10 against queries per second, one thread",
+        "recall@10 against queries per second, one thread, less the cost of a Python call",
         {contender.name: contender.curve() for contender in there},
         draw.Axis("recall@10", kind="recall"),
         draw.Axis("queries per second", kind="log"),

@@ -92,10 +92,10 @@ class Contender:
         return [speed_at(points.values(), recall, self.call_seconds if less_call else 0.0) for points in self.rounds]
 
     def curve(self):
-        """(recall, median queries a second) by width, for a plot."""
+        """(recall, median queries a second, less the call) by width, for a plot."""
+        medians = {width: statistics.median(points[width][1] for points in self.rounds) for width in self.widths}
         return [
-            (self.rounds[0][width][0], statistics.median(points[width][1] for points in self.rounds))
-            for width in self.widths
+            (self.rounds[0][width][0], 1 / max(1 / speed - self.call_seconds, 1e-9)) for width, speed in medians.items()
         ]
 
 

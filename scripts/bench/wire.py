@@ -28,6 +28,7 @@ LOADING = 32
 # Measured once on another machine, 60,000 rows x 384: queries a second at recall 0.95 and 0.99, eight connections.
 ELSEWHERE = {"Redis 8.6.3 vector set (best form)": (8_800, 4_200), "HNSW behind one RwLock": (9_400, 4_000)}
 HNSWLIB_ELSEWHERE = (14_100, 5_500)
+DIM_ELSEWHERE = 384
 
 
 class Served:
@@ -149,7 +150,7 @@ def number(value, digits=0):
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def table(all_served, threads, pings, out):
+def table(all_served, threads, pings, out, dim):
     """The markdown table of what was measured, and of what stands in."""
     wanted = [(connections, recall) for connections in CONNECTIONS for recall in race.RECALLS]
     lines = [
@@ -166,14 +167,16 @@ def table(all_served, threads, pings, out):
         cells += [number(race.median(speeds(threads.rounds, r))) for r in race.RECALLS]
         cells += [number(race.ratio(speeds(ours.rounds[8], r), speeds(threads.rounds, r)), 2) for r in race.RECALLS]
         lines.append("| " + " | ".join([*cells, number(race.median(threads.builds[2]))]) + " |")
-    lines += stand_ins(ours, out)
+    lines += stand_ins(ours, out, dim)
     for connections, rate in pings.items():
         lines.append(f"\nPINGs a second by the same client, {connections} connections: {rate:,.0f}.")
     return lines
 
 
-def stand_ins(ours, out):
+def stand_ins(ours, out, dim):
     """Lines for servers that were measured elsewhere, scaled by hnswlib's ratio between there and here."""
+    if dim != DIM_ELSEWHERE:
+        return [f"\nServers measured elsewhere had {DIM_ELSEWHERE} dimensions: no figures of theirs for {dim}."]
     measured = os.path.join(out, "inprocess.json")
     if not os.path.exists(measured):
         return ["\nServers measured elsewhere are left out: the part `inprocess` has not run here."]
@@ -220,7 +223,7 @@ def main():
         threads.rounds.append(threads.search(args.wire_seconds, all_served[0].widths, "wall", threads=2))
         race.say(f"wire round {number_ + 1}/{args.rounds}")
     threads.end()
-    lines = table(all_served, threads, pings, args.out)
+    lines = table(all_served, threads, pings, args.out, chosen.dim)
     lines.append(f"\nMedians of {args.rounds} alternating rounds of {args.wire_seconds:g} s a figure, closed loop. {remark}")
     text = "\n".join(lines)
     print(text)
