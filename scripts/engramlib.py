@@ -182,8 +182,8 @@ class Server:
 
     alive = set()
 
-    def __init__(self, directory=None, args=(), redis=False, ready_within=120.0, limits=None):
-        self.directory, self.args, self.redis = directory, list(args), redis
+    def __init__(self, directory=None, args=(), redis=False, ready_within=120.0, limits=None, program=None):
+        self.directory, self.args, self.redis, self.program = directory, list(args), redis, program
         self.ready_within, self.limits = ready_within, limits
         self.port, self.process, self.log = 0, None, None
         self.seconds_to_ready = 0.0
@@ -207,10 +207,10 @@ class Server:
     def _command(self):
         if not self.redis:
             where = ["--dir", self.directory] if self.directory else []
-            return [binary_path(), "--port", str(self.port), *where, *self.args]
+            return [self.program or binary_path(), "--port", str(self.port), *where, *self.args]
         keep = ["--appendonly", "yes", "--appendfsync", "always"] if self.directory else ["--appendonly", "no"]
         where = ["--dir", self.directory or tempfile.gettempdir(), "--save", ""]
-        return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", *keep, *where, *self.args]
+        return [self.program or "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", *keep, *where, *self.args]
 
     def wait_ready(self, begun=None):
         begun = begun or time.monotonic()

@@ -51,8 +51,18 @@ toolchain() {
 binary() {
     [ -n "${ENGRAM:-}" ] && { [ -x "$ENGRAM" ] || die "ENGRAM=$ENGRAM is not a program"; export ENGRAM; return; }
     toolchain
-    cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml" </dev/null
+    cargo build --release --quiet --package engram --manifest-path "$ROOT/Cargo.toml" </dev/null
     export ENGRAM=$TARGET/release/engram
+}
+
+# bench_program NAME: builds a program of benches/ and prints its path.
+bench_program() {
+    toolchain >&2
+    local program
+    program=$(cargo bench --package engram --bench "$1" --no-run --manifest-path "$ROOT/Cargo.toml" --message-format json \
+        </dev/null 2>"$SCRATCH/cargo.log" | sed -n "s/.*\"executable\":\"\([^\"]*$1-[^\"]*\)\".*/\1/p" | tail -1)
+    [ -x "$program" ] || { cat "$SCRATCH/cargo.log" >&2; die "the bench $1 was not built"; }
+    printf '%s\n' "$program"
 }
 
 # venv NAME PACKAGE ...: a virtual environment with these pip packages; prints the path of its python.
@@ -66,6 +76,22 @@ venv() {
         "$dir/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 </dev/null
         printf '%s\n' "$want" >"$dir/.packages"
     fi
+    printf '%s\n' "$dir/bin/python"
+}
+
+# venv_each NAME PACKAGE ...: as venv, but each package by itself; one that cannot be had is told and left out.
+venv_each() {
+    local dir=$TARGET/venv/$1 package
+    shift
+    [ -x "$dir/bin/python" ] || python3 -m venv "$dir" >&2
+    for package in "$@"; do
+        grep -qx "$package" "$dir/.packages" 2>/dev/null && continue
+        if "$dir/bin/pip" install --quiet --disable-pip-version-check "$package" >&2 </dev/null; then
+            printf '%s\n' "$package" >>"$dir/.packages"
+        else
+            say "no $package: going on without it" >&2
+        fi
+    done
     printf '%s\n' "$dir/bin/python"
 }
 

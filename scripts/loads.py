@@ -1,4 +1,4 @@
-"""Load on a server, from separate processes so that Python does not become the measure: loading vectors, searching, inserting.
+"""Load on a server, from separate processes so that Python does not become the measure: loading vectors, searching, any commands.
 
 Standard library only. Requests are encoded before the clock starts; a searcher finds the end of a reply by counting its
 line ends, so keys must not contain any (these scripts use row numbers).
@@ -6,7 +6,10 @@ line ends, so keys must not contain any (these scripts use row numbers).
 
 import multiprocessing
 import socket
+import struct
+import subprocess
 import sys
+import tempfile
 import time
 
 from engramlib import Client, ReplyError, encode, progress, quantile
@@ -123,32 +126,32 @@ def searches(port, requests, k, connections, seconds):
     return rate, quantile(took, 0.5) * 1000, quantile(took, 0.99) * 1000
 
 
-def _repeat(port, commands, stop, count):
-    with Client(port, timeout=120) as client:
-        at = 0
-        while not stop.is_set():
-            client.call(*commands(at))
-            at += 1
-            count.value += 1
+class Program:
+    """benches/client.rs at work: closed-loop requests at a fraction of what Python costs.
 
+    `commands` are sent in turn over all connections, again and again for so many seconds, or once each with seconds 0.
+    A reply is whole after so many line ends.
+    """
 
-class Repeater:
-    """One connection in a process of its own that sends commands(0), commands(1), .. and awaits each."""
-
-    def __init__(self, port, commands):
-        self.stopping, self.count = PROCESSES.Event(), PROCESSES.Value("q", 0, lock=False)
-        self.process = PROCESSES.Process(target=_repeat, args=(port, commands, self.stopping, self.count), daemon=True)
+    def __init__(self, program, port, commands, connections, seconds, lines=1, pause_us=0):
+        self.file = tempfile.NamedTemporaryFile(prefix="engram-requests-")
+        for words in commands:
+            request = encode(*words)
+            self.file.write(struct.pack("<I", len(request)) + request)
+        self.file.flush()
+        self.words = [program, port, self.file.name, connections, seconds, lines, *([pause_us] if pause_us else [])]
 
     def start(self):
-        self.process.start()
-        self.begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(word) for word in self.words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         return self
 
-    def stop(self):
-        """Returns how many a second."""
-        rate = self.count.value / (time.monotonic() - self.begun)
-        self.stopping.set()
-        self.process.join()
-        if self.process.exitcode:
-            sys.exit("a background client failed")
-        return rate
+    def finish(self):
+        """{"requests": .., "seconds": .., "per_second": .., "p50_us": .., "p99_us": .., "p999_us": .., "max_us": ..}"""
+        out, err = self.process.communicate()
+        self.file.close()
+        if self.process.returncode:
+            sys.exit(f"the client failed: {err.strip()[-500:]}")
+        words = out.split()
+        return {name: float(value) for name, value in zip(words[::2], words[1::2])}

@@ -1,44 +1,112 @@
-"""How long PING takes on its own connection: idle, under searches, under searches and an inserter, during VSAVE.
+"""How long PING takes on its own connection, and what searches are left: idle, under searches, under searches and an
+inserter, during VSAVE.
 
-    python3 scripts/ping.py [--base FILE.f32 --query FILE.f32 --dim N] [--seconds 30] [--fsync always]
+    scripts/ping.sh [--base FILE.f32 --query FILE.f32 --dim N] [--seconds 30] [--fsync always] [--redis [PROGRAM]]
 
-Standard library only; without files the demo's sample is loaded. The load comes from other processes; on a machine with
-few cores they and the server compete with the client that measures, so its own wait for a core is in the figures.
+Standard library only; without files the demo's sample is loaded. All load comes from benches/client.rs (--client), a process
+for each kind of client. On a machine with few cores they and the server compete, so a wait for a core is in the
+figures; what they would be with nothing to compete about is the first line of each kind.
 """
 
 import argparse
+import itertools
 import os
 import sys
-import time
 
-from engramlib import Client, Rows, Scratch, Server, die_cleanly, quantile
-from loads import Repeater, Searchers, load, search_requests
+from engramlib import Client, Rows, Scratch, Server, die_cleanly
+from loads import Program
 
 SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sample")
 K = 10
+# Requests that the inserter has ready: it begins again with overwriting when it has sent them all.
+FRESH = 100_000
 
 
-def pings(port, seconds, pause):
-    """The seconds each PING took."""
-    took, until = [], time.monotonic() + seconds
-    with Client(port) as client:
-        while time.monotonic() < until:
-            begun = time.perf_counter()
-            if client.call("PING") != "PONG":
-                sys.exit("PING was not answered with PONG")
-            took.append(time.perf_counter() - begun)
-            if pause:
-                time.sleep(pause)
-    return took
+class Engram:
+    """How to ask engram."""
+
+    name, save = "engram", ("VSAVE",)
+
+    def __init__(self, args, folder):
+        flags = ["--fsync", args.fsync, *args.server_args.split()]
+        self.server = Server(os.path.join(folder, "engram"), args=flags).start()
+        with self.server.client() as client:
+            client.call("VNEW", "ping", args.dim, "M", 16, "EF_CONSTRUCTION", 200)
+
+    def add(self, key, vector):
+        return ("VADD", "ping", key, vector)
+
+    def search(self, vector, ef):
+        return ("VSEARCH", "ping", vector, K, "EF", ef)
 
 
-def report(name, took, extra=""):
-    p50, p99, p999, longest = (quantile(took, q) * 1000 for q in (0.5, 0.99, 0.999, 1.0))
-    print(f"{name:<28} {p50:>9.3f} {p99:>9.3f} {p999:>9.3f} {longest:>9.3f} {len(took):>9}   {extra}", flush=True)
+class Redis:
+    """How to ask a redis-server with vector sets."""
+
+    name, save = "redis", None
+
+    def __init__(self, args, folder):
+        os.mkdir(os.path.join(folder, "redis"))
+        self.server = Server(os.path.join(folder, "redis"), redis=True, program=args.redis or None).start()
+        with Client(self.server.port) as client:
+            if client.call("COMMAND", "INFO", "VADD") == [None]:
+                sys.exit("this redis-server has no vector sets")
+
+    def add(self, key, vector):
+        return ("VADD", "ping", "FP32", vector, key, "NOQUANT", "EF", 200, "M", 16)
+
+    def search(self, vector, ef):
+        return ("VSIM", "ping", "FP32", vector, "WITHSCORES", "COUNT", K, "EF", ef)
+
+
+class Table:
+    """Runs the loads against one server and prints a line for each."""
+
+    def __init__(self, args, served, rows, queries):
+        self.args, self.served, self.port = args, served, served.server.port
+        self.searches = [served.search(queries[at], args.ef) for at in range(len(queries))]
+        self.rows = rows
+
+    def program(self, commands, connections, lines=1, seconds=None, pause_us=0):
+        seconds = self.args.seconds if seconds is None else seconds
+        return Program(self.args.client, self.port, commands, connections, seconds, lines, pause_us)
+
+    def fill(self):
+        adds = (self.served.add(row, self.rows[row]) for row in range(len(self.rows)))
+        told = self.program(adds, 32, seconds=0).start().finish()
+        print(f"{self.served.name}: {len(self.rows)} x {self.args.dim} loaded, {told['per_second']:,.0f} rows/s; EF {self.args.ef}")
+
+    def line(self, name, searching=0, inserting=False, saving=False):
+        """PINGs beside the loads; returns searches a second."""
+        search = self.program(self.searches, searching, lines=1 + 4 * K) if searching else None
+        fresh = (self.served.add(f"new{n}", self.rows[n % len(self.rows)]) for n in itertools.count())
+        insert = self.program(itertools.islice(fresh, FRESH), 1) if inserting else None
+        save = self.program([self.served.save], 1) if saving else None
+        ping = self.program([("PING",)], 1, pause_us=int(self.args.pause * 1e6))
+        busy = {"searches": search, "inserts": insert, "saves": save}
+        busy = {what: program.start() for what, program in busy.items() if program}
+        took = ping.start().finish()
+        told = {what: program.finish() for what, program in busy.items()}
+        p50, p99, p999, longest = (took[f"{name}_us"] / 1000 for name in ("p50", "p99", "p999", "max"))
+        extra = ", ".join(f"{one['per_second']:,.{0 if one['per_second'] > 50 else 1}f} {what}/s" for what, one in told.items())
+        print(f"{name:<30} {p50:>9.3f} {p99:>9.3f} {p999:>9.3f} {longest:>9.3f} {took['requests']:>9.0f}   {extra}", flush=True)
+        return told["searches"]["per_second"] if search else 0.0
+
+    def run(self):
+        self.fill()
+        print(f"{'PING, milliseconds':<30} {'median':>9} {'p99':>9} {'p99.9':>9} {'max':>9} {'PINGs':>9}")
+        many = self.args.searchers
+        self.line("idle")
+        alone = self.line(f"{many} search", searching=many)
+        self.line("1 inserts", inserting=True)
+        beside = self.line(f"{many} search, 1 inserts", searching=many, inserting=True)
+        print(f"searches beside the writer: {beside / alone:.2f} of those without")
+        if self.served.save:
+            self.line("VSAVE after VSAVE", saving=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="PING latency under load.")
+    parser = argparse.ArgumentParser(description="PING latency and searches under load.")
     parser.add_argument("--base", default=f"{SAMPLE}/texts.f32")
     parser.add_argument("--query", default=f"{SAMPLE}/queries.f32")
     parser.add_argument("--dim", type=int, default=384)
@@ -48,36 +116,17 @@ def main():
     parser.add_argument("--ef", type=int, default=80)
     parser.add_argument("--fsync", default="always", choices=["always", "everysec", "no"])
     parser.add_argument("--server-args", default="")
+    parser.add_argument("--client", required=True, help="the program of benches/client.rs")
+    parser.add_argument("--redis", nargs="?", const="", help="the same against a redis-server with vector sets")
     args = parser.parse_args()
     die_cleanly()
     rows, queries = Rows(args.base, args.dim), Rows(args.query, args.dim)
-    requests = search_requests("ping", queries, K, args.ef)
+    kinds = [Engram] if args.redis is None else [Engram, Redis]
     with Scratch("engram-ping-") as scratch:
-        flags = ["--fsync", args.fsync, *args.server_args.split()]
-        server = Server(os.path.join(scratch.path, "data"), args=flags).start()
-        with server.client() as client:
-            client.call("VNEW", "ping", args.dim)
-        seconds = load(server.port, "ping", rows, args.searchers)
-        print(f"{len(rows)} x {args.dim} loaded in {seconds:.1f} s; fsync {args.fsync}; EF {args.ef}; {args.seconds:.0f} s each")
-        print(f"{'PING, milliseconds':<28} {'median':>9} {'p99':>9} {'p99.9':>9} {'max':>9} {'PINGs':>9}")
-
-        report("idle", pings(server.port, args.seconds, args.pause))
-
-        searchers = Searchers(server.port, requests, K, args.searchers).start()
-        took = pings(server.port, args.seconds, args.pause)
-        rate, _ = searchers.stop()
-        report(f"{args.searchers} search", took, f"{rate:,.0f} searches/s")
-
-        searchers = Searchers(server.port, requests, K, args.searchers).start()
-        inserter = Repeater(server.port, lambda n: ("VADD", "ping", f"new{n}", rows[n % len(rows)])).start()
-        took = pings(server.port, args.seconds, args.pause)
-        inserts, (rate, _) = inserter.stop(), searchers.stop()
-        report(f"{args.searchers} search, 1 inserts", took, f"{rate:,.0f} searches/s, {inserts:,.0f} inserts/s")
-
-        saver = Repeater(server.port, lambda n: ("VSAVE",)).start()
-        took = pings(server.port, args.seconds, args.pause)
-        report("VSAVE after VSAVE", took, f"{saver.stop():.1f} saves/s")
-        server.terminate()
+        for kind in kinds:
+            served = kind(args, scratch.path)
+            Table(args, served, rows, queries).run()
+            served.server.terminate()
     print("ping: done")
 
 
