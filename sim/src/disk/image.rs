@@ -225,7 +225,8 @@ pub(super) struct Image {
     pub(super) ledger: Option<Ledger>,
     /// What the server cannot be blamed for.
     pub(super) blame: Blame,
-    /// What was damaged when the life began, and has not been touched by anything but the server since.
+    /// What was damaged when the life began, and is no more damaged than the server knows: nothing has touched it
+    /// since but the server, and no sync of it has lied.
     pub(super) found: Damage,
     past_names: usize,
     made: u64,
@@ -306,6 +307,7 @@ impl Image {
         let changes: Vec<NameChange> = self.pending_names.drain(..count).collect();
         if promised {
             self.promise_names();
+            self.found.names = false;
         }
         if let Some(names) = self.promised_names.as_mut().filter(|_| promised) {
             changes.iter().for_each(|change| rename_any(names, change));
