@@ -272,8 +272,9 @@ impl Model {
         // What others were told has taken place, though perhaps only behind some of what is pending.
         let done = self.cleared_by(since);
         let mut prefixes = prefixes(&self.states, &pending, &jumps);
+        prefixes.iter_mut().for_each(|states| self.maybe_woken(states));
+        let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         for states in &mut prefixes {
-            self.maybe_woken(states);
             // Unless that has been taken back.
             states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
         }
@@ -316,8 +317,10 @@ impl Model {
         let before = std::mem::replace(&mut self.states, explained);
         self.note_unwritten(&before);
         self.past.forget(older.saturating_sub(last));
-        // Each prefix was the state for a while, and may be what is left once more.
-        stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
+        // Each prefix was the state for a while, the last one perhaps before others cleared it, and may be what is left
+        // once more.
+        let passed = passed.iter().take((last + 1).saturating_sub(older)).skip(1);
+        passed.for_each(|states| self.past.note(states, now));
         self.past.note(&self.states, now);
         Ok(if lost.is_none() { cuts } else { Vec::new() })
     }
