@@ -73,12 +73,7 @@ impl Model {
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
-        if context.op.is_write() {
-            self.touched.extend(context.op.keys().into_iter().map(|key| (key.to_owned(), now)));
-        }
-        if clears(context.op) {
-            self.cleared = now;
-        }
+        self.touch(context.op, now);
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
@@ -91,6 +86,16 @@ impl Model {
             self.past.note(&self.states, now);
         }
         Ok(())
+    }
+
+    /// What `op` names has come or gone by `now`, if it changes anything.
+    fn touch(&mut self, op: &Op, now: u64) {
+        if op.is_write() {
+            self.touched.extend(op.keys().into_iter().map(|key| (key.to_owned(), now)));
+        }
+        if clears(op) {
+            self.cleared = now;
+        }
     }
 
     /// The log takes no more: what expires from now on is not written down.
@@ -200,9 +205,11 @@ impl Model {
             let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
             let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
             if !next.is_empty() && !settled.any(|same| same) {
-                prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
+                let now = context.times.1;
+                prefixes.iter().skip(1).for_each(|states| self.past.note(states, now));
                 self.states = next;
-                self.pending.clear();
+                let made = std::mem::take(&mut self.pending);
+                made.iter().for_each(|(op, ..)| self.touch(op, now));
                 self.jumps.clear();
                 return Ok(());
             }
