@@ -15,7 +15,7 @@ use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
 use super::shown::Shown;
-use super::state::{Entry, Span, State, clears};
+use super::state::{Due, Entry, NOBODY, Span, State, clears};
 use crate::plan::Op;
 
 /// The possible states of one client's keys.
@@ -26,7 +26,7 @@ pub(super) struct Model {
     /// Sent since, without an answer or refused, in order, each with its number.
     pending: Vec<(Op, Span, u64)>,
     /// Requests of others to clear everything: number, when it was asked for, when it was answered.
-    clearings: Vec<(u64, u64, Option<u64>)>,
+    clearings: Vec<(Due, u64, Option<u64>)>,
     /// How the wall clock was set since the first of the pending ones.
     jumps: Vec<(u64, u64)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
@@ -333,16 +333,28 @@ impl Model {
     }
 
     /// Another client asks for everything to be cleared.
-    pub(super) fn clearing(&mut self, id: u64, asked: u64) {
+    pub(super) fn clearing(&mut self, id: Due, asked: u64) {
         self.clearings.push((id, asked, None));
-        self.states.iter_mut().for_each(|state| state.due.push(id));
+        self.states.iter_mut().for_each(|state| {
+            state.due.push(id);
+            state.due.sort_unstable();
+        });
         self.past.note(&maybe_cleared(&self.states), asked);
     }
 
     /// Its answer has come.
-    pub(super) fn clearing_answered(&mut self, id: u64, now: u64) {
+    pub(super) fn clearing_answered(&mut self, id: Due, now: u64) {
         let clearing = self.clearings.iter_mut().find(|clearing| clearing.0 == id);
         clearing.into_iter().for_each(|clearing| clearing.2 = Some(now));
+    }
+
+    /// It will never be answered.
+    pub(super) fn clearing_unanswered(&mut self, id: Due) {
+        let forget = |state: &mut State| {
+            state.due.iter_mut().filter(|due| **due == id).for_each(|due| *due = NOBODY);
+            state.due.sort_unstable();
+        };
+        self.states.iter_mut().for_each(forget);
     }
 
     /// A life is over, and with it what others have asked for.
@@ -366,7 +378,7 @@ impl Model {
     }
 
     /// Requests to clear everything that were answered before `now`.
-    fn cleared_by(&self, now: u64) -> Vec<u64> {
+    fn cleared_by(&self, now: u64) -> Vec<Due> {
         let done = self.clearings.iter().filter(|(.., answered)| answered.is_some_and(|when| when < now));
         done.map(|(id, ..)| *id).collect()
     }
@@ -397,7 +409,9 @@ fn maybe_cleared(states: &[State]) -> Vec<State> {
     let mut all = states.to_vec();
     let mut at = 0;
     while at < all.len() {
-        for id in all[at].due.clone() {
+        let mut next = all[at].due.clone();
+        next.dedup_by_key(|(who, _)| *who);
+        for id in next {
             let cleared = all[at].clone().cleared(id);
             if !all.contains(&cleared) {
                 all.push(cleared);
