@@ -404,7 +404,10 @@ impl Client {
     fn ended(&self, end: End) {
         let state = self.inner.state.lock();
         let (who, open) = (state.script.who, state.sent.len());
-        let idle = open == 0 || end == End::Unread;
+        let closed = state.link.and_then(|link| self.inner.town.closed_at(link));
+        // It has asked for something, but only when it had been hung up on.
+        let late = state.sent.first().is_some_and(|sent| closed.is_some_and(|closed| closed <= sent.at));
+        let idle = open == 0 || end == End::Unread || late;
         let timed_out = idle && state.link.is_some_and(|link| self.inner.town.timed_out(link));
         // The word for one client too many may be cut short.
         let crowded = state.link.is_some_and(|link| self.inner.town.is_crowded(link) == Ok(true));

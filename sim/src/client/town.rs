@@ -58,7 +58,12 @@ impl Town {
     }
 
     pub(super) fn was_closed(&self, link: LinkId) -> bool {
-        self.wire.look(link).closed.is_some()
+        self.closed_at(link).is_some()
+    }
+
+    /// When the server has closed this connection.
+    pub(super) fn closed_at(&self, link: LinkId) -> Option<u64> {
+        self.wire.look(link).closed
     }
 
     /// Whether the server has dropped a client that was silent for as long as the plan lets it be.

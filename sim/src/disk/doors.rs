@@ -187,6 +187,7 @@ impl Inner {
     /// A write of which the medium gets nothing at its place, but at another one, if `place` says which.
     fn misdirect(&self, file: u64, offset: u64, bytes: &[u8], place: Option<Place>) {
         let image = &mut self.state.lock().image;
+        image.found.files.remove(&file);
         image.files.entry(file).or_default().write_as(offset, bytes, true);
         let target = place.and_then(|place| place.find(image));
         if let Some((_, target, at)) = target
@@ -402,6 +403,9 @@ impl File for SimFile {
         let (result, durable) = self.inner.with_content(self.file, |content| {
             (sync(content, mark, fault, kept), content.durable.len() as u64)
         });
+        if matches!(fault, Some(Fault::SyncLate | Fault::Lost)) {
+            self.inner.state.lock().image.found.files.remove(&self.file);
+        }
         if result.is_ok() {
             if kept {
                 self.inner.scheduler.note("durable", &self.name, [durable, 0, 0]);

@@ -11,8 +11,8 @@ use super::reading::Ledger;
 /// A change to a file that no sync has covered yet.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Bytes written at an offset; `lost` if the medium will never have them, whatever a sync says.
-    Write { offset: u64, bytes: Vec<u8>, lost: bool },
+    /// Bytes written at an offset; those at `end` and behind it the medium will never have, whatever a sync says.
+    Write { offset: u64, bytes: Vec<u8>, end: u64 },
     /// A new length.
     Length(u64),
     /// Room up to here, of which nothing was written.
@@ -20,8 +20,12 @@ pub(super) enum Change {
 }
 
 impl Change {
-    pub(super) fn is_lost(&self) -> bool {
-        matches!(self, Self::Write { lost: true, .. })
+    /// What the medium will have of it, where that is less than all of it.
+    fn remnant(&self) -> Option<Self> {
+        let Self::Write { offset, bytes, end } = self else { return None };
+        let left = end.saturating_sub(*offset) as usize;
+        let kept = bytes.get(..left).filter(|kept| kept.len() < bytes.len())?;
+        Some(Self::Write { offset: *offset, bytes: kept.to_vec(), end: *end })
     }
 
     /// Whether it writes the byte at `place`.
@@ -67,7 +71,8 @@ impl Content {
             return;
         }
         put(&mut self.seen, offset, bytes);
-        self.pending.push(Change::Write { offset, bytes: bytes.to_vec(), lost });
+        let end = if lost { 0 } else { u64::MAX };
+        self.pending.push(Change::Write { offset, bytes: bytes.to_vec(), end });
     }
 
     pub(super) fn set_len(&mut self, len: u64) {
@@ -89,8 +94,9 @@ impl Content {
 
     /// Brings a change to the medium, unless that loses it.
     pub(super) fn land(&mut self, change: &Change) {
-        if change.is_lost() {
+        if let Some(remnant) = change.remnant() {
             apply(self.promise(), change);
+            apply(&mut self.durable, &remnant);
             return;
         }
         apply(&mut self.durable, change);
@@ -132,10 +138,10 @@ impl Content {
         self.promise();
         self.durable.truncate(len);
         self.seen.truncate(len);
+        // What is on its way was written all the same: a sync will promise all of it.
         for change in &mut self.pending {
             match change {
-                Change::Write { offset, .. } if *offset as usize >= len => *change = Change::Room(0),
-                Change::Write { offset, bytes, .. } => bytes.truncate(len - *offset as usize),
+                Change::Write { end, .. } => *end = (*end).min(len as u64),
                 Change::Length(_) | Change::Room(_) => {}
             }
         }
@@ -225,7 +231,8 @@ pub(super) struct Image {
     pub(super) ledger: Option<Ledger>,
     /// What the server cannot be blamed for.
     pub(super) blame: Blame,
-    /// What was damaged when the life began, and has not been touched by anything but the server since.
+    /// What was damaged when the life began, and is no more damaged than the server knows: nothing has touched it
+    /// since but the server, and no sync of it has lied.
     pub(super) found: Damage,
     past_names: usize,
     made: u64,
@@ -306,6 +313,7 @@ impl Image {
         let changes: Vec<NameChange> = self.pending_names.drain(..count).collect();
         if promised {
             self.promise_names();
+            self.found.names = false;
         }
         if let Some(names) = self.promised_names.as_mut().filter(|_| promised) {
             changes.iter().for_each(|change| rename_any(names, change));

@@ -115,14 +115,14 @@ fn shuffle(changes: &mut [Change], decide: Decide) {
 
 /// Applies one pending change wholly, in part, or not at all.
 fn keep_some(content: &mut Content, change: &Change, loss: Loss, decide: Decide) {
-    let &Change::Write { offset, ref bytes, lost } = change else {
+    let &Change::Write { offset, ref bytes, end } = change else {
         if decide(2) == 1 {
             content.land(change);
         }
         return;
     };
     let mut keep = |offset: u64, bytes: &[u8]| {
-        content.land(&Change::Write { offset, bytes: bytes.to_vec(), lost });
+        content.land(&Change::Write { offset, bytes: bytes.to_vec(), end });
     };
     match decide(if loss == Loss::Subset { 3 } else { 7 }) {
         0 => {}

@@ -136,7 +136,7 @@ impl Oracle {
             let id = self.next_number();
             self.clearings.entry((client, at)).or_default().push(id);
             let others = self.clients.iter_mut().enumerate().filter(|(other, _)| *other != client);
-            others.for_each(|(_, model)| model.clearing(id, at));
+            others.for_each(|(_, model)| model.clearing((client, id), at));
         }
     }
 
@@ -182,7 +182,7 @@ impl Oracle {
             return Err(wrong("success after the log had refused a write".to_owned()));
         }
         if let Some(id) = self.clearing_of(client, op, at) {
-            self.clients.iter_mut().for_each(|model| model.clearing_answered(id, now));
+            self.clients.iter_mut().for_each(|model| model.clearing_answered((client, id), now));
         }
         let number = self.next_number();
         self.shared.answered(client, op, replies, (number, at, now)).map_err(wrong)?;
@@ -206,7 +206,9 @@ impl Oracle {
     /// The connection or the machine is gone, and `op` has no answer.
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
         let number = self.next_number();
-        self.clearing_of(client, op, at);
+        if let Some(id) = self.clearing_of(client, op, at) {
+            self.clients.iter_mut().for_each(|model| model.clearing_unanswered((client, id)));
+        }
         self.shared.unanswered(client, op, (number, at));
         if !is_for_all(op) {
             let span = self.span(at, now);

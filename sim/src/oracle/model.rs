@@ -15,7 +15,7 @@ use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
 use super::shown::Shown;
-use super::state::{Entry, Span, State, clears};
+use super::state::{Due, Entry, NOBODY, Span, State, clears};
 use crate::plan::Op;
 
 /// The possible states of one client's keys.
@@ -26,7 +26,7 @@ pub(super) struct Model {
     /// Sent since, without an answer or refused, in order, each with its number.
     pending: Vec<(Op, Span, u64)>,
     /// Requests of others to clear everything: number, when it was asked for, when it was answered.
-    clearings: Vec<(u64, u64, Option<u64>)>,
+    clearings: Vec<(Due, u64, Option<u64>)>,
     /// How the wall clock was set since the first of the pending ones.
     jumps: Vec<(u64, u64)>,
     /// When each key may last have come or gone, in virtual nanoseconds; what is not here came before this life.
@@ -73,12 +73,7 @@ impl Model {
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
-        if context.op.is_write() {
-            self.touched.extend(context.op.keys().into_iter().map(|key| (key.to_owned(), now)));
-        }
-        if clears(context.op) {
-            self.cleared = now;
-        }
+        self.touch(context.op, now);
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
@@ -91,6 +86,16 @@ impl Model {
             self.past.note(&self.states, now);
         }
         Ok(())
+    }
+
+    /// What `op` names has come or gone by `now`, if it changes anything.
+    fn touch(&mut self, op: &Op, now: u64) {
+        if op.is_write() {
+            self.touched.extend(op.keys().into_iter().map(|key| (key.to_owned(), now)));
+        }
+        if clears(op) {
+            self.cleared = now;
+        }
     }
 
     /// The log takes no more: what expires from now on is not written down.
@@ -200,9 +205,11 @@ impl Model {
             let settled = next.iter().flat_map(|state| state.clone().settle(&op.keys(), at));
             let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
             if !next.is_empty() && !settled.any(|same| same) {
-                prefixes.iter().skip(1).for_each(|states| self.past.note(states, context.times.1));
+                let now = context.times.1;
+                prefixes.iter().skip(1).for_each(|states| self.past.note(states, now));
                 self.states = next;
-                self.pending.clear();
+                let made = std::mem::take(&mut self.pending);
+                made.iter().for_each(|(op, ..)| self.touch(op, now));
                 self.jumps.clear();
                 return Ok(());
             }
@@ -272,8 +279,9 @@ impl Model {
         // What others were told has taken place, though perhaps only behind some of what is pending.
         let done = self.cleared_by(since);
         let mut prefixes = prefixes(&self.states, &pending, &jumps);
+        prefixes.iter_mut().for_each(|states| self.maybe_woken(states));
+        let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         for states in &mut prefixes {
-            self.maybe_woken(states);
             // Unless that has been taken back.
             states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
         }
@@ -316,23 +324,37 @@ impl Model {
         let before = std::mem::replace(&mut self.states, explained);
         self.note_unwritten(&before);
         self.past.forget(older.saturating_sub(last));
-        // Each prefix was the state for a while, and may be what is left once more.
-        stages.iter().take(last).skip(older + 1).for_each(|states| self.past.note(states, now));
+        // Each prefix was the state for a while, the last one perhaps before others cleared it, and may be what is left
+        // once more.
+        let passed = passed.iter().take((last + 1).saturating_sub(older)).skip(1);
+        passed.for_each(|states| self.past.note(states, now));
         self.past.note(&self.states, now);
         Ok(if lost.is_none() { cuts } else { Vec::new() })
     }
 
     /// Another client asks for everything to be cleared.
-    pub(super) fn clearing(&mut self, id: u64, asked: u64) {
+    pub(super) fn clearing(&mut self, id: Due, asked: u64) {
         self.clearings.push((id, asked, None));
-        self.states.iter_mut().for_each(|state| state.due.push(id));
+        self.states.iter_mut().for_each(|state| {
+            state.due.push(id);
+            state.due.sort_unstable();
+        });
         self.past.note(&maybe_cleared(&self.states), asked);
     }
 
     /// Its answer has come.
-    pub(super) fn clearing_answered(&mut self, id: u64, now: u64) {
+    pub(super) fn clearing_answered(&mut self, id: Due, now: u64) {
         let clearing = self.clearings.iter_mut().find(|clearing| clearing.0 == id);
         clearing.into_iter().for_each(|clearing| clearing.2 = Some(now));
+    }
+
+    /// It will never be answered.
+    pub(super) fn clearing_unanswered(&mut self, id: Due) {
+        let forget = |state: &mut State| {
+            state.due.iter_mut().filter(|due| **due == id).for_each(|due| *due = NOBODY);
+            state.due.sort_unstable();
+        };
+        self.states.iter_mut().for_each(forget);
     }
 
     /// A life is over, and with it what others have asked for.
@@ -356,7 +378,7 @@ impl Model {
     }
 
     /// Requests to clear everything that were answered before `now`.
-    fn cleared_by(&self, now: u64) -> Vec<u64> {
+    fn cleared_by(&self, now: u64) -> Vec<Due> {
         let done = self.clearings.iter().filter(|(.., answered)| answered.is_some_and(|when| when < now));
         done.map(|(id, ..)| *id).collect()
     }
@@ -387,7 +409,9 @@ fn maybe_cleared(states: &[State]) -> Vec<State> {
     let mut all = states.to_vec();
     let mut at = 0;
     while at < all.len() {
-        for id in all[at].due.clone() {
+        let mut next = all[at].due.clone();
+        next.dedup_by_key(|(who, _)| *who);
+        for id in next {
             let cleared = all[at].clone().cleared(id);
             if !all.contains(&cleared) {
                 all.push(cleared);

@@ -14,6 +14,11 @@ impl Past {
         self.stages.get_or_insert_default();
     }
 
+    /// Whether it keeps anything.
+    pub(super) fn is_kept(&self) -> bool {
+        self.stages.is_some()
+    }
+
     /// The states have changed, or have become clearer, by `now`; what was noted before came before that.
     pub(super) fn note(&mut self, states: &[State], now: u64) {
         if let Some(stages) = &mut self.stages {

@@ -77,11 +77,17 @@ pub struct State {
     pub entries: BTreeMap<String, Entry>,
     /// What its connection watches.
     pub watched: BTreeMap<String, Changed>,
-    /// Requests of others to clear everything that have not taken place yet, or not at all.
-    pub due: Vec<u64>,
+    /// Requests of others to clear everything that have not taken place yet, or not at all, those of one client in order.
+    pub due: Vec<Due>,
     /// These are the keys that all clients name, not those of one client.
     pub world: bool,
 }
+
+/// Who has asked for everything to be cleared, and the request's number.
+pub(in crate::oracle) type Due = (usize, u64);
+
+/// Stands for every such request that will never be answered: which of them is which makes no difference.
+pub(in crate::oracle) const NOBODY: Due = (usize::MAX, 0);
 
 /// Expiry is checked in whole milliseconds; one more is granted for who counts the first or the last.
 const SLACK: u64 = 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::expect::Expect;
 use super::super::names::is_shared;
-use super::{Changed, ERROR, Span, State};
+use super::{Changed, Due, ERROR, Span, State};
 use crate::plan::Op;
 
 impl State {
@@ -39,10 +39,12 @@ impl State {
     }
 
     /// Another client has cleared everything.
-    pub(in super::super) fn cleared(mut self, id: u64) -> Self {
+    pub(in super::super) fn cleared(mut self, id: Due) -> Self {
         let before = self.clone();
         self.entries.clear();
-        self.due.retain(|due| *due != id);
+        if let Some(at) = self.due.iter().position(|due| *due == id) {
+            self.due.remove(at);
+        }
         let mut watched = std::mem::take(&mut self.watched);
         self.note_changes(&before, &Op::FlushAll, &mut watched);
         self.watched = watched;

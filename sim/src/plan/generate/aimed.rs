@@ -113,15 +113,21 @@ pub(super) fn seeming(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]
     }
     let number = rng.index(others);
     if what == 0 {
-        clear_unheard(rng, server, &mut lives[number + 1]);
+        unheard(rng, (server, &mut lives[number + 1]), 12, |_, _| Op::FlushAll);
     } else {
         shown_and_gone(rng, lives, number);
     }
 }
 
-/// The keyspace is cleared while a snapshot of all that is durable is being written; the log is slow, the power goes
-/// when the snapshot is there and what the log has to say about the clearing is not.
-fn clear_unheard(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+/// Something is changed, by a client of this number, while a snapshot of all that is durable is being written and has
+/// come so far at most; the log is slow, the power goes when the snapshot is there and what the log has to say about
+/// the change is not.
+pub(super) fn unheard(
+    rng: &mut Rng,
+    (server, life): (&mut ServerPlan, &mut Life),
+    far: u64,
+    change: fn(&mut Rng, usize) -> Op,
+) {
     server.snapshot_slice = 1;
     server.limits.commands_per_turn = 1;
     let number = rng.index(life.clients.len());
@@ -131,8 +137,8 @@ fn clear_unheard(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
     }
     let client = &mut life.clients[number];
     client.ops.push(Op::BackgroundSave);
-    client.ops.extend((0..rng.below(12)).map(|_| Op::Ping(None)));
-    client.ops.push(Op::FlushAll);
+    client.ops.extend((0..rng.below(far)).map(|_| Op::Ping(None)));
+    client.ops.push(change(rng, number));
     client.breaks.push((client.ops.len(), Break::Crash(10_000 << rng.below(9))));
     (client.depth, client.send, client.gap) = (64, 4_096, 1_000);
     life.latency = Latency { transfer: 0, sync: 10_000 };
@@ -145,7 +151,7 @@ fn clear_unheard(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
 
 /// A sync fails and its pages are dropped, though the system goes on showing them; the process is killed, and the life
 /// that finds what is shown ends with the power.
-fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
+pub(super) fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
     let Some([before, behind]) = lives.get_mut(at..at + 2) else { return };
     for life in [&mut *before, &mut *behind] {
         life.threads.crash = None;

@@ -4,6 +4,7 @@
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
 mod aimed;
+mod corners;
 mod crowd;
 mod faults;
 mod scenes;
@@ -87,6 +88,7 @@ pub fn generate(seed: u64) -> Plan {
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
     scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
+    corners::turn(&mut Rng::stream(seed, "corner"), &mut server, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 

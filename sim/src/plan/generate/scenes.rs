@@ -12,7 +12,7 @@ use crate::plan::{ClientPlan, Form, Lifetime, WHOLE};
 use crate::scheduler::{Blow, Disturbance};
 
 /// Virtual nanoseconds that a sync takes where a crash has to come before its end.
-const SYNC: u64 = 20_000_000;
+pub(super) const SYNC: u64 = 20_000_000;
 /// A key that all clients name.
 const REGISTER: &str = "shared:r0";
 
@@ -210,7 +210,7 @@ fn reader(times: usize) -> ClientPlan {
 }
 
 /// Only this client says a word, the first one.
-fn alone(life: &mut Life, client: ClientPlan) {
+pub(super) fn alone(life: &mut Life, client: ClientPlan) {
     for other in &mut life.clients {
         other.ops.clear();
         other.breaks.clear();
@@ -226,7 +226,7 @@ fn beside(life: &mut Life, client: ClientPlan) {
 }
 
 /// Nothing comes before the crash that the scene needs: the network is quick, a sync is slow, and the power goes.
-fn ends_at_once(life: &mut Life, loss: Loss) {
+pub(super) fn ends_at_once(life: &mut Life, loss: Loss) {
     life.net = net::Settings { latency: 1_000, ..net::Settings::default() };
     life.latency.sync = SYNC;
     life.faults.clear();

@@ -1,0 +1,68 @@
+//! Corners: what shows only where several things come together, in lives that follow each other. The segments' size, a
+//! pause, what a life leaves and how the power takes it all have to fit; drawn one by one they hardly ever do.
+
+use engram::base::rng::Rng;
+
+use super::aimed::{shown_and_gone, unheard};
+use super::scenes::{SYNC, alone, ends_at_once};
+use super::{Break, Ending, Life, Op, ServerPlan, pick};
+use crate::disk::{Kind, Loss};
+use crate::faults::{Call, Fault, Planned};
+use crate::plan::{ClientPlan, WHOLE};
+
+/// Turns into a corner, in a few seeds.
+pub(super) fn turn(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    let (corner, number) = (rng.below(48), rng.index(lives.len()));
+    match corner {
+        0 => marked(rng, server, &mut lives[number]),
+        1 if number > 0 => no_room(rng, lives, number - 1),
+        2 | 3 if number > 0 => changed_unheard(rng, server, lives, number - 1),
+        _ => {}
+    }
+}
+
+/// Between its records the log is idle for so long that it writes marks; then the power goes, and takes some of the
+/// marks if it can. Where each segment holds a single record, no later sync covers what a mark's own has not.
+fn marked(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    server.segment_bytes = 512;
+    server.limits.timeout = 0;
+    let longer = pick(rng, &[0, 300, 600]);
+    let set = |number| Op::Set {
+        key: format!("c0:k{}", number % 5),
+        value: format!("marked.{}.{number}{}", life.number, "x".repeat(longer)),
+        expire: None,
+    };
+    let ops: Vec<Op> = (0..3 + rng.index(6)).map(set).collect();
+    let breaks = vec![(ops.len(), Break::Crash(rng.below(2 * SYNC)))];
+    alone(life, ClientPlan { gap: 3_000_000_000, send: WHOLE, ops, breaks, ..ClientPlan::default() });
+    ends_at_once(life, pick(rng, &[Loss::Subset, Loss::Torn, Loss::Garbage]));
+}
+
+/// A sync fails and its pages are dropped; the life behind it has no room to copy what the system still shows.
+fn no_room(rng: &mut Rng, lives: &mut [Life], at: usize) {
+    shown_and_gone(rng, lives, at);
+    let call = pick(rng, &[Call::Create, Call::WriteAt]);
+    lives[at + 1].faults.push(Planned { call, of: Kind::Copy, index: 1, fault: Fault::Full(1) });
+}
+
+/// What a life has made safe is changed while a snapshot is written, and the change is lost.
+fn changed_unheard(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life], at: usize) {
+    let before = &mut lives[at];
+    (before.ending, before.threads.crash) = (Ending::Shutdown, None);
+    before.faults.clear();
+    before.rest.clear();
+    for (number, client) in before.clients.iter_mut().enumerate() {
+        client.breaks.clear();
+        let value = |key| (format!("c{number}:k{key}"), format!("unheard.{number}.{at}.{key}"));
+        client.ops.push(Op::Mset((0..5).map(value).collect()));
+    }
+    unheard(rng, (server, &mut lives[at + 1]), 4, |rng, number| {
+        let one = rng.below(5);
+        let [from, to] = [one, one + 1 + rng.below(4)].map(|key| format!("c{number}:k{}", key % 5));
+        match rng.below(4) {
+            0 => Op::Copy { from, to, replace: true },
+            1 => pick(rng, &[Op::GetDel, Op::Incr])(to),
+            _ => Op::Rename { from, to },
+        }
+    });
+}
