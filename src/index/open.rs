@@ -29,7 +29,7 @@ impl Writer {
         let header = Header::decode(&facts.meta)?;
         let config = config(&header, kernels)?;
         let payload = |kind| one(sections, kind).map(|section| section.payload.clone());
-        let coder = Coder::new(config.quant, config.metric, config.dim);
+        let coder = Coder::new(&config);
         let codes = match &coder {
             Some(coder) => Some((coder.stride(), payload(SectionKind::Codes)?)),
             None if sections.iter().any(|section| section.kind == SectionKind::Codes) => {

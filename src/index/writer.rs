@@ -40,7 +40,7 @@ impl Writer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         assert!((1..=MAX_DIM).contains(&config.dim), "dim is {}", config.dim);
-        let coder = Coder::new(config.quant, config.metric, config.dim);
+        let coder = Coder::new(&config);
         let (rows, pen) = Rows::new(config.dim, coder.map_or(0, |coder| coder.stride()));
         Self::with(config, rows, pen, Keys::new(), Table::new())
     }

@@ -181,6 +181,12 @@ pub(super) fn bits(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
     super::codes::bits(query, codes, out);
 }
 
+/// The Walsh-Hadamard transform.
+#[target_feature(enable = "avx2")]
+pub(super) fn hadamard(v: &mut [f32]) {
+    super::hadamard::hadamard(v);
+}
+
 /// Thirty-two bytes in a register.
 #[inline]
 #[target_feature(enable = "avx2")]

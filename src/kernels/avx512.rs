@@ -174,6 +174,12 @@ pub(super) fn bits(query: &[i8], codes: &[&[u8]], out: &mut [i32]) {
     }
 }
 
+/// The Walsh-Hadamard transform.
+#[target_feature(enable = "avx512f")]
+pub(super) fn hadamard(v: &mut [f32]) {
+    super::hadamard::hadamard(v);
+}
+
 /// Sixteen bytes, four times in a register.
 #[inline]
 #[target_feature(enable = "avx512f")]

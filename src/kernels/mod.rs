@@ -22,6 +22,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod codes;
+mod hadamard;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -45,6 +46,9 @@ type Sum = unsafe fn(&[f32], &[f32]) -> f32;
 /// One sum of the first slice and each of the rows. Unsafe to call as [`Sum`] is.
 type Sums = unsafe fn(&[f32], &[&[f32]], &mut [f32]);
 
+/// A change of a slice in its place. Unsafe to call as [`Sum`] is.
+type Transform = unsafe fn(&mut [f32]);
+
 /// One sum of a query and each of the codes. Unsafe to call as [`Sum`] is.
 type CodeSums = unsafe fn(&[i8], &[&[u8]], &mut [i32]);
 
@@ -61,6 +65,7 @@ pub struct Kernels {
     nibbles: CodeSums,
     bytes: CodeSums,
     bits: CodeSums,
+    hadamard: Transform,
 }
 
 impl Kernels {
@@ -179,6 +184,15 @@ impl Kernels {
         unsafe { sums(query, codes, out) }
     }
 
+    /// The Walsh-Hadamard transform of `v` in its place, unscaled.
+    ///
+    /// # Panics
+    /// When the length is not a power of two.
+    pub fn hadamard(&self, v: &mut [f32]) {
+        // SAFETY: this table exists, so `available` has found the instructions of its functions on this CPU.
+        unsafe { (self.hadamard)(v) }
+    }
+
     /// The dot product of `v` with itself: the square of its Euclidean length.
     #[inline]
     #[must_use]
@@ -221,6 +235,7 @@ const SCALAR: Kernels = Kernels {
     nibbles: codes::nibbles,
     bytes: codes::bytes,
     bits: codes::bits,
+    hadamard: hadamard::hadamard,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -233,6 +248,7 @@ const AVX2: Kernels = Kernels {
     nibbles: avx2::nibbles,
     bytes: avx2::bytes,
     bits: avx2::bits,
+    hadamard: avx2::hadamard,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -245,6 +261,7 @@ const AVX512: Kernels = Kernels {
     nibbles: avx2::nibbles,
     bytes: avx2::bytes,
     bits: avx2::bits,
+    hadamard: avx512::hadamard,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -261,6 +278,7 @@ const NEON: Kernels = Kernels {
     nibbles: neon::nibbles,
     bytes: neon::bytes,
     bits: codes::bits,
+    hadamard: hadamard::hadamard,
 };
 
 /// Bytes between two prefetches; a machine with longer lines only sees a few hints more than it needs.

@@ -333,3 +333,29 @@ fn prefetching_any_slice_is_harmless() {
     Kernels::prefetch::<f32>(&[]);
     Kernels::prefetch(&[1.0; 1000]);
 }
+
+#[test]
+fn every_kernel_transforms_with_the_same_bits_and_twice_is_once_times_the_length() {
+    let mut rng = Rng::new(11);
+    for len in (0..12).map(|bits| 1 << bits) {
+        let v = wide(&mut rng, len, 4);
+        let mut expected = v.clone();
+        SCALAR.hadamard(&mut expected);
+        for kernels in Kernels::available() {
+            let mut once = v.clone();
+            kernels.hadamard(&mut once);
+            assert!(
+                once.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{}",
+                kernels.name()
+            );
+        }
+        let largest = v.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) * len as f32;
+        SCALAR.hadamard(&mut expected);
+        assert!(expected.iter().zip(&v).all(|(a, b)| (a - b * len as f32).abs() <= largest * 1e-5), "{len}");
+    }
+    let mut unit = vec![0.0; 16];
+    unit[5] = 1.0;
+    SCALAR.hadamard(&mut unit);
+    assert!((0..16_u32).all(|i| unit[i as usize] == if (i & 5).count_ones() % 2 == 0 { 1.0 } else { -1.0 }));
+}

@@ -9,8 +9,9 @@
 
 mod rotation;
 
+use super::Config;
 use super::metric::{ByDot, Metric, Side};
-use crate::kernels::{BLOCK, Code, planes};
+use crate::kernels::{BLOCK, Code, Kernels, planes};
 use rotation::Rotation;
 
 /// Largest element of a rounded query.
@@ -73,6 +74,7 @@ impl Quant {
 pub(super) struct Coder {
     code: Code,
     metric: &'static dyn Metric,
+    kernels: Kernels,
     dim: usize,
     rotation: Rotation,
 }
@@ -100,16 +102,17 @@ impl CodedQuery {
 }
 
 impl Coder {
-    /// For vectors of `dim` dimensions; `None` where nothing is to be compressed, or the metric has no use for codes.
-    pub(super) fn new(quant: Quant, metric: &'static dyn Metric, dim: usize) -> Option<Self> {
-        let code = match quant {
+    /// For the vectors of an index; `None` where nothing is to be compressed, or the metric has no use for codes.
+    pub(super) fn new(config: &Config) -> Option<Self> {
+        let Config { metric, dim, kernels, .. } = *config;
+        let code = match config.quant {
             Quant::F32 => return None,
             Quant::Int4 => Code::Nibble,
             Quant::Int8 => Code::Byte,
             Quant::Bin => Code::Bit,
         };
         metric.by_dot(Side::Row, 1.0)?;
-        Some(Self { code, metric, dim, rotation: Rotation::new(dim) })
+        Some(Self { code, metric, kernels, dim, rotation: Rotation::new(dim) })
     }
 
     /// Its form.
@@ -216,7 +219,7 @@ impl Coder {
     fn begin(&self, side: Side, vector: &[f32], rotated: &mut Vec<f32>) -> (f64, ByDot) {
         rotated.clear();
         rotated.extend_from_slice(&vector[..self.dim]);
-        self.rotation.rotate(rotated);
+        self.rotation.rotate(&self.kernels, rotated);
         let squared = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         match self.metric.by_dot(side, squared) {
             Some(share) => (squared, share),
@@ -230,7 +233,11 @@ mod tests {
     use super::*;
     use crate::base::rng::Rng;
     use crate::index::METRICS;
-    use crate::kernels::Kernels;
+
+    fn coder(quant: Quant, metric: &'static dyn Metric, dim: usize) -> Coder {
+        let kernels = Kernels::best();
+        Coder::new(&Config { dim, metric, m: 2, quant, ef_construction: 1, seed: 1, kernels }).unwrap()
+    }
 
     fn random(rng: &mut Rng, dim: usize, scale: f32) -> Vec<f32> {
         (0..dim).map(|_| (rng.unit_f32() + rng.unit_f32() - 1.0) * scale).collect()
@@ -252,7 +259,7 @@ mod tests {
         for (dim, scale) in [(2, 1.0), (17, 1e-9), (128, 3.0), (384, 1.0), (768, 1e9)] {
             for metric in METRICS {
                 for (quant, allowed) in [(Quant::Bin, 6.0), (Quant::Int4, 0.6), (Quant::Int8, 0.06)] {
-                    let coder = Coder::new(quant, *metric, dim).unwrap();
+                    let coder = coder(quant, *metric, dim);
                     for _ in 0..20 {
                         let (q, x) = (random(&mut rng, dim, scale), random(&mut rng, dim, scale));
                         let terms = [metric.term(&kernels, &q), metric.term(&kernels, &x)];
@@ -275,7 +282,7 @@ mod tests {
         let spread = vec![edge / 40.0_f32.sqrt(); 40];
         for metric in METRICS {
             for quant in [Quant::Bin, Quant::Int4, Quant::Int8] {
-                let coder = Coder::new(quant, *metric, 40).unwrap();
+                let coder = coder(quant, *metric, 40);
                 for q in [&long, &spread, &vec![0.0; 40], &vec![1e-45; 40]] {
                     for x in [&long, &spread, &vec![0.0; 40], &vec![1e-45; 40]] {
                         assert!(!estimate(&coder, q, x).is_nan(), "{metric:?} {quant:?}");

@@ -7,6 +7,7 @@
 //! order on every machine, so its bits are the same everywhere.
 
 use crate::base::rng::mix64;
+use crate::kernels::Kernels;
 
 /// Rounds of signs and transform.
 const ROUNDS: usize = 4;
@@ -37,27 +38,15 @@ impl Rotation {
     }
 
     /// Rotates `v`, which has the length that this was made for.
-    pub(super) fn rotate(&self, v: &mut [f32]) {
+    pub(super) fn rotate(&self, kernels: &Kernels, v: &mut [f32]) {
         for (round, factors) in self.factors.iter().enumerate() {
             assert_eq!(v.len(), factors.len(), "a rotation is for vectors of one length");
             v.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
             let first = if round % 2 == 0 { 0 } else { v.len() - self.block };
-            transform(&mut v[first..first + self.block]);
-        }
-    }
-}
-
-/// The unscaled Walsh-Hadamard transform; the length is a power of two, or zero.
-fn transform(v: &mut [f32]) {
-    let mut half = v.len() / 2;
-    while half > 0 {
-        for pair in v.chunks_exact_mut(2 * half) {
-            let (a, b) = pair.split_at_mut(half);
-            for (a, b) in a.iter_mut().zip(b) {
-                (*a, *b) = (*a + *b, *a - *b);
+            if self.block > 0 {
+                kernels.hadamard(&mut v[first..first + self.block]);
             }
         }
-        half /= 2;
     }
 }
 
@@ -79,8 +68,8 @@ mod tests {
             spike[len / 2] = 1.0;
             let other: Vec<f32> = (0..len).map(|_| rng.unit_f32() - 0.5).collect();
             let (mut a, mut b) = (spike.clone(), other.clone());
-            rotation.rotate(&mut a);
-            rotation.rotate(&mut b);
+            rotation.rotate(&Kernels::best(), &mut a);
+            rotation.rotate(&Kernels::best(), &mut b);
             assert!((dot(&a, &a) - 1.0).abs() < 1e-5, "{len}");
             assert!((dot(&a, &b) - dot(&spike, &other)).abs() < 1e-5, "{len}");
             let largest = a.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
