@@ -285,6 +285,13 @@ pub(super) fn links(list: &[Cell]) -> impl Iterator<Item = u32> {
     list.iter().map_while(|link| link.load(Ordering::Acquire).checked_sub(1))
 }
 
+/// `row`, whose code gave this sum and which has these words of `hot`, and how far it is.
+#[inline]
+fn coded_near(query: &CodedQuery, sum: i32, row: u32, hot: &[Cell]) -> Near {
+    let share = |word: usize| f32::from_bits(hot[word].load(Ordering::Acquire));
+    Near::new(query.distance(sum, share(ADD), share(FACTOR)), row)
+}
+
 impl<'a> View<'a> {
     /// How many rows it sees; they are `0..count`.
     #[inline]
@@ -335,18 +342,6 @@ impl<'a> View<'a> {
         Measure::Coded(coder.code(), coded)
     }
 
-    /// Asks for what [`View::nears`] will need of `row`.
-    #[inline]
-    pub(super) fn fetch(&self, measure: Measure<'_>, row: u32) {
-        match measure {
-            Measure::Exact(_) => Kernels::prefetch(self.row(row)),
-            Measure::Coded(..) => {
-                Kernels::prefetch(self.index.hot.group(row));
-                Kernels::prefetch(self.code(row));
-            }
-        }
-    }
-
     /// `row` and how far it is.
     pub(super) fn near_by(&self, measure: Measure<'_>, row: u32) -> Near {
         match measure {
@@ -354,51 +349,75 @@ impl<'a> View<'a> {
             Measure::Coded(code, query) => {
                 let mut sum = [0];
                 self.index.config.kernels.code_dots(code, &query.elements, &[self.code(row)], &mut sum);
-                self.coded_near(query, sum[0], row)
+                coded_near(query, sum[0], row, self.index.hot.group(row))
             }
         }
     }
 
-    /// Each of `rows` and how far it is, in their order.
-    pub(super) fn nears(&self, measure: Measure<'_>, rows: &[u32], out: &mut Vec<Near>) {
+    /// Each of `rows` and how far it is, in their order. All that is needed of some rows is asked for before the first of
+    /// them is compared.
+    #[inline]
+    pub(super) fn nears(&self, measure: Measure<'_>, rows: impl Iterator<Item = u32>, out: &mut Vec<Near>) {
         match measure {
             Measure::Exact(target) => self.exact_nears(target, rows, out),
             Measure::Coded(code, query) => self.coded_nears(code, query, rows, out),
         }
     }
 
-    fn coded_nears(&self, code: Code, query: &CodedQuery, rows: &[u32], out: &mut Vec<Near>) {
-        let (mut codes, mut sums) = ([&[][..]; BATCH], [0; BATCH]);
+    #[inline]
+    fn coded_nears(
+        &self,
+        code: Code,
+        query: &CodedQuery,
+        mut rows: impl Iterator<Item = u32>,
+        out: &mut Vec<Near>,
+    ) {
+        let (mut numbers, mut sums) = ([0; BATCH], [0; BATCH]);
+        let (mut codes, mut facts) = ([&[][..]; BATCH], [&[][..]; BATCH]);
         out.clear();
-        for rows in rows.chunks(BATCH) {
-            let (codes, sums) = (&mut codes[..rows.len()], &mut sums[..rows.len()]);
-            codes.iter_mut().zip(rows).for_each(|(code, row)| *code = self.code(*row));
-            self.index.config.kernels.code_dots(code, &query.elements, codes, sums);
-            out.extend(rows.iter().zip(sums).map(|(row, sum)| self.coded_near(query, *sum, *row)));
+        loop {
+            let mut len = 0;
+            for row in rows.by_ref().take(BATCH) {
+                numbers[len] = row;
+                codes[len] = self.code(row);
+                facts[len] = self.index.hot.group(row);
+                Kernels::prefetch(&facts[len][..1]);
+                Kernels::prefetch(codes[len]);
+                len += 1;
+            }
+            self.index.config.kernels.code_dots(code, &query.elements, &codes[..len], &mut sums[..len]);
+            out.extend((0..len).map(|at| coded_near(query, sums[at], numbers[at], facts[at])));
+            if len < BATCH {
+                return;
+            }
         }
     }
 
-    /// `row`, whose code gave this sum, and how far it is.
-    #[inline]
-    fn coded_near(&self, query: &CodedQuery, sum: i32, row: u32) -> Near {
-        let hot = self.index.hot.group(row);
-        let share = |word: usize| f32::from_bits(hot[word].load(Ordering::Acquire));
-        Near::new(query.distance(sum, share(ADD), share(FACTOR)), row)
-    }
-
     /// Each of `rows` and its distance from `target`, in their order.
-    pub(super) fn exact_nears(&self, target: Target<'_>, rows: &[u32], out: &mut Vec<Near>) {
+    #[inline]
+    pub(super) fn exact_nears(
+        &self,
+        target: Target<'_>,
+        mut rows: impl Iterator<Item = u32>,
+        out: &mut Vec<Near>,
+    ) {
         let Config { metric, kernels, .. } = &self.index.config;
-        let (mut vectors, mut numbers) = ([&[][..]; BATCH], [0.0; BATCH]);
+        let (mut vectors, mut numbers, mut distances) = ([&[][..]; BATCH], [0; BATCH], [0.0; BATCH]);
         out.clear();
-        for rows in rows.chunks(BATCH) {
-            let (vectors, numbers) = (&mut vectors[..rows.len()], &mut numbers[..rows.len()]);
-            for ((vector, term), row) in vectors.iter_mut().zip(&mut *numbers).zip(rows) {
-                let row = self.target(*row);
-                (*vector, *term) = (row.vector, row.term);
+        loop {
+            let mut len = 0;
+            for row in rows.by_ref().take(BATCH) {
+                numbers[len] = row;
+                vectors[len] = self.row(row);
+                distances[len] = f32::from_bits(self.index.hot.get(row, TERM));
+                Kernels::prefetch(vectors[len]);
+                len += 1;
             }
-            metric.distances(kernels, target.vector, target.term, vectors, numbers);
-            out.extend(rows.iter().zip(numbers).map(|(row, distance)| Near::new(*distance, *row)));
+            metric.distances(kernels, target.vector, target.term, &vectors[..len], &mut distances[..len]);
+            out.extend((0..len).map(|at| Near::new(distances[at], numbers[at])));
+            if len < BATCH {
+                return;
+            }
         }
     }
 

@@ -14,9 +14,7 @@ pub struct Scratch {
     pub(super) best: Pool,
     /// Where a walk starts, and, sorted, where it ended.
     pub(super) found: Vec<Near>,
-    /// Unvisited rows of one list.
-    pub(super) batch: Vec<u32>,
-    /// They, and how far they are.
+    /// Unvisited rows of one list, and how far they are.
     pub(super) nears: Vec<Near>,
     /// Rows that were not linked when the search began.
     pub(super) fresh: Vec<u32>,

@@ -52,7 +52,7 @@ impl Index {
     /// Measures what the walk kept on the rows themselves, until no other row can be expected among the nearest `k`:
     /// one whose estimate is farther than the `k`-th by twice the largest error seen.
     pub(super) fn rescore(&self, view: &View<'_>, target: Target<'_>, k: usize, scratch: &mut Scratch) {
-        let Scratch { best, found, batch, nears, .. } = scratch;
+        let Scratch { best, found, nears, .. } = scratch;
         best.drain_sorted(found);
         best.begin(k);
         let mut error = 0.0_f32;
@@ -62,10 +62,7 @@ impl Index {
             {
                 break;
             }
-            batch.clear();
-            batch.extend(estimates.iter().map(|near| near.row()));
-            batch.iter().for_each(|row| Kernels::prefetch(view.row(*row)));
-            view.exact_nears(target, batch, nears);
+            view.exact_nears(target, estimates.iter().map(|near| near.row()), nears);
             for (near, estimate) in nears.iter().zip(estimates) {
                 error = error.max((near.distance() - estimate.distance()).abs());
                 best.offer(*near);
@@ -145,7 +142,7 @@ pub(super) fn walk(
     accept: Accept,
     scratch: &mut Scratch,
 ) {
-    let Scratch { visited, best, found, batch, nears, .. } = scratch;
+    let Scratch { visited, best, found, nears, .. } = scratch;
     let take = |near: Near, best: &mut Pool| {
         if accept == Accept::All || view.lives(near.row()) {
             best.offer(near);
@@ -159,16 +156,14 @@ pub(super) fn walk(
     }
     while let Some(nearest) = best.follow() {
         point("hop");
-        batch.clear();
-        for row in links(view.index.list(nearest.row(), layer)) {
-            if row >= view.count() {
+        let fresh = links(view.index.list(nearest.row(), layer)).filter(|row| {
+            let newer = *row >= view.count();
+            if newer {
                 reached(Mark::NewerPassedOver);
-            } else if visited.mark(row) {
-                view.fetch(measure, row);
-                batch.push(row);
             }
-        }
-        view.nears(measure, batch, nears);
+            !newer && visited.mark(*row)
+        });
+        view.nears(measure, fresh, nears);
         for near in nears.iter().copied() {
             if !best.excludes(near) {
                 Kernels::prefetch(view.index.list(near.row(), layer));

@@ -61,8 +61,7 @@ pub(super) fn victim(
     let Linking { links, candidates, coded, .. } = linking;
     links.push(fresh);
     let measure = view.measure_row(owner, coded);
-    links.iter().for_each(|row| view.fetch(measure, *row));
-    view.nears(measure, links, candidates);
+    view.nears(measure, links.iter().copied(), candidates);
     links.pop();
     candidates.sort_unstable();
     let may_go = |near: &&Near| {
