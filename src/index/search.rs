@@ -10,6 +10,10 @@ use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 use crate::kernels::Kernels;
 
+/// Width of a search's walk through the layers above the ground. On 30,000 x 384 a wider one finds no more, and at `ef` 80
+/// costs a tenth of all comparisons.
+const DESCENT: usize = 2;
+
 /// Estimated rows that are measured at a time.
 const RESCORED: usize = 8;
 
@@ -30,7 +34,7 @@ impl Index {
             reached(Mark::FreshCompared);
         }
         let ef = ef.max(k).min(view.count() as usize);
-        self.descend(&view, measure, 0, (ef / 8).clamp(2, 16), scratch);
+        self.descend(&view, measure, 0, DESCENT, scratch);
         self.seed_root(&view, measure, scratch);
         scratch.visited.begin(view.count());
         scratch.best.begin(ef);
