@@ -59,7 +59,7 @@ pub use capture::Capture;
 pub use codec::{FORMAT_VERSION, Opened, Section, SectionKind, Sink};
 pub use codes::Quant;
 pub use graph::{Index, Stats};
-pub use metric::{ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
+pub use metric::{Assume, ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
 pub use query::Query;
 pub use scratch::Scratch;
 pub use vector::{MAX_SQUARED_LENGTH, VectorError, check_vector, read_vector};

@@ -3,7 +3,7 @@
 //! A vector without a direction (zero, or so short that its squared length is subnormal) is at distance exactly 1
 //! from everything, itself included.
 
-use super::{ByDot, Metric, Side};
+use super::{Assume, ByDot, Metric, Side};
 use crate::kernels::Kernels;
 
 /// `1 - a·b / (|a| |b|)`, cut to `[0, 2]`.
@@ -54,5 +54,9 @@ impl Metric for Cosine {
 
     fn report(&self, distance: f32) -> f32 {
         distance
+    }
+
+    fn assume(&self) -> Assume {
+        Assume { symmetric: true, metric: false, least: 0.0, greatest: 2.0 }
     }
 }

@@ -1,6 +1,6 @@
 //! Euclidean distance. Compared as its square, reported as itself.
 
-use super::{ByDot, Metric, Side};
+use super::{Assume, ByDot, Metric, Side};
 use crate::kernels::Kernels;
 
 /// `|a - b|`.
@@ -38,5 +38,9 @@ impl Metric for L2 {
 
     fn report(&self, distance: f32) -> f32 {
         distance.sqrt()
+    }
+
+    fn assume(&self) -> Assume {
+        Assume { symmetric: true, metric: true, least: 0.0, ..Assume::NOTHING }
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! Guaranteed: the distances of one metric are totally ordered, smaller is closer, and have the same bits on every
 //! machine. Not guaranteed: that a metric is one in the mathematical sense (`dot` is not), or that
-//! `distance(a, b)` has the same bits as `distance(b, a)`.
+//! `distance(a, b)` has the same bits as `distance(b, a)`. [`Metric::assume`] says what may be relied on.
 
+mod assume;
 mod cosine;
 mod dot;
 mod l2;
 
 use crate::kernels::Kernels;
 
+pub use assume::Assume;
 pub use cosine::Cosine;
 pub use dot::Dot;
 pub use l2::L2;
@@ -50,6 +52,11 @@ pub trait Metric: Sync {
 
     /// The distance a client sees for one that [`Metric::distance`] gave.
     fn report(&self, distance: f32) -> f32;
+
+    /// What may be assumed of it. A metric that says nothing is taken for any function of two vectors.
+    fn assume(&self) -> Assume {
+        Assume::NOTHING
+    }
 }
 
 /// Which of two vectors is meant.
@@ -150,6 +157,30 @@ mod tests {
         for metric in METRICS {
             for (a, b) in [(&long, &long), (&long, &away)] {
                 assert!(metric.report(distance(*metric, a, b)).is_finite(), "{metric:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_assumed_of_a_metric_holds() {
+        let mut rng = crate::base::rng::Rng::new(12);
+        let mut vector = |scale: f32| (0..32).map(|_| (rng.unit_f32() - 0.5) * scale).collect::<Vec<f32>>();
+        for _ in 0..300 {
+            let [a, b, c] = [1.0, 20.0, 0.01].map(&mut vector);
+            for metric in METRICS {
+                let assumed = metric.assume();
+                let shown = |a: &[f32], b: &[f32]| metric.report(distance(*metric, a, b));
+                let (ab, bc, ac) = (shown(&a, &b), shown(&b, &c), shown(&a, &c));
+                assert!((assumed.least..=assumed.greatest).contains(&ab), "{metric:?}: {ab}");
+                let slack = 1e-5 * (ab.abs() + bc.abs() + ac.abs());
+                assert!(!assumed.symmetric || (ab - shown(&b, &a)).abs() <= slack, "{metric:?}");
+                if assumed.metric {
+                    assert!(
+                        assumed.symmetric && assumed.least >= 0.0 && shown(&a, &a) <= slack,
+                        "{metric:?}"
+                    );
+                    assert!(ac <= ab + bc + slack && ab <= ac + bc + slack, "{metric:?}");
+                }
             }
         }
     }
