@@ -60,6 +60,12 @@ pub const MAX_ELEMENT: usize = 512 << 20;
 
 /// Most keys that one SCAN looks at, whatever its COUNT says; its cursor goes on from there.
 pub const SCAN_COUNT: usize = 100_000;
+/// Most hits of a search within a distance (`WITHIN`); asking for more is an error.
+pub const RANGE_HITS: usize = 1_000_000;
+/// Most keys that a search can be confined to by name (`KEYS`); more are an error.
+pub const FILTER_KEYS: usize = 65_536;
+/// Longest pattern that a search takes (`MATCH`), in bytes: each key is held against it.
+pub const FILTER_PATTERN: usize = 1_024;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
 /// Entries that a running snapshot looks at in one turn of the loop at most.

@@ -1,9 +1,11 @@
 //! A row and how far it is, in one ordered word.
 
+use super::RowId;
+
 /// A distance and a row, ordered by distance (as `f32::total_cmp` does) and then by row, in one integer: heaps
 /// compare a single word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Near(u64);
+pub struct Near(u64);
 
 impl Near {
     /// Packs the two.
@@ -21,9 +23,16 @@ impl Near {
         self.0 as u32
     }
 
-    /// The distance, bit for bit.
+    /// The row.
+    #[must_use]
+    pub fn id(self) -> RowId {
+        RowId(self.row())
+    }
+
+    /// The distance, bit for bit, as the metric compares it.
+    #[must_use]
     #[inline]
-    pub(super) fn distance(self) -> f32 {
+    pub fn distance(self) -> f32 {
         let ordered = (self.0 >> 32) as u32;
         let mask = if ordered & 0x8000_0000 == 0 { u32::MAX } else { 0x8000_0000 };
         f32::from_bits(ordered ^ mask)

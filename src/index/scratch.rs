@@ -18,6 +18,8 @@ pub struct Scratch {
     pub(super) nears: Vec<Near>,
     /// Rows that were not linked when the search began.
     pub(super) fresh: Vec<u32>,
+    /// What walks for a gatherer need.
+    pub(super) frontier: super::gather::Frontier,
     /// What `link` and `select` need.
     pub(super) linking: Linking,
 }

@@ -8,7 +8,7 @@ use crate::index::{Hit, Index, Query, Scratch};
 pub const EXACT_BELOW: usize = 1_000;
 
 /// Rows that a walk compares for each one of its width, on ordinary data with `M` 16.
-const COMPARED: usize = 8;
+pub(super) const COMPARED: usize = 8;
 
 /// The `k` nearest rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,10 @@ impl Nearest {
 }
 
 impl Recall for Nearest {
+    fn looks_at(&self, index: &Index) -> usize {
+        self.bytes(index, index.live(), index.rows())
+    }
+
     fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         match self.way(index.live(), index.rows()) {
             Way::Exact => {
