@@ -81,6 +81,10 @@ async function vectors() {
   c.check(`vsearch ${hits}`, text(hits[0]) === "one" && text(hits[2]) === "zero" && Math.abs(Number(text(hits[1])) - 0.1) < 1e-6);
   hits = await run("VSEARCH", "v", blob(2, 0, 0), 1, "EF", 50, "WITHVECTORS");
   c.check(`vsearch with vectors ${hits}`, text(hits[0]) === "two" && hits.some((x) => Buffer.isBuffer(x) && x.equals(blob(2, 0, 0))));
+  hits = await run("VSEARCH", "v", blob(0.9, 0, 0), 5, "PREFIX", "z");
+  c.check(`vsearch prefix ${hits}`, hits.length === 2 && text(hits[0]) === "zero");
+  hits = await run("VSEARCH", "v", blob(0.9, 0, 0), 5, "WITHIN", "0.95", "KEYS", 2, "two", "one");
+  c.check(`vsearch within keys ${hits}`, hits.length === 2 && text(hits[0]) === "one");
   c.check("vdel", (await run("VDEL", "v", "one")) === 1 && (await run("VDEL", "v", "one")) === 0);
   const info = fields(await run("VINFO", "v"));
   c.check(`vinfo ${JSON.stringify(info)}`, Number(info["vector-dim"]) === 3 && Number(info.size) === 2);

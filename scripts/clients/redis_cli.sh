@@ -32,6 +32,9 @@ check "vnew" '^OK$' "$(cli vnew cli 2)"
 vector() { printf '\x00\x00\x80\x3f\x00\x00\x00\x00'; }
 check "vadd" '^1$' "$(vector | timeout 30 redis-cli -p "$PORT" -X @v vadd cli element @v)"
 check "vsearch" '^element$' "$(vector | timeout 30 redis-cli -p "$PORT" -X @v vsearch cli @v 1)"
+check "vsearch prefix" '^element$' "$(vector | timeout 30 redis-cli -p "$PORT" -X @v vsearch cli @v 1 prefix el)"
+check "vsearch within" '^element$' "$(vector | timeout 30 redis-cli -3 -p "$PORT" -X @v vsearch cli @v 9 within 0.5 match 'e*t')"
+check "vsearch refuses" '^ERR VSEARCH takes one of' "$(vector | timeout 30 redis-cli -p "$PORT" -X @v vsearch cli @v 1 prefix a keys 1 b)"
 check "vinfo" '^vector-dim$' "$(cli vinfo cli)"
 check "error words" "^ERR unknown command 'nosuch', with args beginning with: 'a'" "$(cli nosuch a)"
 printf 'redis-cli|%s|RESP2/3|%s|%s\n' "$(version redis-cli)" $run $failed

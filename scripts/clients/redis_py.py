@@ -126,6 +126,15 @@ def vectors(r):
     check(f"vsearch {reply}", reply[0::2] == [b"one", b"zero"] and abs(float(reply[1]) - 0.1) < 1e-6)
     reply = run("VSEARCH", "v", blob(2, 0, 0), 1, "EF", 50, "WITHVECTORS")
     check(f"vsearch with vectors {reply}", reply[0] == b"t\r\no" and blob(2, 0, 0) in reply)
+    search = lambda *words: run("VSEARCH", "v", blob(0.9, 0, 0), 5, *words)
+    names = lambda *words: search(*words)[0::2]
+    check("vsearch prefix", names("PREFIX", "t\r") == [b"t\r\no"] and names("PREFIX", "x") == [])
+    check("vsearch match", names("MATCH", "*[en]*") == [b"one", b"zero"])
+    check("vsearch keys", names("KEYS", 3, "zero", "nobody", "t\r\no") == [b"zero", b"t\r\no"])
+    check("vsearch within", names("WITHIN", 0.95) == [b"one", b"zero"] and search("WITHIN", 0.95, "PREFIX", "z", "EXACT")[0] == b"zero")
+    refused("two predicates", lambda: search("PREFIX", "a", "MATCH", "b"), "")
+    refused("too few keys", lambda: search("KEYS", 2, "zero"), "")
+    refused("no distance", lambda: search("WITHIN", "near"), "")
     check("vdel", [run("VDEL", "v", "one"), run("VDEL", "v", "one")] == [1, 0])
     info = run("VINFO", "v")
     if isinstance(info, list):

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::store::Garbage;
 use super::value::LastWrite;
 use crate::index::{Index, Query, RowId, Scratch};
-use crate::recall::{Nearest, Recall};
+use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
 
@@ -32,21 +32,10 @@ pub(super) struct Search {
     pub(super) index: Arc<Index>,
     pub(super) last: Arc<LastWrite>,
     pub(super) query: Query,
-    pub(super) how: How,
+    /// What decides which rows are hits.
+    pub(super) recall: Box<dyn Recall>,
     pub(super) with_vectors: bool,
     pub(super) protocol: Protocol,
-}
-
-/// Which rows are looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum How {
-    /// All of them.
-    Exact {
-        /// How many are wanted.
-        k: usize,
-    },
-    /// Those that a retrieval primitive chooses.
-    Recall(Nearest),
 }
 
 /// A job that has been done.
@@ -95,7 +84,7 @@ impl Job {
     /// True for work that takes about as long as handing it to another thread and back.
     #[must_use]
     pub fn is_brief(&self) -> bool {
-        matches!(&self.0, Kind::Search(search) if search.bytes() <= BRIEF)
+        matches!(&self.0, Kind::Search(search) if search.recall.looks_at(&search.index) <= BRIEF)
     }
 
     /// Does the work, on a worker thread whose scratch this is.
@@ -115,21 +104,9 @@ impl Job {
 }
 
 impl Search {
-    /// Bytes of rows or codes that it will about look at.
-    fn bytes(&self) -> usize {
-        let (live, rows) = (self.index.live(), self.index.rows());
-        match self.how {
-            How::Exact { .. } => live.saturating_mul(self.index.row_bytes()),
-            How::Recall(nearest) => nearest.bytes(&self.index, live, rows),
-        }
-    }
-
     fn run(self, scratch: &mut Scratch) -> Finished {
         let mut hits = Vec::new();
-        match self.how {
-            How::Exact { k } => self.index.exact(&self.query, k, scratch, &mut hits),
-            How::Recall(nearest) => nearest.recall(&self.index, &self.query, scratch, &mut hits),
-        }
+        self.recall.recall(&self.index, &self.query, scratch, &mut hits);
         let words = if self.with_vectors { 3 } else { 2 };
         let mut bytes = Vec::with_capacity(
             16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }),

@@ -59,6 +59,12 @@ impl<'a> Args<'a> {
         self.words.get(i).map(|w| w.of(self.bytes))
     }
 
+    /// The first `n` words; all when there are fewer.
+    #[must_use]
+    pub fn first(&self, n: usize) -> Args<'a> {
+        Self { bytes: self.bytes, words: self.words.get(..n).unwrap_or(self.words) }
+    }
+
     /// The words from `from` on; none when there are fewer.
     #[must_use]
     pub fn skip(&self, from: usize) -> Args<'a> {

@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod vsearch;
 
 pub use describe::{command, help};
 pub use object::memory_usage;

@@ -1,17 +1,16 @@
-//! Vector commands: VNEW, VADD, VSEARCH, VDEL, VINFO.
+//! Vector commands: VNEW, VADD, VDEL, VINFO; VSEARCH has a file of its own.
 //!
 //! Everything is checked here, before the log and the index see it; the graph is walked by workers ([`Job`]).
 
 use std::sync::Arc;
 
-use super::super::job::{How, Job, Kind, Search};
+use super::super::job::{Job, Kind};
 use super::super::mutation::{Op, SetConfig};
 use super::super::store::Applied;
 use super::super::value::{Value, VectorSet};
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use crate::base::limits;
 use crate::index;
-use crate::recall::Nearest;
 use crate::resp::{eq_ignore_case, parse_i64};
 
 /// Links a row keeps unless VNEW says otherwise.
@@ -20,8 +19,6 @@ const DEFAULT_M: u32 = 16;
 const DEFAULT_QUANT: index::Quant = index::Quant::Int8;
 /// Width of an insert's candidate list unless VNEW says otherwise.
 const DEFAULT_EF_CONSTRUCTION: u32 = 200;
-/// Width of a search's candidate list unless VSEARCH says otherwise.
-const DEFAULT_EF: usize = 100;
 
 /// `VNEW index dim [METRIC name] [M n] [EF_CONSTRUCTION n] [QUANT form]`
 pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
@@ -89,44 +86,6 @@ pub(super) fn vdel(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     call.integer(1)
 }
 
-/// `VSEARCH index query k [EF n] [WITHVECTORS] [EXACT]`
-pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
-    let args = call.args;
-    let exact_below = engine.store.options.exact_below;
-    let set = expect_set(engine, call, &args[1])?;
-    let dim = set.dim();
-    let mut vector = Vec::new();
-    index::read_vector(&args[2], dim, &mut vector).map_err(Refusal::err)?;
-    let k = count(&args[3], "k")?;
-    let (mut ef, mut exact, mut with_vectors) = (DEFAULT_EF, false, false);
-    let mut at = 4;
-    while at < args.len() {
-        let word = &args[at];
-        if eq_ignore_case(word, b"EF") {
-            let value = args.get(at + 1).ok_or_else(|| Refusal::err("option EF needs a value"))?;
-            ef = number(value, "EF", 1, limits::MAX_EF)?;
-            at += 1;
-        } else if eq_ignore_case(word, b"WITHVECTORS") {
-            with_vectors = true;
-        } else if eq_ignore_case(word, b"EXACT") {
-            exact = true;
-        } else {
-            return Err(Refusal::err(format_args!(
-                "unknown option {}: VSEARCH takes EF, WITHVECTORS, EXACT",
-                quote(word)
-            )));
-        }
-        at += 1;
-    }
-    let index = Arc::clone(set.writer.index());
-    let last = Arc::clone(&set.last);
-    let query = index.query(&vector);
-    let protocol = call.reply.protocol();
-    let how = if exact { How::Exact { k } } else { How::Recall(Nearest { k, ef, exact_below }) };
-    let search = Search { index, last, query, how, with_vectors, protocol };
-    Ok(Outcome::Job(Job(Kind::Search(Box::new(search)))))
-}
-
 /// `VINFO index`
 pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
@@ -171,7 +130,11 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
 }
 
 /// The vector set at `key`; a refusal where there is none.
-fn expect_set<'e>(engine: &'e mut Engine, call: &mut Call<'_>, key: &[u8]) -> Result<&'e VectorSet, Refusal> {
+pub(super) fn expect_set<'e>(
+    engine: &'e mut Engine,
+    call: &mut Call<'_>,
+    key: &[u8],
+) -> Result<&'e VectorSet, Refusal> {
     match engine.read(call, key).map(|entry| &entry.value) {
         None => Err(Refusal::err(format_args!("no index {}: create it with VNEW", quote(key)))),
         Some(Value::String(_)) => Err(Refusal::WRONG_TYPE),
@@ -195,7 +158,7 @@ fn metric_code(name: &[u8]) -> Result<u16, Refusal> {
 }
 
 /// A number within bounds.
-fn number(word: &[u8], what: &str, least: usize, most: usize) -> Result<usize, Refusal> {
+pub(super) fn number(word: &[u8], what: &str, least: usize, most: usize) -> Result<usize, Refusal> {
     let value = parse_i64(word).and_then(|v| usize::try_from(v).ok());
     value.filter(|v| (least..=most).contains(v)).ok_or_else(|| {
         Refusal::err(format_args!("{what} must be a number from {least} to {most}, not {}", quote(word)))
@@ -203,13 +166,13 @@ fn number(word: &[u8], what: &str, least: usize, most: usize) -> Result<usize, R
 }
 
 /// How many hits are wanted: any positive number; more than there are is fine.
-fn count(word: &[u8], what: &str) -> Result<usize, Refusal> {
+pub(super) fn count(word: &[u8], what: &str) -> Result<usize, Refusal> {
     let value = parse_i64(word).filter(|v| *v > 0).and_then(|v| usize::try_from(v).ok());
     value.ok_or_else(|| Refusal::err(format_args!("{what} must be a positive number, not {}", quote(word))))
 }
 
 /// A client's word, printable and short enough for an error line.
-fn quote(word: &[u8]) -> String {
+pub(super) fn quote(word: &[u8]) -> String {
     let shown = word.get(..64).unwrap_or(word);
     let more = if shown.len() < word.len() { "..." } else { "" };
     format!("'{}'{more}", shown.escape_ascii())

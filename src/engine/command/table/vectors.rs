@@ -1,6 +1,6 @@
 //! The rows of the vector commands.
 
-use super::super::vectors;
+use super::super::{vectors, vsearch};
 use super::{Command, Flags, Group, Handler, Keys, ServerCommand, command};
 
 const GROW: Flags = Flags::WRITE.and(Flags::DENY_OOM);
@@ -39,9 +39,10 @@ pub(super) static COMMANDS: [Command; 6] = [
         Handler::Server(ServerCommand::Save),
     )
     .docs("0.1.0", "", "Writes a snapshot and replies when it is durable."),
-    row("vsearch", -4, Flags::READ_ONLY, vectors::vsearch).docs(
+    row("vsearch", -4, Flags::READ_ONLY, vsearch::vsearch).docs(
         "0.1.0",
-        "index:key query:string k:integer [EF width:integer] [WITHVECTORS] [EXACT]",
-        "Finds the vectors of an index that are closest to a query.",
+        "index:key query:string k:integer [EF width:integer] [WITHIN distance:double] \
+         [PREFIX prefix | MATCH pattern:pattern | KEYS numkeys:integer element...] [WITHVECTORS] [EXACT]",
+        "Finds the vectors of an index that are closest to a query: of all keys or some, at any distance or within one.",
     ),
 ];
