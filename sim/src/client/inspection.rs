@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use crate::oracle::{Found, Seen, WallSpan, read_rows, show};
-use crate::plan::Op;
+use crate::plan::{Among, Op};
 
 /// More hits than an index of a plan can have rows.
 const ALL: usize = 100_000;
@@ -136,7 +136,8 @@ impl Inspection {
         let dim = usize::try_from(*dim).ok()?;
         self.described.insert(key.to_owned(), (dim, String::from_utf8_lossy(metric).into_owned()));
         let query = Arc::from(vec![0.0; dim]);
-        let search = Op::Search { key: key.to_owned(), query, k: ALL, ef: None, exact: true, vectors: true };
+        let (key, among) = (key.to_owned(), Among::default());
+        let search = Op::Search { key, query, k: ALL, ef: None, exact: true, vectors: true, among };
         self.questions.push_back(search);
         Some(())
     }

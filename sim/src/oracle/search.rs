@@ -14,7 +14,8 @@ use engram::resp::client::Value;
 
 use super::context::Context;
 use super::index::Index;
-use crate::plan::{Op, pack};
+use super::names::like;
+use crate::plan::{Among, Keys, Op, pack};
 
 /// Candidates that a search keeps unless it says otherwise.
 const DEFAULT_EF: usize = 100;
@@ -69,16 +70,30 @@ impl Padded {
     }
 }
 
-/// Checks the reply to a search in `index`.
-pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -> Result<(), String> {
-    let Op::Search { key, query, k, ef, exact, vectors } = context.op else {
-        return Err("hits, although nothing was searched".to_owned());
-    };
-    let hits = read_hits(items, *vectors)?;
-    let changed = Changed::new(key, context.later);
-    for hit in &hits {
-        check_hit(index, &changed, query, hit)?;
+impl Among {
+    /// Whether rows of this element may be shown.
+    pub(super) fn has(&self, element: &str) -> bool {
+        match &self.keys {
+            Keys::All => true,
+            Keys::Prefix(prefix) => element.starts_with(prefix),
+            Keys::Match(pattern) => like(pattern.as_bytes(), element.as_bytes()),
+            Keys::Listed(elements) => elements.iter().any(|listed| listed == element),
+        }
     }
+
+    /// Whether a row so far away may be shown.
+    pub(super) fn reaches(&self, distance: f32) -> bool {
+        self.within.is_none_or(|within| f64::from(distance) <= within)
+    }
+
+    /// Whether the elements are listed one by one, so that each of them is looked at.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.keys, Keys::Listed(_))
+    }
+}
+
+/// Hits are sorted, each element comes once, there are not too many, and all of them are among those that may be shown.
+pub(super) fn check_order(hits: &[Hit], k: usize, among: &Among) -> Result<(), String> {
     let unique: BTreeSet<&str> = hits.iter().map(|hit| hit.element.as_str()).collect();
     if unique.len() != hits.len() {
         return Err("an element is among the hits twice".to_owned());
@@ -86,15 +101,36 @@ pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -
     if hits.windows(2).any(|pair| pair[0].distance > pair[1].distance) {
         return Err("hits are not sorted by distance".to_owned());
     }
-    if hits.len() > *k {
-        return Err(format!("{} hits where {k} were asked for", hits.len()));
+    if let Some(hit) = hits.iter().find(|hit| !among.has(&hit.element) || !among.reaches(hit.distance)) {
+        return Err(format!("`{}` at {} is none of those that were asked for", hit.element, hit.distance));
     }
+    if hits.len() > k { Err(format!("{} hits where {k} were asked for", hits.len())) } else { Ok(()) }
+}
+
+/// Checks the reply to a search in `index`.
+pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -> Result<(), String> {
+    let Op::Search { key, query, k, ef, exact, vectors, among } = context.op else {
+        return Err("hits, although nothing was searched".to_owned());
+    };
+    let hits = read_hits(items, *vectors)?;
+    // A list of elements is looked up when the command is executed.
+    let changed = if among.is_list() { Changed::default() } else { Changed::new(key, context.later) };
+    for hit in &hits {
+        check_hit(index, &changed, query, hit)?;
+    }
+    check_order(&hits, *k, among)?;
     let added: usize = changed.added.values().map(Vec::len).sum();
-    let wide = ef.unwrap_or(DEFAULT_EF).max(*k) >= index.inserted + added;
-    if !exact && !wide {
-        return Ok(());
+    let width =
+        if among.within.is_some() { ef.unwrap_or(DEFAULT_EF) } else { ef.unwrap_or(DEFAULT_EF).max(*k) };
+    if *exact || among.is_list() || width >= index.inserted + added {
+        return check_complete(index, &changed, (query, *k, among), &hits);
     }
-    check_complete(index, &changed, query, *k, &hits)
+    let sure = |element: &String| among.has(element) && !changed.removed.contains(element.as_str());
+    let least = index.rows.keys().filter(|element| sure(element)).count().min(*k);
+    if among.within.is_none() && hits.len() < least {
+        return Err(format!("{} hits where there are {least}", hits.len()));
+    }
+    Ok(())
 }
 
 /// Every row that is not among the hits must be farther than all of them, or as far, and only if `k` were found. Of an
@@ -102,12 +138,11 @@ pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -
 fn check_complete(
     index: &Index,
     changed: &Changed,
-    query: &[f32],
-    k: usize,
+    (query, k, among): (&[f32], usize, &Among),
     hits: &[Hit],
 ) -> Result<(), String> {
     let worst = hits.last().map(|hit| hit.distance);
-    for (element, row) in &index.rows {
+    for (element, row) in index.rows.iter().filter(|(element, _)| among.has(element)) {
         if changed.removed.contains(element.as_str()) || hits.iter().any(|hit| hit.element == *element) {
             continue;
         }
@@ -115,7 +150,7 @@ fn check_complete(
         let rows = std::iter::once(row).chain(added).filter(|row| row.len() == index.dim);
         let near = rows.map(|row| distance(index.metric, query, row)).max_by(f32::total_cmp);
         let farther = |far: f32| worst.is_some_and(|worst| far.total_cmp(&worst) != Ordering::Less);
-        if let Some(distance) = near.filter(|far| hits.len() < k || !farther(*far)) {
+        if let Some(distance) = near.filter(|far| among.reaches(*far) && (hits.len() < k || !farther(*far))) {
             return Err(format!("`{element}` at distance {distance} is missing among the hits"));
         }
     }

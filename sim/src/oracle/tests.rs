@@ -92,8 +92,7 @@ fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
         let op = Op::Add { key: key.clone(), element: element.to_owned(), vector: Arc::from(vector) };
         answer(&mut oracle, &op, Value::Integer(1)).unwrap();
     }
-    let search =
-        Op::Search { key, query: Arc::from([0.0, 0.0]), k: 2, ef: None, exact: false, vectors: false };
+    let search: Op = format!("VSEARCH {key} [0,0] 2").parse().unwrap();
     let hits = |words: &[&str]| Value::Array(words.iter().map(|word| bulk(word)).collect());
     answer(&mut oracle, &search, hits(&["a", "1", "b", "3"])).unwrap();
     for wrong in [
@@ -109,13 +108,58 @@ fn hits_are_judged_to_the_last_bit_and_must_be_complete() {
 }
 
 #[test]
+fn hits_of_a_confined_search_match_and_are_as_many_as_there_are() {
+    let key = "c0:v0";
+    let ask = |search: &str, words: &[&str]| {
+        let mut oracle = Oracle::new(1);
+        let new = Op::NewIndex { key: key.to_owned(), dim: 1, metric: "l2", quant: None };
+        answer(&mut oracle, &new, ok()).unwrap();
+        for (element, x) in [("a1", 1.0), ("a2", 2.0), ("b3", 3.0)] {
+            let (element, vector) = (element.to_owned(), Arc::from([x]));
+            answer(&mut oracle, &Op::Add { key: key.to_owned(), element, vector }, Value::Integer(1))
+                .unwrap();
+        }
+        let op: Op = format!("VSEARCH {key} [0] {search}").parse().unwrap();
+        assert_eq!(op.to_string(), format!("VSEARCH {key} [0] {search}"), "a search reads back");
+        answer(&mut oracle, &op, Value::Array(words.iter().map(|word| bulk(word)).collect()))
+    };
+    let right: [(&str, &[&str]); 9] = [
+        ("9 PREFIX a", &["a1", "1", "a2", "2"]),
+        ("1 MATCH ?[23]", &["a2", "2"]),
+        ("9 KEYS 3 b3 x a2", &["a2", "2", "b3", "3"]),
+        ("9 WITHIN 2", &["a1", "1", "a2", "2"]),
+        ("1 WITHIN 2", &["a1", "1"]),
+        ("9 WITHIN 2 PREFIX b EXACT", &[]),
+        ("9 EF 1 WITHIN 2", &["a2", "2"]),
+        ("1 EF 1 PREFIX a", &["a2", "2"]),
+        ("9 WITHIN -1", &[]),
+    ];
+    for (search, words) in right {
+        ask(search, words).unwrap_or_else(|what| panic!("{search}: {what}"));
+    }
+    let wrong: [(&str, &[&str]); 9] = [
+        ("9 PREFIX a", &["a1", "1", "a2", "2", "b3", "3"]),
+        ("9 PREFIX a", &["a1", "1"]),
+        ("1 EF 1 MATCH a*", &[]),
+        ("9 KEYS 1 a1", &["a1", "1", "a2", "2"]),
+        ("9 EF 1 KEYS 2 a1 b3", &["a1", "1"]),
+        ("9 WITHIN 2", &["a1", "1"]),
+        ("9 WITHIN 2", &["a1", "1", "a2", "2", "b3", "3"]),
+        ("9 EF 1 WITHIN 2", &["b3", "3"]),
+        ("9 WITHIN 2 EXACT", &["a1", "1"]),
+    ];
+    for (search, words) in wrong {
+        assert!(ask(search, words).is_err(), "{search}: {words:?}");
+    }
+}
+
+#[test]
 fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
     let mut oracle = Oracle::new(1);
     let key = "c0:v0".to_owned();
     answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 1, metric: "l2", quant: None }, ok()).unwrap();
     let add = Op::Add { key: key.clone(), element: "a".to_owned(), vector: Arc::from([2.0]) };
-    let query = Arc::from([0.0]);
-    let search = Op::Search { key: key.clone(), query, k: 1, ef: None, exact: true, vectors: false };
+    let search: Op = format!("VSEARCH {key} [0] 1 EXACT").parse().unwrap();
     let hits = Value::Array(vec![bulk("a"), bulk("2")]);
     oracle.answered(0, (&search, &[&add]), &[hits], (3_000, 4_000)).unwrap();
     oracle.unanswered(0, &add, 3_000, 5_000);

@@ -4,6 +4,7 @@
 //! while a run goes on (latencies, where bytes are cut, which thread is next) comes from streams of the same seed, one
 //! a subsystem, so that a family of faults that is switched off changes nothing for the others.
 
+mod among;
 mod fields;
 mod generate;
 mod limits;
@@ -21,6 +22,7 @@ use crate::faults::Planned;
 use crate::net;
 use crate::scheduler;
 
+pub use among::{Among, Keys};
 pub use generate::generate;
 pub use limits::Limits;
 pub use op::{Form, Lifetime, Only, Op, Word, pack};

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::among::Among;
+
 /// Which unit and which beginning a time has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -204,6 +206,7 @@ pub enum Op {
         ef: Option<usize>,
         exact: bool,
         vectors: bool,
+        among: Among,
     },
     Info(String),
     /// MULTI, these, EXEC.

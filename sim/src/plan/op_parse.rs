@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::among::{Among, Keys};
 use super::op::{Form, Lifetime, Only, Op, Word};
 use super::op_words::{UNFIT, UNHEARD, WRONG};
 
@@ -181,6 +182,21 @@ impl Reader<'_> {
         CONDITIONS.into_iter().find(|only| self.takes(only.word()))
     }
 
+    fn among(&mut self) -> Result<Among, String> {
+        let within = self.option("WITHIN")?;
+        let keys = if self.takes("PREFIX") {
+            Keys::Prefix(self.text()?)
+        } else if self.takes("MATCH") {
+            Keys::Match(self.text()?)
+        } else if self.takes("KEYS") {
+            let count: usize = self.number()?;
+            Keys::Listed((0..count).map(|_| self.text()).collect::<Result<_, _>>()?)
+        } else {
+            Keys::All
+        };
+        Ok(Among { within, keys })
+    }
+
     fn life(&mut self) -> Result<Lifetime, String> {
         if self.takes("KEEPTTL") {
             return Ok(Lifetime::Keep);
@@ -297,6 +313,7 @@ fn vectors(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
             query: r.vector()?,
             k: r.number()?,
             ef: r.option("EF")?,
+            among: r.among()?,
             exact: r.takes("EXACT"),
             vectors: r.takes("WITHVECTORS"),
         },

@@ -7,6 +7,7 @@ use std::fmt;
 
 use engram::resp::client::write_command;
 
+use super::among::{Among, Keys};
 use super::op::{Form, Lifetime, Only, Op, Word, pack};
 
 /// Before a request whose replies are switched off.
@@ -66,6 +67,16 @@ impl Words {
         match only {
             Some(only) => self.and(only.word()),
             None => self,
+        }
+    }
+
+    fn among(self, among: &Among) -> Self {
+        let words = self.option("WITHIN", among.within);
+        match &among.keys {
+            Keys::All => words,
+            Keys::Prefix(prefix) => words.and("PREFIX").and(prefix),
+            Keys::Match(pattern) => words.and("MATCH").and(pattern),
+            Keys::Listed(keys) => words.and("KEYS").and(keys.len()).all(keys),
         }
     }
 
@@ -238,8 +249,8 @@ impl Op {
             }
             Self::Add { key, element, vector } => on("VADD", key).and(element).vector(vector),
             Self::Remove { key, element } => on("VDEL", key).and(element),
-            Self::Search { key, query, k, ef, exact, vectors } => {
-                let words = on("VSEARCH", key).vector(query).and(k).option("EF", *ef);
+            Self::Search { key, query, k, ef, exact, vectors, among } => {
+                let words = on("VSEARCH", key).vector(query).and(k).option("EF", *ef).among(among);
                 words.maybe(*exact, "EXACT").maybe(*vectors, "WITHVECTORS")
             }
             Self::Info(key) => on("VINFO", key),

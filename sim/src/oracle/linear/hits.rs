@@ -2,10 +2,10 @@
 //!
 //! That each hit was there is for the order to explain. Here is judged what is missing: an element that was added for
 //! good before the search was asked for, and that nobody removed or may have removed until it was answered, is among
-//! the hits of an exact search unless all of its vectors are too far.
+//! the hits of an exact search unless all of its vectors are too far; and every search finds as many as surely were there.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram::resp::client::Value;
@@ -14,19 +14,6 @@ use super::super::search::{Hit, distance};
 use super::super::state::State;
 use super::act::{Act, Deed};
 use crate::plan::Op;
-
-/// Hits are sorted, each element comes once, and there are not too many.
-pub(super) fn check_order(op: &Op, hits: &[Hit]) -> Result<(), String> {
-    let Op::Search { k, .. } = op else { return Ok(()) };
-    let unique: BTreeSet<&str> = hits.iter().map(|hit| hit.element.as_str()).collect();
-    if unique.len() != hits.len() {
-        return Err("an element twice".to_owned());
-    }
-    if hits.windows(2).any(|pair| pair[0].distance > pair[1].distance) {
-        return Err("hits that are not sorted by distance".to_owned());
-    }
-    if hits.len() > *k { Err(format!("{} hits where {k} were asked for", hits.len())) } else { Ok(()) }
-}
 
 /// A vector that an element had, and when it was put there.
 struct Version<'a> {
@@ -43,10 +30,10 @@ struct Element<'a> {
     removed: Option<u64>,
 }
 
-/// Checks that an exact search at `place` shows all that it must.
+/// Checks that a search at `place` shows all that it must: each element if it is exact, or else as many as there were.
 pub(super) fn check_complete(start: &State, acts: &[Act], place: usize) -> Result<(), String> {
     let search = &acts[place];
-    let Deed::Done(Op::Search { key, query, k, exact: true, .. }, _) = &search.deed else { return Ok(()) };
+    let Deed::Done(Op::Search { key, query, k, exact, among, .. }, _) = &search.deed else { return Ok(()) };
     let hits: Vec<&Hit> = acts[place + 1..]
         .iter()
         .map_while(|act| if let Deed::Saw { hit, .. } = &act.deed { Some(hit) } else { None })
@@ -57,12 +44,22 @@ pub(super) fn check_complete(start: &State, acts: &[Act], place: usize) -> Resul
         return Ok(());
     };
     let worst = hits.last().map(|hit| hit.distance);
-    for (name, element) in elements(start, acts, key, search.answered) {
-        if hits.iter().any(|hit| hit.element == name) || !element.is_sure(search.asked) {
+    let mut sure = elements(start, acts, key, search.answered);
+    sure.retain(|name, element| among.has(name) && element.is_sure(search.asked));
+    if !exact && !among.is_list() {
+        let least = sure.len().min(*k);
+        let enough = among.within.is_some() || hits.len() >= least;
+        return if enough { Ok(()) } else { Err(format!("{} hits where there were {least}", hits.len())) };
+    }
+    for (name, element) in sure {
+        if hits.iter().any(|hit| hit.element == name) {
             continue;
         }
         let near = |version: &Version<'_>| {
             let distance = distance(metric, query, version.vector);
+            if !among.reaches(distance) {
+                return false;
+            }
             hits.len() < *k || worst.is_some_and(|worst| distance.total_cmp(&worst) == Ordering::Less)
         };
         if element.candidates(search.asked).all(near) {

@@ -22,6 +22,7 @@ use self::act::{Act, Deed, World, hits_of};
 use self::explore::{Found, Question, explore};
 use super::context::Context;
 use super::names::is_shared;
+use super::search::check_order;
 use super::seen::Seen;
 use super::state::Span;
 use crate::plan::Op;
@@ -95,7 +96,9 @@ impl History {
             return Ok(());
         }
         let hits = hits_of(op, replies)?;
-        hits::check_order(op, &hits)?;
+        if let Op::Search { k, among, .. } = op {
+            check_order(&hits, *k, among)?;
+        }
         let deed = Deed::Done(op.clone(), replies.to_vec());
         let place = self.add(client, (number, asked, answered), deed);
         for hit in hits {

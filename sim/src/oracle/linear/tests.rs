@@ -200,15 +200,28 @@ fn hits_of_a_shared_index_are_explained_one_by_one() {
         let index = Found::Index { dim: 2, metric: "l2".to_owned(), rows };
         Seen { keys: [("shared:v".to_owned(), Some((index, None)))].into() }
     };
-    let ask = |hits: &[&str]| {
+    let ask_for = |search: &str, hits: &[&str]| {
         let mut oracle = Oracle::new(2);
         begin(&mut oracle);
         let op: Op = search.parse().unwrap();
         oracle.answered(1, (&op, &[]), &[bulks(hits)], (5, 6))?;
         oracle.inspected_shared(&end(), 1_000_000)
     };
+    let ask = |hits: &[&str]| ask_for(search, hits);
     ask(&["e0", "1"]).unwrap();
     assert!(ask(&[]).is_err(), "an element that was there all the while is missing");
     assert!(ask(&["e0", "1.0000001"]).is_err(), "a distance is wrong");
     assert!(ask(&["e0", "1", "e1", "2"]).is_err(), "an element came from nowhere");
+    for confined in
+        ["1 PREFIX e", "1 MATCH ?0", "3 KEYS 2 e0 e1", "3 WITHIN 1 EXACT", "3 PREFIX e WITHIN 1 EXACT"]
+    {
+        let search = format!("VSEARCH shared:v [0,0] {confined}");
+        ask_for(&search, &["e0", "1"]).unwrap();
+        assert!(ask_for(&search, &[]).is_err(), "{confined}");
+    }
+    for confined in ["3 PREFIX x", "3 KEYS 1 e1", "3 WITHIN 0.9", "3 MATCH [^e]* EXACT"] {
+        let search = format!("VSEARCH shared:v [0,0] {confined}");
+        ask_for(&search, &[]).unwrap();
+        assert!(ask_for(&search, &["e0", "1"]).is_err(), "{confined}");
+    }
 }

@@ -80,7 +80,7 @@ fn mixture(rng: &mut Rng, source: &mut Source, saves: bool) -> Vec<Op> {
     let op = |_| match rng.below(40) {
         0 | 1 if saves => Op::BackgroundSave,
         0..=4 => source.removal(rng, elements),
-        5..=18 => source.wide_search(rng),
+        5..=18 => source.narrow_search(rng),
         _ => source.insert(rng, elements),
     };
     (0..count).map(op).collect()

@@ -2,6 +2,7 @@
 
 mod crowded;
 mod keys;
+mod narrowed;
 mod odd;
 mod shared;
 mod transactions;
@@ -13,6 +14,7 @@ use engram::base::rng::Rng;
 
 use super::super::op_parse::QUANTS;
 use super::{Op, Swarm, pick, spread};
+use crate::plan::Among;
 
 /// Where one client's operations come from. It owns keys that no other client names, and all know a few shared ones.
 pub(super) struct Source {
@@ -28,6 +30,8 @@ pub(super) struct Source {
     made: u64,
     /// Which of the operations on shared keys there are.
     common: shared::Common,
+    /// What decides which searches are confined.
+    narrow: Rng,
     /// What comes next, where several belong together.
     queue: VecDeque<Op>,
 }
@@ -51,6 +55,7 @@ impl Source {
             coarse: rng.below(3) == 0,
             made: 0,
             common: shared::Common::new(seed),
+            narrow: Rng::stream(seed, &format!("narrow {client} {life}")),
             queue: VecDeque::new(),
         }
     }
@@ -95,14 +100,18 @@ impl Source {
             0..=2 => Op::NewIndex { key, dim: self.dim, metric: self.metric, quant: self.quant },
             3..=12 => Op::Add { key, element, vector: self.vector(rng) },
             13 | 14 => Op::Remove { key, element },
-            15..=20 => Op::Search {
-                key,
-                query: self.vector(rng),
-                k: pick(rng, &[1, 3, 10, 100]),
-                ef: (rng.below(2) == 0).then(|| 1 + spread(rng, 200) as usize),
-                exact: rng.below(4) == 0,
-                vectors: rng.below(4) == 0,
-            },
+            15..=20 => {
+                let search = Op::Search {
+                    key,
+                    query: self.vector(rng),
+                    k: pick(rng, &[1, 3, 10, 100]),
+                    ef: (rng.below(2) == 0).then(|| 1 + spread(rng, 200) as usize),
+                    exact: rng.below(4) == 0,
+                    vectors: rng.below(4) == 0,
+                    among: Among::default(),
+                };
+                self.narrowed(search, self.metric)
+            }
             21 => Op::Info(key),
             22 => Op::Rename { from: key, to: self.index_key(rng) },
             _ => Op::Set { key, value: self.value(rng), expire: None },
@@ -141,9 +150,10 @@ impl Source {
     }
 
     fn vector(&self, rng: &mut Rng) -> Arc<[f32]> {
-        let coordinate = |rng: &mut Rng| {
-            if self.coarse { rng.below(3) as f32 - 1.0 } else { rng.unit_f32() * 2.0 - 1.0 }
-        };
-        (0..self.dim).map(|_| coordinate(rng)).collect()
+        (0..self.dim).map(|_| self.coordinate(rng)).collect()
+    }
+
+    fn coordinate(&self, rng: &mut Rng) -> f32 {
+        if self.coarse { rng.below(3) as f32 - 1.0 } else { rng.unit_f32() * 2.0 - 1.0 }
     }
 }

@@ -6,6 +6,7 @@ use engram::base::rng::Rng;
 
 use super::super::{Op, pick};
 use super::Source;
+use crate::plan::Among;
 
 impl Source {
     fn crowded(&self) -> String {
@@ -38,7 +39,14 @@ impl Source {
             ef: Some(1_000),
             exact: false,
             vectors: false,
+            among: Among::default(),
         }
+    }
+
+    /// One of those, maybe confined to some elements or to a distance.
+    pub(in super::super) fn narrow_search(&mut self, rng: &mut Rng) -> Op {
+        let search = self.wide_search(rng);
+        self.narrowed(search, self.metric)
     }
 
     /// A row of its own in one of several groups that are far from one another.
@@ -49,7 +57,8 @@ impl Source {
     /// A search for one row, or for all, as wide as that.
     pub(in super::super) fn island_search(&self, rng: &mut Rng, island: (u64, f32), k: usize) -> Op {
         let query = self.on_island(rng, island);
-        Op::Search { key: self.crowded(), query, k, ef: Some(k), exact: false, vectors: false }
+        let (key, among) = (self.crowded(), Among::default());
+        Op::Search { key, query, k, ef: Some(k), exact: false, vectors: false, among }
     }
 
     /// On the island of that number, which is so wide.

@@ -6,7 +6,7 @@ use engram::base::rng::Rng;
 
 use super::super::{Op, pick};
 use super::Source;
-use crate::plan::Word;
+use crate::plan::{Among, Word};
 
 /// Commands that there are not, or with too few or too many words. `K` stands for a key.
 const WRONG: [&str; 14] = [
@@ -77,7 +77,8 @@ impl Source {
         if rng.below(2) == 0 {
             return Op::Add { key, element, vector };
         }
-        Op::Search { key, query: vector, k: 3, ef: None, exact: rng.below(2) == 0, vectors: false }
+        let (exact, among) = (rng.below(2) == 0, Among::default());
+        Op::Search { key, query: vector, k: 3, ef: None, exact, vectors: false, among }
     }
 }
 

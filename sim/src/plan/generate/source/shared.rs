@@ -6,7 +6,7 @@ use engram::base::rng::Rng;
 
 use super::super::{Op, pick};
 use super::Source;
-use crate::plan::{Lifetime, Only};
+use crate::plan::{Among, Lifetime, Only};
 
 /// What all clients of a run have in common.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +113,18 @@ impl Source {
             2..=6 => Op::Add { key, element, vector: self.shared_row(rng) },
             7 | 8 => Op::Remove { key, element },
             9 => Op::Info(key),
-            _ => Op::Search {
-                key,
-                query: self.shared_row(rng),
-                k: pick(rng, &[1, 3, 10]),
-                ef: (rng.below(2) == 0).then(|| 1 + rng.index(40)),
-                exact: rng.below(2) == 0,
-                vectors: rng.below(4) == 0,
-            },
+            _ => {
+                let search = Op::Search {
+                    key,
+                    query: self.shared_row(rng),
+                    k: pick(rng, &[1, 3, 10]),
+                    ef: (rng.below(2) == 0).then(|| 1 + rng.index(40)),
+                    exact: rng.below(2) == 0,
+                    vectors: rng.below(4) == 0,
+                    among: Among::default(),
+                };
+                self.narrowed(search, self.common.metric)
+            }
         }
     }
 
