@@ -107,6 +107,11 @@ fn islands(rng: &mut Rng, source: &mut Source, saves: bool) -> Vec<Op> {
         let island = rng.below(count);
         source.island_search(rng, (island, width), 1_000)
     }));
+    // Some of these are confined to elements that live elsewhere.
+    ops.extend((0..8).map(|_| {
+        let island = rng.below(count);
+        source.narrow_island_search(rng, (island, width), 5)
+    }));
     ops
 }
 

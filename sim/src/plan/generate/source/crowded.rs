@@ -61,6 +61,17 @@ impl Source {
         Op::Search { key, query, k, ef: Some(k), exact: false, vectors: false, among }
     }
 
+    /// One of those, maybe confined to some elements or to a distance.
+    pub(in super::super) fn narrow_island_search(
+        &mut self,
+        rng: &mut Rng,
+        island: (u64, f32),
+        k: usize,
+    ) -> Op {
+        let search = self.island_search(rng, island, k);
+        self.narrowed(search, self.metric)
+    }
+
     /// On the island of that number, which is so wide.
     fn on_island(&self, rng: &mut Rng, (number, width): (u64, f32)) -> Arc<[f32]> {
         let mut place = Rng::stream(number, "island");
