@@ -125,6 +125,7 @@ marks! {
         TemporaryInTheWay: "a temporary of the same name is in the way",
         SnapshotNotPublished: "a snapshot cannot be finished or renamed, and its temporary goes",
         SnapshotNotSynced: "a snapshot has its name, but the directory cannot be synced",
+        MapChanged: "a snapshot is given up because the map that it copies from has changed",
         SweepFailed: "what earlier snapshots left cannot be removed",
         CaptureLeavesRows: "an index is captured with rows that are not linked",
         CaptureUnlinksChild: "a linked row is captured as unlinked, since its parent is",
