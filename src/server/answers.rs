@@ -28,7 +28,6 @@ impl Server {
 
     fn take_answer(&mut self, ticket: Ticket, finished: Finished) {
         let barrier = finished.barrier();
-        self.harmed |= finished.failed;
         self.answer(ticket, finished.reply, barrier);
     }
 

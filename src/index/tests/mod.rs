@@ -4,6 +4,7 @@ mod codec;
 mod corrupt;
 mod graph;
 mod model;
+mod panics;
 mod threads;
 
 use super::*;
