@@ -318,6 +318,8 @@ pub struct Faults {
     fired: Vec<Planned>,
     /// What the server cannot be blamed for, as the disk has worked it out so far.
     pub blame: Blame,
+    /// Vectors that the server serves from a map are not what they were.
+    pub map_changed: bool,
     disturbed: Vec<Disturbance>,
 }
 
@@ -372,10 +374,10 @@ impl Faults {
         self.disturbed.push(disturbance.clone());
     }
 
-    /// Whether a thread has panicked because the plan had it so.
+    /// How often threads have panicked because the plan had it so.
     #[must_use]
-    pub fn panicked(&self) -> bool {
-        self.disturbed.iter().any(|disturbance| disturbance.blow == Blow::Panic)
+    pub fn panics(&self) -> usize {
+        self.disturbed.iter().filter(|disturbance| disturbance.blow == Blow::Panic).count()
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.

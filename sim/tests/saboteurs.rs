@@ -85,3 +85,9 @@ fn a_net_that_gives_replies_to_another_client_is_caught() {
 fn a_waker_that_drops_wake_ups_is_caught() {
     net_until_caught("drops wake-ups", net::Sabotage { drop_wakes: true, ..net::Sabotage::default() }, 100);
 }
+
+#[test]
+fn a_full_self_pipe_that_forgets_its_wake_ups_is_caught() {
+    let sabotage = net::Sabotage { full_pipe_forgets: true, ..net::Sabotage::default() };
+    net_until_caught("forgets what is in a full self-pipe", sabotage, 300);
+}

@@ -125,6 +125,7 @@ marks! {
         TemporaryInTheWay: "a temporary of the same name is in the way",
         SnapshotNotPublished: "a snapshot cannot be finished or renamed, and its temporary goes",
         SnapshotNotSynced: "a snapshot has its name, but the directory cannot be synced",
+        MapChanged: "a snapshot is given up because the map that it copies from has changed",
         SweepFailed: "what earlier snapshots left cannot be removed",
         CaptureLeavesRows: "an index is captured with rows that are not linked",
         CaptureUnlinksChild: "a linked row is captured as unlinked, since its parent is",
@@ -169,6 +170,7 @@ marks! {
         AnswersMerge: "an answer joins others that the loop has not taken: one wake-up for both",
         HelpEnds: "the loop stops doing jobs though there may be more",
         JobPanicked: "a job panics, and its worker goes on",
+        LinkRepeated: "a link that has panicked is tried once more",
         LogReleases: "the log's progress lets replies go",
         GarbageSent: "something costly to drop goes to a worker",
     }
@@ -196,6 +198,7 @@ marks! {
         LinkThere: "a link that is to be added is there",
         LinkReplaces: "a link takes another's place in a full list",
         LinkRefused: "a full list takes no link",
+        LinkResumed: "a link goes on where one has panicked",
         DiedUnlinked: "a row dies before it is linked",
         AdoptedFarAway: "no row nearby has room for a child",
         EntryRaised: "a higher row becomes the entry point",

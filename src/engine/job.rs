@@ -44,7 +44,7 @@ pub struct Finished {
     /// The reply, encoded.
     pub reply: Vec<u8>,
     barrier: Barrier,
-    /// It panicked: what it was at may be left half done.
+    /// It panicked, and nothing came of it.
     pub failed: bool,
 }
 
@@ -87,16 +87,22 @@ impl Job {
         matches!(&self.0, Kind::Search(search) if search.recall.looks_at(&search.index) <= BRIEF)
     }
 
-    /// Does the work, on a worker thread whose scratch this is.
-    pub fn run(self, scratch: &mut Scratch) -> Finished {
-        match self.0 {
+    /// True for work that may be begun again where it has panicked: it goes on with what it has left.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.0, Kind::Link { .. })
+    }
+
+    /// Does the work, on a worker thread whose scratch this is. To be called once, or until it does not panic.
+    pub fn run(&mut self, scratch: &mut Scratch) -> Finished {
+        match &mut self.0 {
             Kind::Link { index, row, barrier, reply } => {
-                index.link(row, scratch);
-                Finished { reply, barrier: Barrier::At(barrier), failed: false }
+                index.link(*row, scratch);
+                Finished { reply: std::mem::take(reply), barrier: Barrier::At(*barrier), failed: false }
             }
             Kind::Search(search) => search.run(scratch),
             Kind::Drop(garbage) => {
-                drop(garbage);
+                drop(std::mem::take(garbage));
                 Finished { reply: Vec::new(), barrier: Barrier::At(Lsn(0)), failed: false }
             }
         }
@@ -104,7 +110,7 @@ impl Job {
 }
 
 impl Search {
-    fn run(self, scratch: &mut Scratch) -> Finished {
+    fn run(&self, scratch: &mut Scratch) -> Finished {
         let mut hits = Vec::new();
         self.recall.recall(&self.index, &self.query, scratch, &mut hits);
         let words = if self.with_vectors { 3 } else { 2 };
@@ -123,6 +129,6 @@ impl Search {
                 reply.bulk(&packed);
             }
         }
-        Finished { reply: bytes, barrier: Barrier::LastOf(self.last), failed: false }
+        Finished { reply: bytes, barrier: Barrier::LastOf(Arc::clone(&self.last)), failed: false }
     }
 }

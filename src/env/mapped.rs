@@ -4,12 +4,15 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use super::Map;
+use crate::base::crc32c::crc32c;
 
 /// A range of a map's bytes. They stay where they are while any clone lives, whatever becomes of the file.
 #[derive(Clone)]
 pub struct MappedBytes {
     map: Arc<dyn Map>,
     range: Range<usize>,
+    /// What they were checked against when the map was new.
+    sum: Option<u32>,
 }
 
 impl MappedBytes {
@@ -17,7 +20,20 @@ impl MappedBytes {
     #[must_use]
     pub fn new(map: Arc<dyn Map>, range: Range<usize>) -> Option<Self> {
         map.bytes().get(range.clone())?;
-        Some(Self { map, range })
+        Some(Self { map, range, sum: None })
+    }
+
+    /// The same bytes, if `crc` is their checksum, which they remember.
+    #[must_use]
+    pub fn checked(self, crc: u32) -> Option<Self> {
+        (crc32c(&self) == crc).then_some(Self { sum: Some(crc), ..self })
+    }
+
+    /// Whether they still are what [`MappedBytes::checked`] has found. A medium that rots shows its pages anew when the
+    /// system has dropped them. Bytes that were never checked are what they are.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.sum.is_none_or(|sum| crc32c(self) == sum)
     }
 
     /// A part of these bytes; none if it reaches beyond them.
@@ -25,7 +41,7 @@ impl MappedBytes {
     pub fn slice(&self, part: Range<usize>) -> Option<Self> {
         self.get(part.clone())?;
         let range = self.range.start + part.start..self.range.start + part.end;
-        Some(Self { map: Arc::clone(&self.map), range })
+        Some(Self { map: Arc::clone(&self.map), range, sum: None })
     }
 }
 

@@ -74,6 +74,10 @@ impl Capture {
     }
 
     /// Writes the sections of the index. Any thread may do this, while searches, inserts and links go on.
+    ///
+    /// # Errors
+    /// The sink's; and where the map that rows are served from has changed since it was checked: what is written would
+    /// carry the damage on under a checksum of its own.
     pub fn write(&self, sink: &mut dyn Sink) -> io::Result<()> {
         let view = self.index.view();
         self.write_facts(sink)?;
@@ -85,10 +89,16 @@ impl Capture {
             (1..=self.index.level(row)).for_each(|layer| self.put_list(row, layer, out));
         })?;
         self.write_keys(sink)?;
-        if self.index.coder.is_none() {
+        if self.index.coder.is_some() {
+            self.section(sink, SectionKind::Codes, |row, out| out.extend_from_slice(view.code(row)))?;
+        }
+        if self.index.rows.are_intact() && self.index.keys.are_intact() {
             return Ok(());
         }
-        self.section(sink, SectionKind::Codes, |row, out| out.extend_from_slice(view.code(row)))
+        reached(Mark::MapChanged);
+        Err(io::Error::other(
+            "the snapshot that vectors are served from has changed on the disk since the start",
+        ))
     }
 
     fn write_facts(&self, sink: &mut dyn Sink) -> io::Result<()> {

@@ -56,6 +56,11 @@ impl Keys {
         self.mapped.as_ref().map_or(0, |mapped| mapped.count)
     }
 
+    /// Whether the keys of the map still are those that were checked when it was opened.
+    pub(super) fn are_intact(&self) -> bool {
+        self.mapped.as_ref().is_none_or(|mapped| mapped.section.is_intact())
+    }
+
     /// The key of `row`; empty where none was set.
     pub(super) fn get(&self, row: u32) -> &[u8] {
         match &self.mapped {

@@ -21,7 +21,8 @@ const BEAM: usize = 64;
 
 impl Index {
     /// Links a row, so that searches reach it through the graph instead of comparing it one by one. To be called
-    /// once for every row; a second call does nothing. A row that is dead by now is left out of the graph.
+    /// once for every row; a second call does nothing, unless the first has panicked: then it goes on with what that has
+    /// left. A row that is dead by now is left out of the graph.
     ///
     /// Panics on a number that no row has.
     pub fn link(&self, row: RowId, scratch: &mut Scratch) {
@@ -31,7 +32,12 @@ impl Index {
         if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
             return;
         }
-        if !view.lives(row) {
+        let mut claim = Claim { index: self, row, done: false };
+        if self.is_adopted(row) {
+            reached(Mark::LinkResumed);
+            self.take_up(&view, row, scratch);
+            self.link_back(row, scratch);
+        } else if !view.lives(row) {
             reached(Mark::DiedUnlinked);
         } else if !self.settle_as_root(row) {
             self.choose(&view, row, scratch);
@@ -39,6 +45,23 @@ impl Index {
             self.link_back(row, scratch);
         }
         self.settle(row);
+        claim.done = true;
+    }
+
+    /// Whether the row can be found for good: it is the root, or its parent's list has it.
+    fn is_adopted(&self, row: u32) -> bool {
+        let kept = |parent| links(self.list(parent, 0)).any(|child| child == row);
+        self.root() == Some(row) || self.parent(row).is_some_and(kept)
+    }
+
+    /// Chooses as neighbours of an adopted row those that its lists name already.
+    fn take_up(&self, view: &View<'_>, row: u32, scratch: &mut Scratch) {
+        let chosen = &mut scratch.linking.chosen;
+        chosen.iter_mut().for_each(Vec::clear);
+        chosen.resize_with(chosen.len().max(self.level(row) + 1), Vec::new);
+        for (layer, chosen) in chosen.iter_mut().enumerate().take(self.level(row) + 1) {
+            chosen.extend(links(self.list(row, layer)).map(|near| view.near(view.target(row), near)));
+        }
     }
 
     /// Finds the row's neighbours on each of its layers and writes its own lists, which nobody can see yet.
@@ -201,5 +224,28 @@ impl Index {
         if raised > floor {
             self.floor.store(raised);
         }
+    }
+}
+
+/// The claim of one thread on a row that it links. Where that panics the claim is given back, and of a row that nobody
+/// can see yet nothing is left: another call may link it.
+struct Claim<'a> {
+    index: &'a Index,
+    row: u32,
+    done: bool,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let Self { index, row, done } = *self;
+        if done {
+            return;
+        }
+        if !index.is_adopted(row) {
+            index.cold.set(row, PARENT, 0);
+            let lists = (0..=index.level(row)).flat_map(|layer| index.list(row, layer));
+            lists.for_each(|cell| cell.store(0, Ordering::Release));
+        }
+        index.cold.group(row)[STATE].fetch_and(!CLAIMED, Ordering::AcqRel);
     }
 }

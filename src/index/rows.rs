@@ -166,6 +166,12 @@ impl Rows {
         self.mapped.as_ref().map_or(0, |mapped| mapped.count)
     }
 
+    /// Whether rows and codes of the map still are those that were checked when it was opened.
+    pub(super) fn are_intact(&self) -> bool {
+        let codes = |mapped: &MappedRows| mapped.codes.as_ref().is_none_or(MappedBytes::is_intact);
+        self.mapped.as_ref().is_none_or(|mapped| mapped.bytes.is_intact() && codes(mapped))
+    }
+
     /// Bytes of the map that rows are served from.
     pub(super) fn mapped_bytes(&self) -> usize {
         let codes = |mapped: &MappedRows| mapped.codes.as_ref().map_or(0, |codes| codes.len());

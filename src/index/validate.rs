@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::graph::{CLAIMED, DEATH, Index, STATE, links};
+use super::graph::{DEATH, Index, links};
 use super::writer::Writer;
 
 impl Index {
@@ -45,9 +45,6 @@ impl Index {
         }
         if self.linked(row) && !self.in_graph(row) && death == 0 {
             return Err(format!("row {row} lives and counts as linked, but is not in the graph"));
-        }
-        if !self.linked(row) && self.cold.get(row, STATE) & CLAIMED == 0 && self.in_graph(row) {
-            return Err(format!("row {row} is in the graph, but was never linked"));
         }
         let Some(parent) = self.parent(row) else { return Ok(()) };
         if !links(self.list(parent, 0)).any(|child| child == row) {

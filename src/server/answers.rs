@@ -28,7 +28,6 @@ impl Server {
 
     fn take_answer(&mut self, ticket: Ticket, finished: Finished) {
         let barrier = finished.barrier();
-        self.harmed |= finished.failed;
         self.answer(ticket, finished.reply, barrier);
     }
 
@@ -81,7 +80,9 @@ impl Server {
                 self.savers.drain(..).partition(|(number, _)| *number <= saved.number);
             self.savers = waiting;
             for (_, ticket) in done {
-                self.answer(ticket, bytes.clone(), Lsn(0));
+                let bids_farewell = saved.result.is_ok() && ticket.started.command.name == "shutdown";
+                let bytes = if bids_farewell { Vec::new() } else { bytes.clone() };
+                self.answer(ticket, bytes, Lsn(0));
             }
             if self.finish_after.take_if(|number| *number <= saved.number).is_some() && saved.result.is_ok() {
                 self.begin_finish("SHUTDOWN SAVE");

@@ -11,11 +11,10 @@ use crate::env::Level;
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// True between turns when nobody is at work: no job under way, no command half served. Never again once a job has
-    /// panicked, since what it was at may be left half done.
+    /// True between turns when nobody is at work: no job under way, no command half served.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        !self.harmed && self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
+        self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
     }
 
     /// Changes to the data so far.

@@ -88,8 +88,6 @@ pub struct Server {
     /// Set while accepting rests because descriptors have run out.
     accept_again: Option<Mono>,
     busy: bool,
-    /// A job has panicked.
-    harmed: bool,
     finishing: Option<Mono>,
     /// The snapshot after which SHUTDOWN SAVE finishes.
     finish_after: Option<u64>,
@@ -141,7 +139,6 @@ impl Server {
             next_chores: now,
             accept_again: None,
             busy: false,
-            harmed: false,
             finishing: None,
             finish_after: None,
             pause: Pause::default(),

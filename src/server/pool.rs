@@ -1,8 +1,9 @@
 //! The worker threads: jobs in, answers out. The loop lends a hand with brief jobs: one that comes alone is done at once,
 //! without waking anybody.
 //!
-//! Guarantees: every job that is not silent is answered exactly once, a panicking one with an error; the loop is woken
-//! after answers have been laid out. Bounded by its caller ([`super::options::Shares::jobs`]).
+//! Guarantees: every job that is not silent is answered exactly once, one that panics with an error, unless it can be
+//! begun again and then comes to its end; the loop is woken after answers have been laid out. Bounded by its caller
+//! ([`super::options::Shares::jobs`]).
 
 use std::collections::VecDeque;
 use std::io;
@@ -177,13 +178,22 @@ fn work(shared: &Shared) {
     }
 }
 
-/// Does a job; one that panics has an error for an answer.
-fn run(job: Job, scratch: &mut Scratch) -> Finished {
-    let body = || {
+/// Does a job; one that panics has an error for an answer, unless it can be begun again and then comes to its end.
+fn run(mut job: Job, scratch: &mut Scratch) -> Finished {
+    let finished = attempt(&mut job, scratch);
+    if !finished.failed || !job.is_repeatable() {
+        return finished;
+    }
+    reached(Mark::LinkRepeated);
+    attempt(&mut job, scratch)
+}
+
+fn attempt(job: &mut Job, scratch: &mut Scratch) -> Finished {
+    let run = || {
         sync::point("job");
         job.run(scratch)
     };
-    sync::catch(body).unwrap_or_else(|message| {
+    sync::catch(run).unwrap_or_else(|message| {
         reached(Mark::JobPanicked);
         *scratch = Scratch::default();
         Finished::failed(&message)

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::base::crc32c::crc32c;
 use crate::env::{Map, MappedBytes};
 
 /// Bytes of a map that nobody has checked yet. The only way to [`MappedBytes`] is the check.
@@ -24,10 +23,7 @@ impl<'a> Unverified<'a> {
     }
 
     pub(super) fn verify(self, crc: u32) -> Option<MappedBytes> {
-        if crc32c(self.bytes()) != crc {
-            return None;
-        }
-        MappedBytes::new(Arc::clone(self.map), self.range)
+        MappedBytes::new(Arc::clone(self.map), self.range)?.checked(crc)
     }
 
     pub(super) fn is_zero(&self) -> bool {

@@ -61,6 +61,8 @@ enum Leaving {
     Cut { resets: bool, owed: usize },
     /// It heard that it is one client too many.
     TurnedAway,
+    /// It has ordered the server to finish; with a snapshot first, which may fail.
+    Order { saves: bool },
 }
 
 struct State {
@@ -272,7 +274,14 @@ impl Client {
 
     fn break_off(&self, state: &mut State, how: &Break) {
         match how {
-            Break::Finish | Break::Garbage(_) if state.leaving != Leaving::No => {}
+            Break::Finish | Break::Garbage(_) | Break::Order(_) if state.leaving != Leaving::No => {}
+            Break::Order(words) => {
+                state.out.extend_from_slice(words.as_bytes());
+                state.out.extend_from_slice(b"\r\n");
+                state.leaving = Leaving::Order { saves: words.ends_with(" SAVE") };
+                self.inner.town.wire.ordered_to_finish(true);
+                self.inner.town.scheduler.note("order", words, [0; 3]);
+            }
             Break::Finish => state.leaving = Leaving::Finish,
             Break::CutReset(_) | Break::CutFinish(_) => {}
             Break::CutReply(bytes) => {
@@ -377,6 +386,14 @@ impl Client {
                     *errors = 1;
                     Ok(())
                 }
+                // There is no snapshot, so the server goes on, and so does the client.
+                (Leaving::Order { saves: true }, Value::Error(_))
+                    if state.script.may_not_save() || self.inner.town.wire.was_signalled() =>
+                {
+                    state.leaving = Leaving::No;
+                    self.inner.town.wire.ordered_to_finish(false);
+                    Ok(())
+                }
                 _ => Err(format!(
                     "{who} received {} though it had asked for nothing",
                     crate::oracle::show(&value)
@@ -413,7 +430,7 @@ impl Client {
         let crowded = state.link.is_some_and(|link| self.inner.town.is_crowded(link) == Ok(true));
         let wrong = match state.leaving {
             _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out || crowded => None,
-            Leaving::TurnedAway => None,
+            Leaving::TurnedAway | Leaving::Order { .. } => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
             Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {
                 Some(format!("with {open} requests unanswered"))

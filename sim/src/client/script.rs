@@ -100,9 +100,14 @@ impl Script {
         self.refused || (self.inspection.is_none() && (self.next == self.ops.len()))
     }
 
-    /// True when the server would not show what it may lose.
+    /// True when the server would not show what it may lose, or cannot show it right.
     pub(crate) fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether a snapshot may fail in this life.
+    pub(crate) fn may_not_save(&self) -> bool {
+        self.oracle.lock().may_not_save()
     }
 
     /// A request was answered. An error is a violation.
@@ -116,6 +121,11 @@ impl Script {
             let Who::Client(number) = self.who else { return Ok(()) };
             return self.oracle.lock().answered(number, (op, later), replies, (asked, now));
         };
+        // What is shown of rotten vectors settles nothing: who comes back then goes again.
+        if self.oracle.lock().vectors_rotten() {
+            self.refused = true;
+            return Ok(());
+        }
         let reply = replies.first().ok_or("no reply")?;
         if matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "))
             && self.oracle.lock().log_failed()

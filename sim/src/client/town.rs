@@ -33,7 +33,7 @@ const GRACE: u64 = 5_000_000_000;
 impl Town {
     /// Asks the server to finish, unless it was asked before, and watches whether it does.
     pub(crate) fn shut_down(&self) {
-        if self.wire.is_shut_down() {
+        if self.wire.was_signalled() {
             return;
         }
         self.wire.shutdown();

@@ -153,6 +153,7 @@ impl Coverage {
             "ending" => self.way(format!("ending: {name}")),
             "fault" => self.fire(name),
             "crash" => self.crash(numbers),
+            "self-pipe" | "pages" | "order" => self.way(format!("{kind}: {name}")),
             _ => {
                 if let Some(call) = CALLS.into_iter().find(|call| call.name() == kind) {
                     self.last = Site { call, of: if storage(call) { Kind::of(name) } else { Kind::Any } };
@@ -230,6 +231,12 @@ impl Coverage {
         merge(&mut self.fired, &other.fired);
         merge(&mut self.planned, &other.planned);
         merge(&mut self.ways, &other.ways);
+    }
+
+    /// How often something was seen that has no cell of its own.
+    #[must_use]
+    pub fn went(&self, way: &str) -> u64 {
+        self.ways.get(way).copied().unwrap_or(0)
     }
 
     /// How often a mark was reached.

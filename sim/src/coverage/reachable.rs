@@ -249,6 +249,21 @@ pub fn excuse(cell: &Cell) -> Option<&'static str> {
     RULES.iter().find(|rule| rule.names(cell)).map(|rule| rule.why)
 }
 
+/// What has no cell of its own and has to be seen as well.
+pub const WAYS: &[&str] = &[
+    "self-pipe: full",
+    "self-pipe: merged",
+    "self-pipe: late",
+    "self-pipe: spurious",
+    "pages: cut",
+    "pages: touched behind a cut",
+    "pages: changed",
+    "order: SHUTDOWN",
+    "order: SHUTDOWN NOSAVE",
+    "order: SHUTDOWN SAVE",
+    "order: SHUTDOWN NOSAVE NOW FORCE",
+];
+
 /// True for a cell that only a soak must reach.
 #[must_use]
 pub fn is_rare(cell: &Cell) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engram::base::mark::{MARKS, Mark};
 
-use super::reachable::{PAIRS, excuse, excuse_mark, is_rare, is_rare_mark};
+use super::reachable::{PAIRS, WAYS, excuse, excuse_mark, is_rare, is_rare_mark};
 use super::{Cell, Coverage, PHASES, Phase, Site};
 use crate::disk::KINDS;
 use crate::faults::Call;
@@ -20,6 +20,8 @@ pub struct Summary {
     pub rare: Vec<Cell>,
     /// Cells that a rule calls unreachable and that were reached.
     pub surprising: Vec<Cell>,
+    /// What has no cell of its own, has to be seen, and was not.
+    pub unseen: Vec<&'static str>,
     /// Marks that can be reached.
     pub marks: usize,
     /// Those that were not, although a campaign must have met them.
@@ -34,7 +36,7 @@ impl Summary {
     /// True when everything was reached that a campaign must reach, and nothing that cannot be.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.empty.is_empty() && self.unmarked.is_empty() && self.is_consistent()
+        self.empty.is_empty() && self.unmarked.is_empty() && self.unseen.is_empty() && self.is_consistent()
     }
 
     /// True when nothing was reached that cannot be.
@@ -57,6 +59,7 @@ impl std::fmt::Display for Summary {
         )?;
         self.empty.iter().try_for_each(|cell| write!(f, "\n  never: {cell}"))?;
         self.unmarked.iter().try_for_each(|mark| write!(f, "\n  never: {mark}"))?;
+        self.unseen.iter().try_for_each(|way| write!(f, "\n  never: {way}"))?;
         self.rare.iter().try_for_each(|cell| write!(f, "\n  rare, and not met: {cell}"))?;
         self.rare_marks.iter().try_for_each(|mark| write!(f, "\n  rare, and not met: {mark}"))?;
         self.surprising
@@ -99,6 +102,7 @@ impl Coverage {
                 (Some(_), _) => summary.surprising.push(cell),
             }
         }
+        summary.unseen.extend(WAYS.iter().filter(|way| self.went(way) == 0));
         for mark in MARKS.iter().copied() {
             match (excuse_mark(mark), self.marked(mark)) {
                 (None, marked) => {

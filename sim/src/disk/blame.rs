@@ -25,6 +25,11 @@ pub struct Blame {
 }
 
 impl Blame {
+    /// Whether the life at hand has come to where all was looked at.
+    pub(super) fn is_inspected(&self) -> bool {
+        self.inspected
+    }
+
     /// What this life has met was put right.
     pub(super) fn forgive(&mut self) {
         self.since = self.earlier;

@@ -1,6 +1,5 @@
 //! The storage door of a simulated machine.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use engram::env::{File, Map, Storage};
 
 use super::decay::Place;
 use super::image::{Content, Image, NameChange, put};
+use super::map::{Maps, Room, SimMap};
 use super::{Decay, Disk, Kind, Latency, Sabotage, refusals};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
@@ -37,23 +37,13 @@ struct State {
     full: u32,
     /// Late syncs: the file, and the changes that each covers.
     late: Vec<(u64, usize)>,
-    /// How many maps there are of each file.
-    maps: BTreeMap<u64, usize>,
+    maps: Maps,
 }
 
 struct SimFile {
     inner: Arc<Inner>,
     file: u64,
     name: String,
-}
-
-struct SimMap {
-    /// The file's bytes from `start` on, at an address divisible by 64.
-    room: Box<[u8]>,
-    start: usize,
-    len: usize,
-    inner: Arc<Inner>,
-    file: u64,
 }
 
 impl std::fmt::Debug for SimStorage {
@@ -76,7 +66,7 @@ impl SimStorage {
         if sabotage.cut_at_rot && image.is_damaged() {
             image.cut_at_rot();
         }
-        let state = Shared::new(State { image, rng, full: 0, late: Vec::new(), maps: BTreeMap::new() });
+        let state = Shared::new(State { image, rng, full: 0, late: Vec::new(), maps: Maps::new() });
         Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
     }
 
@@ -122,7 +112,7 @@ impl Inner {
             Some(Fault::Crash(nanos)) => self.scheduler.crash_after(nanos, call.name()),
             Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
             Some(Fault::Io) if call != Call::Sync => return Err(io_error(call)),
-            Some(Fault::Decay(decay)) => self.decay(decay, call),
+            Some(Fault::Decay(decay)) => self.decay(decay),
             Some(Fault::Full(calls)) if needs_room(call) => self.state.lock().full = calls,
             _ => {}
         }
@@ -136,12 +126,11 @@ impl Inner {
         Ok(fault)
     }
 
-    /// Something happens to the medium at a call. A file that is cut under a map takes the process with it, since the
-    /// map's pages behind the end are gone.
-    fn decay(&self, decay: Decay, call: Call) {
+    /// Something happens to the medium at a call, and to those who have the file mapped.
+    fn decay(&self, decay: Decay) {
         let mut state = self.state.lock();
         let hit = decay.happen(&mut state.image);
-        let mapped = hit.is_some_and(|file| state.maps.contains_key(&file));
+        let mapped = self.show(&state, decay, hit);
         drop(state);
         self.scheduler.note("decay", &decay.to_string(), [hit.unwrap_or(0), mapped.into(), 0]);
         // What was read before may have been right: what changes under a start's hands may be refused, too.
@@ -149,9 +138,32 @@ impl Inner {
             image.assess(&image.contents(), true);
             image.assess(&image.contents(), false);
         });
-        if mapped && matches!(decay, Decay::Cut(_)) {
-            self.scheduler.crash_after(0, call.name());
+    }
+
+    /// Lets the maps of a file show what has become of it; false if nobody can see that. While a start is not over,
+    /// the system still has the pages that it has checked.
+    fn show(&self, state: &State, decay: Decay, hit: Option<u64>) -> bool {
+        let Some((file, rooms)) = hit.and_then(|file| state.maps.get_key_value(&file)) else { return false };
+        let content = state.image.files.get(file).filter(|_| state.image.blame.is_inspected());
+        let mut seen = false;
+        for room in rooms {
+            seen |= match decay {
+                Decay::Cut(_) => {
+                    room.cut();
+                    self.scheduler.note("pages", "cut", [*file, 0, 0]);
+                    true
+                }
+                Decay::Bit(..) | Decay::Sector(_) => {
+                    content.is_some_and(|content| room.change(&content.seen))
+                }
+                Decay::Replace(_) | Decay::Double(_) | Decay::Return(_) => false,
+            };
         }
+        if seen && !matches!(decay, Decay::Cut(_)) {
+            self.faults.lock().map_changed = true;
+            self.scheduler.note("pages", "changed", [*file, 0, 0]);
+        }
+        seen
     }
 
     /// The server is shown `bytes` as the file `name`: what may come of that?
@@ -213,6 +225,19 @@ impl Inner {
 
     fn with_content<T>(&self, file: u64, body: impl FnOnce(&mut Content) -> T) -> T {
         body(self.state.lock().image.files.entry(file).or_default())
+    }
+
+    /// A map of a file, which is known until it is dropped.
+    fn mapped(self: &Arc<Self>, file: u64, bytes: &[u8]) -> SimMap {
+        let room = Arc::new(Room::new(bytes));
+        self.state.lock().maps.entry(file).or_default().push(Arc::clone(&room));
+        let inner = Arc::clone(self);
+        let forget = move |gone: &Arc<Room>| {
+            let maps = &mut inner.state.lock().maps;
+            maps.values_mut().for_each(|rooms| rooms.retain(|room| !Arc::ptr_eq(room, gone)));
+            maps.retain(|_, rooms| !rooms.is_empty());
+        };
+        SimMap { room, scheduler: self.scheduler.clone(), forget: Box::new(forget) }
     }
 
     fn handle(self: &Arc<Self>, file: u64, name: &str) -> Box<dyn File> {
@@ -322,8 +347,7 @@ impl Storage for SimStorage {
             rot_once(&mut bytes, part, bit);
             self.inner.assess_as(name, bytes.clone());
         }
-        *self.inner.state.lock().maps.entry(file).or_default() += 1;
-        Ok(Box::new(SimMap::new(&bytes, Arc::clone(&self.inner), file)))
+        Ok(Box::new(self.inner.mapped(file, &bytes)))
     }
 }
 
@@ -440,34 +464,4 @@ fn sync(content: &mut Content, mark: usize, fault: Option<Fault>, kept: bool) ->
         }
     }
     Err(io_error(Call::Sync))
-}
-
-impl SimMap {
-    fn new(bytes: &[u8], inner: Arc<Inner>, file: u64) -> Self {
-        const ALIGN: usize = 64;
-        let mut room = vec![0; bytes.len() + ALIGN].into_boxed_slice();
-        let start = room.as_ptr().align_offset(ALIGN).min(ALIGN);
-        room[start..start + bytes.len()].copy_from_slice(bytes);
-        assert!(room[start..].as_ptr().addr().is_multiple_of(ALIGN), "a map is not aligned");
-        Self { room, start, len: bytes.len(), inner, file }
-    }
-}
-
-impl Drop for SimMap {
-    fn drop(&mut self) {
-        let maps = &mut self.inner.state.lock().maps;
-        if let Some(count) = maps.get_mut(&self.file) {
-            *count -= 1;
-            if *count == 0 {
-                maps.remove(&self.file);
-            }
-        }
-    }
-}
-
-// SAFETY: the bytes lie in a boxed slice that is made in `new` and never changed, moved or resized until it is dropped.
-unsafe impl Map for SimMap {
-    fn bytes(&self) -> &[u8] {
-        &self.room[self.start..self.start + self.len]
-    }
 }

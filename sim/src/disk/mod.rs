@@ -2,8 +2,8 @@
 //!
 //! It keeps two images (see [`image`]): what the process sees and what would survive. [`Disk::power_loss`] turns one
 //! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
-//! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`].
-//! Not modelled: bytes that change under a map while it lives; the door's contract excludes it.
+//! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`], and what becomes
+//! of a file that is mapped, [`map`].
 
 mod blame;
 mod choice;
@@ -12,6 +12,7 @@ mod doors;
 mod image;
 mod kind;
 mod loss;
+mod map;
 mod reading;
 mod refusals;
 #[cfg(test)]

@@ -264,7 +264,11 @@ impl Net for SimNet {
             let mut state = self.inner.state.lock();
             let settings = self.inner.settings(state.waits);
             state.collect(now, settings, events);
+            let ghosts = std::mem::take(&mut state.ghosts);
             drop(state);
+            if ghosts > 0 {
+                self.inner.scheduler.note("self-pipe", "spurious", [ghosts, 0, 0]);
+            }
             let left = until.map(|until| until.saturating_sub(now));
             if events.len() > before || left == Some(0) {
                 self.inner.scheduler.note("wait", "", [(events.len() - before) as u64, 0, 0]);
@@ -307,7 +311,7 @@ impl State {
         }
         found.truncate(settings.batch.max(1));
         if found.contains(&Event::Woken) {
-            self.woken = None;
+            self.empty_pipe();
         }
         if found.contains(&Event::Shutdown) {
             self.shutdown = false;
@@ -316,6 +320,12 @@ impl State {
         if self.rng.one_in(settings.spurious_one_in) {
             self.spurious(events);
         }
+    }
+
+    /// Every byte is taken out: many wake-ups are one event.
+    fn empty_pipe(&mut self) {
+        self.pipe = 0;
+        self.woken = None;
     }
 
     /// Appends an event that nothing stands behind.
@@ -329,6 +339,7 @@ impl State {
                 Event::Ready { conn: conns[i - 2], readable: bits & 1 != 0, writable: bits & 2 != 0 }
             }
         };
+        self.ghosts += u64::from(event == Event::Woken);
         events.push(event);
     }
 }
@@ -340,8 +351,21 @@ impl Waker for SimWaker {
         }
         let now = self.inner.scheduler.now();
         let mut state = self.inner.state.lock();
-        if state.woken.is_some() || state.drops_wake() {
+        if state.pipe >= self.inner.settings.pipe.max(1) {
+            if state.sabotage.full_pipe_forgets {
+                state.empty_pipe();
+            }
+            drop(state);
+            return self.inner.scheduler.note("self-pipe", "full", [0; 3]);
+        }
+        let merged = state.pipe > 0;
+        if !merged && state.drops_wake() {
             return;
+        }
+        state.pipe += 1;
+        if merged {
+            drop(state);
+            return self.inner.scheduler.note("self-pipe", "merged", [0; 3]);
         }
         let delay = match self.inner.settings.wake_delay {
             0 => 0,
@@ -349,6 +373,9 @@ impl Waker for SimWaker {
         };
         state.woken = Some(now + delay);
         drop(state);
+        if delay > 0 {
+            self.inner.scheduler.note("self-pipe", "late", [delay, 0, 0]);
+        }
         self.inner.scheduler.note("wake", "", [delay, 0, 0]);
         let inner = Arc::clone(&self.inner);
         if delay == 0 {

@@ -78,6 +78,10 @@ pub struct Settings {
     pub spurious_one_in: u64,
     /// Longest time from a use of the waker to its event.
     pub wake_delay: u64,
+    /// Bytes that the self-pipe holds; at least 1. A use of the waker that finds it full adds none.
+    pub pipe: usize,
+    /// Bytes in it when the life begins: wake-ups for nothing.
+    pub stuffed: usize,
     /// Most events that one wait reports; at least 1.
     pub batch: usize,
     /// Most clients that wait to be accepted; who comes then is turned away.
@@ -97,6 +101,8 @@ impl Default for Settings {
             would_block_one_in: 0,
             spurious_one_in: 0,
             wake_delay: 0,
+            pipe: 64 << 10,
+            stuffed: 0,
             batch: 64,
             backlog: 511,
             rough: u64::MAX,
@@ -119,17 +125,20 @@ pub fn network(
         backlog: VecDeque::new(),
         accepting: true,
         made: 0,
-        woken: None,
+        pipe: settings.stuffed.min(settings.pipe.max(1)),
+        woken: (settings.stuffed > 0).then_some(0),
+        ghosts: 0,
         shutdown: false,
         shut_down: None,
+        signalled: false,
         storm: 0,
         waits: 0,
         sabotage,
         deeds: 0,
         rng,
     };
-    let Settings { latency, wake_delay, backlog, rough, .. } = settings;
-    let smooth = Settings { latency, wake_delay, backlog, rough, ..Settings::default() };
+    let Settings { latency, wake_delay, pipe, backlog, rough, .. } = settings;
+    let smooth = Settings { latency, wake_delay, pipe, backlog, rough, ..Settings::default() };
     let inner = Arc::new(Inner {
         settings,
         smooth,
@@ -163,11 +172,16 @@ struct State {
     backlog: VecDeque<LinkId>,
     accepting: bool,
     made: u64,
-    /// When the self-pipe's byte will be seen.
+    /// Bytes in the self-pipe, and when the first of them will be seen.
+    pipe: usize,
     woken: Option<u64>,
+    /// Wake-ups reported that nobody had asked for, and that no trace tells of yet.
+    ghosts: u64,
     /// A shutdown that the server has not been told of.
     shutdown: bool,
+    /// When the server was asked to finish, by a signal or by a client.
     shut_down: Option<u64>,
+    signalled: bool,
     /// So many calls to come find nothing to be had.
     storm: u64,
     /// Waits of the server so far.

@@ -14,6 +14,8 @@ pub struct Sabotage {
     pub misdeliver: bool,
     /// Now and then a use of the waker is forgotten.
     pub drop_wakes: bool,
+    /// A use of the waker that finds the self-pipe full takes with it what is in there.
+    pub full_pipe_forgets: bool,
 }
 
 /// One in so many is lied about.

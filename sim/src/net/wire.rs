@@ -150,11 +150,28 @@ impl Wire {
         self.inner.state.lock().conns.len()
     }
 
+    /// A client is about to order the server to finish, or, for false, has heard that it does not.
+    pub fn ordered_to_finish(&self, yes: bool) {
+        let now = self.inner.scheduler.now();
+        let mut state = self.inner.state.lock();
+        match yes {
+            true => drop(state.shut_down.get_or_insert(now)),
+            false if state.signalled => {}
+            false => state.shut_down = None,
+        }
+    }
+
+    /// Whether a signal has asked the server to finish.
+    #[must_use]
+    pub fn was_signalled(&self) -> bool {
+        self.inner.state.lock().signalled
+    }
+
     /// Asks the server to finish, as a signal would.
     pub fn shutdown(&self) {
         let now = self.inner.scheduler.now();
         let mut state = self.inner.state.lock();
-        state.shutdown = true;
+        (state.shutdown, state.signalled) = (true, true);
         state.shut_down.get_or_insert(now);
         drop(state);
         self.inner.scheduler.note("shutdown", "", [0; 3]);

@@ -17,6 +17,8 @@ pub struct Context<'a> {
     pub client: usize,
     /// The plan let the disk fail in this life.
     pub disk_failed: bool,
+    /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
+    pub vectors_rotten: bool,
 }
 
 impl Context<'_> {

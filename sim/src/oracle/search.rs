@@ -116,9 +116,16 @@ pub(super) fn check_hits(index: &Index, items: &[Value], context: Context<'_>) -
     // A list of elements is looked up when the command is executed.
     let changed = if among.is_list() { Changed::default() } else { Changed::new(key, context.later) };
     for hit in &hits {
-        check_hit(index, &changed, query, hit)?;
+        match context.vectors_rotten {
+            false => check_hit(index, &changed, query, hit)?,
+            true if changed.knows(index, &hit.element) => {}
+            true => return Err(format!("`{}` is among the hits, but not in the index", hit.element)),
+        }
     }
     check_order(&hits, *k, among)?;
+    if context.vectors_rotten {
+        return Ok(());
+    }
     let added: usize = changed.added.values().map(Vec::len).sum();
     let width =
         if among.within.is_some() { ef.unwrap_or(DEFAULT_EF) } else { ef.unwrap_or(DEFAULT_EF).max(*k) };
@@ -192,6 +199,11 @@ impl<'a> Changed<'a> {
         let mut names = vec![key];
         later.iter().for_each(|op| changed.take(&mut names, op));
         changed
+    }
+
+    /// Whether the element may be in the index.
+    fn knows(&self, index: &Index, element: &str) -> bool {
+        index.rows.contains_key(element) || self.added.contains_key(element)
     }
 
     /// `names` are those that the index has had.

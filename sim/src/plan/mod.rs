@@ -157,9 +157,14 @@ pub enum Break {
     CutReply(usize),
     /// Not the client, the server: it is asked to finish this many virtual nanoseconds later.
     Shutdown(u64),
+    /// It orders the server to finish, with one of [`ORDERS`], and asks for nothing more.
+    Order(&'static str),
     /// Not the client, the machine: it stops this many virtual nanoseconds later.
     Crash(u64),
 }
+
+/// Commands that make the server finish.
+pub const ORDERS: [&str; 4] = ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE NOW FORCE"];
 
 impl Default for ServerPlan {
     fn default() -> Self {

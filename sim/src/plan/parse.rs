@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use super::{Break, ClientPlan, Ending, Life, Op, Plan, fields};
+use super::{Break, ClientPlan, Ending, Life, ORDERS, Op, Plan, fields};
 use crate::scheduler::Settings;
 
 /// Reads a plan, and what there is to remark about it: a line each, with its number.
@@ -172,6 +172,10 @@ impl FromStr for Break {
             "cut-reply" => Self::CutReply(number(rest)?),
             "crash" => Self::Crash(number(rest)?),
             "shutdown" => Self::Shutdown(number(rest)?),
+            "order" => {
+                let known = ORDERS.into_iter().find(|order| *order == rest);
+                Self::Order(known.ok_or_else(|| format!("no order `{rest}`"))?)
+            }
             "garbage" => Self::Garbage(unescape(rest)?),
             _ => return Err(format!("nobody breaks off with `{name}`")),
         })

@@ -78,6 +78,8 @@ impl Fields for net::Settings {
         each("would-block", &mut self.would_block_one_in);
         each("spurious", &mut self.spurious_one_in);
         each("wake-delay", &mut self.wake_delay);
+        each("pipe", &mut self.pipe);
+        each("stuffed", &mut self.stuffed);
         each("batch", &mut self.batch);
         each("backlog", &mut self.backlog);
         each("rough", &mut self.rough);
@@ -127,6 +129,7 @@ impl Display for Break {
             Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),
             Self::Shutdown(after) => write!(f, "shutdown {after}"),
             Self::Crash(after) => write!(f, "crash {after}"),
+            Self::Order(words) => write!(f, "order {words}"),
             Self::Garbage(bytes) => write!(f, "garbage {}", bytes.escape_default()),
         }
     }

@@ -120,11 +120,12 @@ fn end(cast: &Arc<Shared<Cast>>) {
     staying.iter().for_each(Guest::leave);
     if ending != Ending::Shutdown {
         town.scheduler.crash();
-    } else if town.audits && town.capacity >= 256 {
+    } else if town.audits && town.capacity >= 256 && !town.wire.is_shut_down() {
         let ending = town.clone();
         Auditor::new(&town, move || ending.shut_down()).ask();
     } else {
-        // Byte by byte the accounts would take too long to read.
+        // Byte by byte the accounts would take too long to read. Who has been ordered to finish, though the order may
+        // have been lost, gives none.
         town.shut_down();
     }
 }

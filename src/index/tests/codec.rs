@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
+use crate::base::crc32c::crc32c;
 use crate::env::Map;
 use crate::env::MappedBytes;
 
@@ -75,6 +76,14 @@ impl File {
     }
 
     pub(super) fn open(&self) -> Result<Opened, crate::base::bytes::DecodeError> {
+        self.open_through(|content| Bytes::map(&content))
+    }
+
+    /// Opens through whatever map is made of the sections' bytes.
+    fn open_through(
+        &self,
+        map: impl FnOnce(Vec<u8>) -> Arc<dyn Map>,
+    ) -> Result<Opened, crate::base::bytes::DecodeError> {
         let mut content = Vec::new();
         let mut places: Vec<Range<usize>> = Vec::new();
         for (_, _, payload) in &self.sections {
@@ -82,11 +91,11 @@ impl File {
             places.push(content.len()..content.len() + payload.len());
             content.extend_from_slice(payload);
         }
-        let map = Bytes::map(&content);
-        let section = |((kind, meta, _), place): (&Written, Range<usize>)| Section {
+        let map = map(content);
+        let section = |((kind, meta, payload), place): (&Written, Range<usize>)| Section {
             kind: *kind,
             meta: meta.clone(),
-            payload: MappedBytes::new(Arc::clone(&map), place).unwrap(),
+            payload: MappedBytes::new(Arc::clone(&map), place).unwrap().checked(crc32c(payload)).unwrap(),
         };
         let sections: Vec<Section> = self.sections.iter().zip(places).map(section).collect();
         Writer::open(&sections, Kernels::best())
@@ -293,5 +302,43 @@ fn codes_are_opened_from_the_map_and_refused_where_they_do_not_fit() {
         let mut plain = File::of(&built(config(20, &Cosine), &vectors).capture());
         plain.sections.push(codes);
         assert!(plain.open().unwrap_err().to_string().contains("set of sections"));
+    }
+}
+
+/// A map that shows other bytes once it has rotted.
+struct Rotting {
+    fresh: Arc<dyn Map>,
+    rotten: Arc<dyn Map>,
+    has: Arc<AtomicBool>,
+}
+
+// SAFETY: both maps keep their bytes; the tests read no slice across the change.
+unsafe impl Map for Rotting {
+    fn bytes(&self) -> &[u8] {
+        if self.has.load(Ordering::Relaxed) { self.rotten.bytes() } else { self.fresh.bytes() }
+    }
+}
+
+#[test]
+fn a_map_that_has_changed_is_not_copied_into_the_next_snapshot() {
+    let config = Config { quant: Quant::Int8, ..config(20, &Cosine) };
+    let file = File::of(&built(config, &random_vectors(33, 30, 20)).capture());
+    let lengths: Vec<usize> = file.sections.iter().map(|(_, _, payload)| payload.len()).collect();
+    let place =
+        |section: usize| -> usize { lengths[..section].iter().map(|len| len.next_multiple_of(64)).sum() };
+    for at in [place(1), place(1) + lengths[1] - 1, place(5) + lengths[5] - 1] {
+        let has = Arc::new(AtomicBool::new(false));
+        let opened = file.open_through(|content| {
+            let mut other = content.clone();
+            other[at] ^= 1;
+            let (fresh, rotten) = (Bytes::map(&content), Bytes::map(&other));
+            Arc::new(Rotting { fresh, rotten, has: Arc::clone(&has) })
+        });
+        let capture = opened.unwrap().writer.capture();
+        assert_eq!(File::of(&capture), file);
+        has.store(true, Ordering::Relaxed);
+        let mut copy = File::default();
+        assert!(capture.write(&mut copy).unwrap_err().to_string().contains("has changed on the disk"));
+        assert_eq!(copy.sections.len(), lengths.len(), "it is looked at when all was read");
     }
 }

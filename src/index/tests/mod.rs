@@ -5,6 +5,7 @@ mod corrupt;
 mod forms;
 mod graph;
 mod model;
+mod panics;
 mod threads;
 
 use super::*;

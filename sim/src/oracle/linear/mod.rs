@@ -291,5 +291,6 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         number: act.number,
         client: act.client,
         disk_failed: true,
+        vectors_rotten: false,
     }
 }

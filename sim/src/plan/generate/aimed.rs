@@ -156,7 +156,9 @@ pub(super) fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
     for life in [&mut *before, &mut *behind] {
         life.threads.crash = None;
         life.faults.retain(|planned| !planned.fault.stops());
-        let stays = |(_, how): &(usize, Break)| !matches!(how, Break::Crash(_) | Break::Shutdown(_));
+        let stays = |(_, how): &(usize, Break)| {
+            !matches!(how, Break::Crash(_) | Break::Shutdown(_) | Break::Order(_))
+        };
         life.clients.iter_mut().for_each(|client| client.breaks.retain(stays));
     }
     // The first is that of a new segment's header.

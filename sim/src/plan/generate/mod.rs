@@ -7,6 +7,7 @@ mod aimed;
 mod corners;
 mod crowd;
 mod faults;
+mod maps;
 mod scenes;
 mod settings;
 mod source;
@@ -20,8 +21,9 @@ use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
 use self::storage::Families;
 use self::visitors::{limits, visitors};
-use super::{Break, ClientPlan, Ending, Life, Op, Plan, ServerPlan};
+use super::{Break, ClientPlan, Ending, Life, ORDERS, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
+use crate::net;
 use crate::scheduler::CrashAt;
 
 /// What a power loss leaves, the awkward kinds more often.
@@ -85,6 +87,7 @@ pub fn generate(seed: u64) -> Plan {
     let mut lives: Vec<Life> =
         (0..lives).map(|number| life(seed, number, clients, mean_ops, swarm)).collect();
     crowd::crowd(&mut Rng::stream(seed, "crowd"), seed, swarm, &mut server, &mut lives);
+    maps::disturb(&mut Rng::stream(seed, "maps"), seed, swarm, &mut lives);
     aimed::aim(&mut Rng::stream(seed, "aimed"), &mut lives);
     aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
     scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
@@ -132,6 +135,8 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
     }
     cuts(&mut stream("cuts"), &mut life);
     early_shutdown(&mut stream("early shutdown"), &mut life);
+    order(&mut stream("order"), &mut life);
+    self_pipe(&mut stream("self-pipe"), &mut life.net);
     if ending != Ending::Shutdown {
         plan_crash(&mut crash, &mut life);
     }
@@ -147,6 +152,27 @@ fn early_shutdown(rng: &mut Rng, life: &mut Life) {
     {
         let behind = 1 + rng.index(client.ops.len());
         client.breaks.push((behind, Break::Shutdown(spread(rng, 2 * life.net.latency))));
+    }
+}
+
+/// In a few lives a client orders it to, while others have requests on their way.
+fn order(rng: &mut Rng, life: &mut Life) {
+    let number = rng.index(life.clients.len().max(1));
+    if rng.below(20) == 0
+        && let Some(client) = life.clients.get_mut(number)
+        && !client.ops.is_empty()
+    {
+        let behind = 1 + rng.index(client.ops.len());
+        client.breaks.push((behind, Break::Order(pick(rng, &ORDERS))));
+        client.depth = client.depth.max(pick(rng, &[1, 8]));
+    }
+}
+
+/// In some lives the self-pipe is small, or full from the beginning.
+fn self_pipe(rng: &mut Rng, net: &mut net::Settings) {
+    if rng.below(4) == 0 {
+        net.pipe = pick(rng, &[1, 1, 2, 16]);
+        net.stuffed = pick(rng, &[0, 1, net.pipe]);
     }
 }
 

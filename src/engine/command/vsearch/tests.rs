@@ -8,7 +8,7 @@ use crate::resp::{OwnedArgs, Protocol};
 /// Runs a command with its job; the reply has `|` for each line end.
 fn run(engine: &mut Engine, protocol: Protocol, words: &[&[u8]]) -> String {
     let (reply, job) = begin(engine, protocol, words);
-    let reply = job.map_or(reply, |job| job.run(&mut Scratch::new()).reply);
+    let reply = job.map_or(reply, |mut job| job.run(&mut Scratch::new()).reply);
     String::from_utf8_lossy(&reply).replace("\r\n", "|")
 }
 
