@@ -9,7 +9,7 @@ use engram::resp::client::write_command;
 use engram::resp::{ParseLimits, Parser, Progress};
 
 use super::*;
-use crate::plan::{Op, generate};
+use crate::plan::{Break, Op, generate};
 
 /// What is wrong with the toy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +259,7 @@ fn toy_plan(seed: u64) -> Plan {
                 && planned.fault != crate::faults::Fault::NoMemory
         });
         for client in &mut life.clients {
+            client.breaks.retain(|(_, broken)| !matches!(broken, Break::Order(_)));
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,
                 Op::Set { expire, .. } => expire.is_none(),
