@@ -51,7 +51,8 @@ pub struct Finished {
 #[derive(Debug)]
 enum Barrier {
     At(Lsn),
-    LastOf(Arc<LastWrite>),
+    /// What these hits of a set have to wait for.
+    Of(Arc<LastWrite>, Vec<RowId>),
 }
 
 impl Finished {
@@ -61,7 +62,7 @@ impl Finished {
     pub fn barrier(&self) -> Lsn {
         match &self.barrier {
             Barrier::At(lsn) => *lsn,
-            Barrier::LastOf(last) => last.lsn(),
+            Barrier::Of(last, hits) => last.lsn(hits),
         }
     }
 
@@ -129,6 +130,7 @@ impl Search {
                 reply.bulk(&packed);
             }
         }
-        Finished { reply: bytes, barrier: Barrier::LastOf(Arc::clone(&self.last)), failed: false }
+        let rows = hits.iter().map(|hit| hit.row).collect();
+        Finished { reply: bytes, barrier: Barrier::Of(Arc::clone(&self.last), rows), failed: false }
     }
 }

@@ -167,8 +167,13 @@ impl Store {
         let mut floats = std::mem::take(&mut self.floats);
         let inserted = self.edit_set(key, |set| {
             index::read_vector(vector, set.dim(), &mut floats).map_err(|e| e.to_string())?;
-            set.last.set(lsn);
-            set.writer.insert(element, &floats).map_err(|e| e.to_string())
+            let inserted = set.writer.insert(element, &floats).map_err(|e| e.to_string())?;
+            if inserted.replaced {
+                set.last.set(lsn)
+            } else {
+                set.last.add(inserted.row, lsn)
+            }
+            Ok(inserted)
         });
         self.floats = floats;
         let inserted = inserted?;

@@ -1,10 +1,12 @@
 //! What keys hold.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::keyspace::Held;
-use crate::base::sync::AtomicU64;
-use crate::index;
+use crate::base::hash::FixedMap;
+use crate::base::sync::{AtomicU64, Mutex};
+use crate::index::{self, RowId};
 use crate::wal::Lsn;
 
 /// What a key holds.
@@ -32,19 +34,59 @@ impl VectorSet {
     }
 }
 
-/// The LSN of the last record that changed a vector set. It is set before the change can be seen.
+/// The LSNs of the records that changed a vector set lately: what an answer that comes from it has to wait for. Only the
+/// loop writes and asks.
+#[derive(Debug)]
+pub(super) struct LastWrite {
+    /// That of the last record that did more than add a row: whoever does not see what it took away has seen it.
+    lsn: AtomicU64,
+    /// Those of the rows that were added since, as far back as [`ADDED`]: only who is shown a row has seen it.
+    added: Mutex<Added>,
+}
+
+/// Rows whose records are remembered one by one.
+const ADDED: usize = 1_024;
+
 #[derive(Debug, Default)]
-pub(super) struct LastWrite(AtomicU64);
+struct Added {
+    lsns: FixedMap<RowId, Lsn>,
+    order: VecDeque<(RowId, Lsn)>,
+}
+
+impl Default for LastWrite {
+    fn default() -> Self {
+        Self { lsn: AtomicU64::new(0), added: Mutex::new("added rows", Added::default()) }
+    }
+}
 
 impl LastWrite {
-    /// The LSN.
+    /// The LSN that an answer with these hits has to wait for.
     #[must_use]
-    pub(super) fn lsn(&self) -> Lsn {
-        Lsn(self.0.load())
+    pub(super) fn lsn(&self, hits: &[RowId]) -> Lsn {
+        let added = self.added.lock();
+        let shown = hits.iter().filter_map(|row| added.lsns.get(row)).max();
+        shown.copied().unwrap_or(Lsn(0)).max(Lsn(self.lsn.load()))
     }
 
+    /// The record `lsn` changed the set.
     pub(super) fn set(&self, lsn: Lsn) {
-        self.0.store(lsn.0);
+        self.lsn.store(lsn.0);
+    }
+
+    /// The record `lsn` added `row`, under a key that had none.
+    pub(super) fn add(&self, row: RowId, lsn: Lsn) {
+        let mut added = self.added.lock();
+        added.lsns.insert(row, lsn);
+        added.order.push_back((row, lsn));
+        if added.order.len() > ADDED
+            && let Some((row, lsn)) = added.order.pop_front()
+        {
+            if added.lsns.get(&row) == Some(&lsn) {
+                added.lsns.remove(&row);
+            }
+            // Whoever sees it from now on waits no longer than for this.
+            self.lsn.store(self.lsn.load().max(lsn.0));
+        }
     }
 }
 
