@@ -79,7 +79,7 @@ class Table:
     def line(self, name, searching=0, inserting=False, saving=False):
         """PINGs beside the loads; returns searches a second."""
         search = self.program(self.searches, searching, lines=1 + 4 * K) if searching else None
-        fresh = (self.served.add(f"new{n}", self.rows[n % len(self.rows)]) for n in itertools.count())
+        fresh = (self.served.add(f"{name} {n}", self.rows[n % len(self.rows)]) for n in itertools.count())
         insert = self.program(itertools.islice(fresh, FRESH), 1) if inserting else None
         save = self.program([self.served.save], 1) if saving else None
         ping = self.program([("PING",)], 1, pause_us=int(self.args.pause * 1e6))
