@@ -57,6 +57,8 @@ marks! {
         OlderSnapshotRemoved: "an older snapshot is removed",
         LogEmpty: "there is no log",
         LogBehindSnapshot: "the log ends before the snapshot does",
+        SnapshotNamedAnew: "a snapshot's name is written anew, since the log rests on it alone",
+        SnapshotFoundMoving: "a snapshot is found on the way from its name to the same name",
         CoveredSegmentSkipped: "a segment that the snapshot covers is not read",
         SecondSegmentReplayed: "more than one segment is replayed",
         WideRecordReplayed: "a record of several operations is replayed",

@@ -7,6 +7,7 @@ use super::mutation::{Op, SetConfig};
 use super::store::Store;
 use super::{Call, Doors, Engine, IndexOptions, Options};
 use crate::base::hash::HashKey;
+use crate::base::rng::Rng;
 use crate::base::sync::AtomicU64;
 use crate::base::time::{Mono, Wall};
 use crate::env::{Clock, Console, Level, Storage, Waker};
@@ -87,10 +88,7 @@ fn no_list_tells_what_a_failed_log_has_refused() {
     let (disk, clock) = (MemDisk::default(), Arc::new(SetClock(AtomicU64::new(1_700_000_000_000))));
     let mut engine = Engine::on(Some(disk.arc()), Arc::clone(&clock));
     let first = barrier(&mut engine, "SET a 1");
-    engine.tick();
-    while engine.durable() < first {
-        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
-    }
+    await_durable(&mut engine, first);
     assert_eq!(barrier(&mut engine, "DBSIZE"), Lsn(0), "all that was logged is durable");
     // The log fails, with nothing left to write but its own mark, while a command is under way.
     (disk.calls()..disk.calls() + 20).for_each(|call| disk.mishap(call, Mishap::Fail));
@@ -106,6 +104,47 @@ fn no_list_tells_what_a_failed_log_has_refused() {
         assert!(barrier(&mut engine, command) > engine.durable(), "{command}");
     }
     assert!(barrier(&mut engine, "GET a") <= engine.durable(), "reads go on");
+}
+
+/// Waits until the log has made `lsn` durable.
+fn await_durable(engine: &mut Engine, lsn: Lsn) {
+    engine.tick();
+    while engine.durable() < lsn {
+        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn a_log_begins_behind_a_snapshot_only_when_its_name_is_durable_whatever_failed_before() {
+    let clock = Arc::new(SetClock(AtomicU64::new(1_700_000_000_000)));
+    let first = MemDisk::default();
+    let mut engine = Engine::on(Some(first.arc()), Arc::clone(&clock));
+    let lsn = barrier(&mut engine, "SET a 1");
+    await_durable(&mut engine, lsn);
+    engine.request_snapshot().unwrap();
+    while engine.take_saved().is_none() {
+        engine.tick();
+    }
+    engine.close().unwrap();
+    let (name, bytes) = first.image().into_iter().find(|(name, _)| name.ends_with(".snap")).unwrap();
+
+    // The same snapshot where the sync that should have kept its name failed, and the log never came to be.
+    let failed = MemDisk::default();
+    let file = failed.create_new("temporary").unwrap();
+    file.write_at(&bytes, 0).unwrap();
+    file.sync().unwrap();
+    failed.rename("temporary", &name).unwrap();
+    failed.mishap(failed.calls(), Mishap::Forget);
+    failed.sync_dir().unwrap_err();
+
+    let killed = failed.after_kill();
+    let mut engine = Engine::on(Some(killed.arc()), Arc::clone(&clock));
+    let lsn = barrier(&mut engine, "SET b 2");
+    await_durable(&mut engine, lsn);
+    let lost = killed.after_power_loss(&mut Rng::new(1));
+    engine.close().unwrap();
+    let engine = Engine::on(Some(lost.arc()), clock);
+    assert_eq!(engine.store.keyspace.len(), 2, "what was shown and what was acknowledged");
 }
 
 #[test]

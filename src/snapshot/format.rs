@@ -17,11 +17,20 @@ pub(super) const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"engramsn";
 
-/// Whether a file bears its final name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which of its names a file bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Temporary,
     Published,
+    /// Published, and on the way from that name to the same name.
+    Moving,
+}
+
+impl Stage {
+    /// Whether the file is whole.
+    pub(super) fn is_published(self) -> bool {
+        self != Self::Temporary
+    }
 }
 
 /// The name of the snapshot at `lsn`.
@@ -29,6 +38,7 @@ pub(super) fn name(lsn: Lsn, stage: Stage) -> String {
     let suffix = match stage {
         Stage::Temporary => "tmp",
         Stage::Published => "snap",
+        Stage::Moving => "moving.snap",
     };
     format!("snapshot-{:020}.{suffix}", lsn.0)
 }
@@ -39,6 +49,7 @@ pub(super) fn parse_name(file: &str) -> Option<(Lsn, Stage)> {
     let stage = match suffix {
         "tmp" => Stage::Temporary,
         "snap" => Stage::Published,
+        "moving.snap" => Stage::Moving,
         _ => return None,
     };
     let lsn = Lsn(digits.parse().ok()?);

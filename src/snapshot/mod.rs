@@ -31,16 +31,15 @@ use crate::wal::Lsn;
 pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
     let mut names = storage.list()?;
     names.retain(|name| match format::parse_name(name) {
-        Some((lsn, format::Stage::Published)) if lsn < keep => {
-            reached(Mark::OlderSnapshotRemoved);
-            true
-        }
-        Some((_, format::Stage::Published)) => false,
         Some((_, format::Stage::Temporary)) => {
             reached(Mark::TemporaryRemoved);
             true
         }
-        None => false,
+        Some((lsn, _)) if lsn < keep => {
+            reached(Mark::OlderSnapshotRemoved);
+            true
+        }
+        _ => false,
     });
     if names.is_empty() {
         return Ok(0);

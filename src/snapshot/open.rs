@@ -6,7 +6,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::format::{Entry, FOOTER, Footer, HEADER, HeaderFault, Stage, aligned, decode_header, parse_name};
+use super::format::{
+    Entry, FOOTER, Footer, HEADER, HeaderFault, Stage, aligned, decode_header, name, parse_name,
+};
 use super::mapped::Unverified;
 use crate::base::bytes::Reader;
 use crate::base::mark::{Mark, reached};
@@ -42,6 +44,24 @@ impl Snapshot {
     /// The sections, in the order in which they were written.
     pub fn sections(&self) -> impl ExactSizeIterator<Item = &Section> {
         self.sections.iter()
+    }
+
+    /// Writes the snapshot's name anew and makes it durable, whatever has become of it before. An earlier life may have
+    /// renamed it and failed to sync the directory: then the name may be in the system's cache only, where it is taken
+    /// for written, and syncing once more would write nothing. So the file is renamed away and back; a crash between
+    /// leaves it under a name that [`open_newest`] knows. Copies nothing, whatever the snapshot's size.
+    ///
+    /// # Errors
+    /// The first error of the disk. The snapshot is as it was, then, under the one name or the other.
+    pub fn name_anew(&self, storage: &dyn Storage) -> io::Result<()> {
+        let moving = name(self.lsn, Stage::Moving);
+        if self.file == moving {
+            reached(Mark::SnapshotFoundMoving);
+        } else {
+            storage.rename(&self.file, &moving)?;
+        }
+        storage.rename(&moving, &name(self.lsn, Stage::Published))?;
+        storage.sync_dir()
     }
 }
 
@@ -106,8 +126,7 @@ impl std::error::Error for SnapshotError {}
 /// # Errors
 /// If the directory or the file cannot be read, or the file is damaged or of an unknown version.
 pub fn open_newest(storage: &dyn Storage) -> Result<Option<Snapshot>, SnapshotError> {
-    let newest =
-        names(storage)?.into_iter().filter(|(_, stage, _)| *stage == Stage::Published).max_by_key(|n| n.0);
+    let newest = names(storage)?.into_iter().filter(|(_, stage, _)| stage.is_published()).max();
     newest.map(|(lsn, _, file)| open(storage, lsn, &file)).transpose()
 }
 
@@ -259,7 +278,7 @@ pub struct SnapshotReport {
 /// If the directory cannot be read.
 pub fn inspect(storage: &dyn Storage) -> Result<Vec<SnapshotReport>, SnapshotError> {
     let report = |(lsn, stage, file): (Lsn, Stage, String)| {
-        let published = stage == Stage::Published;
+        let published = stage.is_published();
         let sections =
             if published { open(storage, lsn, &file).map(|s| described(&s)) } else { Ok(Vec::new()) };
         SnapshotReport { file, lsn, published, sections }

@@ -302,3 +302,49 @@ fn power_loss_at_any_step_leaves_one_whole_snapshot() {
     }
     assert_eq!(outcomes.len(), 3, "both outcomes of a crash were seen, and success: {outcomes:?}");
 }
+
+/// A snapshot that was renamed, and whose name the failed sync of the directory left in the system's cache alone.
+fn named_in_the_cache_only() -> MemDisk {
+    let probe = MemDisk::default();
+    write(&probe, 2, &PARTS).unwrap();
+    let disk = MemDisk::default();
+    disk.mishap(probe.calls() - 1, Mishap::Forget);
+    write(&disk, 2, &PARTS).unwrap_err();
+    disk.after_kill()
+}
+
+#[test]
+fn a_name_that_only_the_cache_knows_is_not_made_durable_by_a_sync() {
+    let disk = named_in_the_cache_only();
+    disk.sync_dir().unwrap();
+    assert!(open_newest(&disk).unwrap().is_some());
+    assert!(open_newest(&disk.after_power_loss(&mut Rng::new(1))).unwrap().is_none());
+}
+
+#[test]
+fn a_name_that_is_written_anew_survives_and_a_crash_on_the_way_loses_no_durable_one() {
+    let durable = MemDisk::default();
+    write(&durable, 2, &PARTS).unwrap();
+    let mut rng = Rng::new(6);
+    let mut outcomes = BTreeMap::new();
+    for (base, was_durable) in [(durable, true), (named_in_the_cache_only(), false)] {
+        for call in 0..4 {
+            for _ in 0..40 {
+                let disk = base.after_kill();
+                let snapshot = open_newest(&disk).unwrap().unwrap();
+                disk.die_at(disk.calls() + call);
+                let named = snapshot.name_anew(&disk).is_ok();
+                assert_eq!(named, call == 3);
+                let killed = disk.after_kill();
+                let again = open_newest(&killed).unwrap().unwrap();
+                again.name_anew(&killed).unwrap();
+                assert_eq!(killed.image().into_keys().collect::<Vec<_>>(), [snap(2)]);
+                assert_eq!(killed.after_power_loss(&mut rng).image(), killed.image());
+                let later = open_newest(&disk.after_power_loss(&mut rng)).unwrap();
+                assert!(later.is_some() || !(named || was_durable), "call {call}");
+                *outcomes.entry((was_durable, later.map(|found| found.file))).or_insert(0) += 1;
+            }
+        }
+    }
+    assert_eq!(outcomes.len(), 5, "either name, with and without a durable one, or none: {outcomes:?}");
+}

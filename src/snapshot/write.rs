@@ -116,7 +116,8 @@ impl SnapshotWriter {
     ///
     /// # Errors
     /// The first error of the disk. The temporary is removed then, if it still bears that name. If the last step
-    /// failed the snapshot may be there, now or after a crash, and it is whole; but nothing may be removed for its sake.
+    /// failed the snapshot may be there, now or after a crash, and it is whole; but nothing may be removed for its sake,
+    /// and who finds it does not know whether its name is durable ([`super::Snapshot::name_anew`]).
     pub fn publish(mut self) -> io::Result<Published> {
         let published = name(self.lsn, Stage::Published);
         match self.finish().and_then(|()| self.storage.rename(&name(self.lsn, Stage::Temporary), &published))

@@ -2,7 +2,7 @@
 //!
 //! | what is found | case or error | what is done |
 //! |---|---|---|
-//! | no segment | [`Case::Empty`] | the log begins behind the snapshot, whose name is made durable |
+//! | no segment | [`Case::Empty`] | the log begins behind the snapshot |
 //! | valid to the last byte (a last segment may hold its header only) | [`Case::Clean`] | appended to |
 //! | last segment: invalid record, nothing behind it claims that it had been synced | [`Case::TornTail`] | cut there |
 //! | last segment: at most 32 bytes, no valid header | [`Case::TornSwitch`] | removed |
@@ -103,11 +103,21 @@ pub struct Recovered {
     pub(super) tail: Option<Tail>,
 }
 
+impl Recovered {
+    /// True where the next record begins a segment behind the snapshot, and perhaps nothing but the snapshot leads up to
+    /// it. Its name has to be durable, then, before anybody sees what it holds and before that segment is begun.
+    #[must_use]
+    pub fn rests_on_snapshot(&self) -> bool {
+        self.tail.is_none() && self.last > Lsn(0)
+    }
+}
+
 /// What takes the records; an error ends recovery.
 pub(super) type Apply<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), String> + 'a;
 
 /// Reads the log, gives every record behind `after` (the snapshot's LSN) to `apply`, in order, and repairs what a crash
-/// left at the end. On success everything that was applied is durable.
+/// left at the end. On success everything that was applied is durable; for the snapshot see
+/// [`Recovered::rests_on_snapshot`].
 pub fn recover(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
     let found = survey(storage, after, apply)?;
     repair(storage, &found)?;
@@ -292,12 +302,7 @@ impl Segment<'_> {
 fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
-        if found.last == Lsn(0) {
-            return Ok(());
-        }
-        // All there is comes from the snapshot, which may owe its name to a life that was killed before it had made it
-        // durable. Nobody may see it before that is done, and no segment may begin behind it.
-        return storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e));
+        return Ok(());
     }
     let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;

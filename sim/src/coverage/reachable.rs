@@ -52,7 +52,7 @@ type Place = (Kind, &'static [Phase]);
 const MADE: &[(Call, &[Place])] = &[
     (Call::Open, &[(Kind::Log, STARTING)]),
     (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
-    (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Snapshot, STARTING), (Kind::Temporary, SAVING)]),
     (
         Call::Remove,
         &[
@@ -228,6 +228,7 @@ pub const RARE_MARKS: &[Mark] = &[
     Mark::OverlapRefused,
     Mark::QueueTooLong,
     Mark::RootNewer,
+    Mark::SnapshotFoundMoving,
     Mark::SnapshotForbidden,
     Mark::TemporaryInTheWay,
     Mark::TooBigInline,

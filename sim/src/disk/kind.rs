@@ -72,6 +72,7 @@ mod tests {
             ("wal-00000000000000000001.log", Kind::Log),
             ("wal-00000000000000000001.log.tmp", Kind::Copy),
             ("snapshot-00000000000000000007.snap", Kind::Snapshot),
+            ("snapshot-00000000000000000007.moving.snap", Kind::Snapshot),
             ("snapshot-00000000000000000007.tmp", Kind::Temporary),
             ("lock", Kind::Any),
             ("", Kind::Any),

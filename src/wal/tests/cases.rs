@@ -39,10 +39,14 @@ fn empty_directory_begins_behind_the_snapshot() {
 }
 
 #[test]
-fn a_snapshot_without_a_log_is_durable_before_the_log_begins() {
-    let disk = MemDisk::holding(&[("snapshot-41.snap", b"y")]);
-    expect(&disk, 41, Case::Empty, 41);
-    assert!(disk.journal().iter().any(|call| call == "sync_dir"), "its name may be pending");
+fn a_log_that_does_not_reach_past_the_snapshot_rests_on_it() {
+    let rests = |disk: &MemDisk, after| recover_all(disk, after).unwrap().rests_on_snapshot();
+    let (empty, log) = (MemDisk::default, || MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0)]));
+    assert!(!rests(&empty(), 0) && rests(&empty(), 41), "no log, no snapshot or all of it");
+    assert!(!rests(&log(), 0) && !rests(&log(), 3) && !rests(&log(), 4) && rests(&log(), 5));
+    let torn = MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), b"half a header")]);
+    assert!(rests(&torn, 4), "the segment before is not read");
+    assert!(!rests(&torn.after_kill(), 3));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::env::{Clock, File, Map, Storage, Waker};
 pub(crate) enum Mishap {
     /// The call fails with EIO and has no effect.
     Fail,
-    /// The call fails with EIO; a sync leaves its pending writes visible and forgets that they are not durable.
+    /// The call fails with EIO; a sync leaves what is pending visible and forgets that it is not durable.
     Forget,
     /// A write or a read is cut to one byte.
     Short,
@@ -58,7 +58,7 @@ struct Inode {
 #[derive(Clone, Debug)]
 enum NameChange {
     Add(String, usize),
-    Rename(String, String),
+    Rename(String, String, usize),
     Remove(String),
 }
 
@@ -66,10 +66,11 @@ impl NameChange {
     fn apply(&self, names: &mut BTreeMap<String, usize>) {
         match self {
             Self::Add(name, inode) => drop(names.insert(name.clone(), *inode)),
-            Self::Rename(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
+            Self::Rename(from, to, inode) => {
+                if names.get(from) == Some(inode) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *inode);
             }
             Self::Remove(name) => drop(names.remove(name)),
         }
@@ -251,8 +252,8 @@ impl Storage for MemDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut s = self.0.lock();
         s.enter(format!("rename {from} {to}"))?;
-        s.find(from)?;
-        s.rename(NameChange::Rename(from.to_owned(), to.to_owned()));
+        let inode = s.find(from)?;
+        s.rename(NameChange::Rename(from.to_owned(), to.to_owned(), inode));
         Ok(())
     }
 
@@ -272,9 +273,14 @@ impl Storage for MemDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut s = self.0.lock();
-        s.enter("sync_dir".to_owned())?;
-        s.durable = s.seen.clone();
-        s.pending.clear();
+        let mishap = s.enter("sync_dir".to_owned())?;
+        let pending = std::mem::take(&mut s.pending);
+        if mishap == Some(Mishap::Forget) {
+            return Err(io::Error::other("input/output error"));
+        }
+        for change in pending {
+            change.apply(&mut s.durable);
+        }
         Ok(())
     }
 
