@@ -86,7 +86,7 @@ impl Call {
     }
 }
 
-/// What goes wrong. A fault that means nothing to the call it is planned for does nothing and counts as unmatched.
+/// What goes wrong. A fault that means nothing to the call it is planned for does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Only this many thousandths of the bytes are moved, at least one.
@@ -378,6 +378,22 @@ impl Faults {
     #[must_use]
     pub fn panics(&self) -> usize {
         self.disturbed.iter().filter(|disturbance| disturbance.blow == Blow::Panic).count()
+    }
+
+    /// What has not come to pass, each as a line of a plan: faults whose call was not made, and those of `disturbances` that
+    /// no thread has met.
+    #[must_use]
+    pub fn unmet(&self, disturbances: &[Disturbance]) -> Vec<String> {
+        let left = self.planned.iter().map(|((call, of, index), fault)| {
+            let planned = Planned { call: *call, of: *of, index: *index, fault: *fault };
+            format!("fault {planned}")
+        });
+        let mut met = self.disturbed.clone();
+        let missed = disturbances.iter().filter(|planned| {
+            let place = met.iter().position(|other| other == *planned);
+            place.map(|place| met.swap_remove(place)).is_none()
+        });
+        left.chain(missed.map(|planned| format!("disturb {planned}"))).collect()
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.

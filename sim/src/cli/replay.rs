@@ -9,7 +9,8 @@ use engram_sim::story::story;
 use super::flags::{Source, Words, unknown};
 
 pub(super) const HELP: &str = "  engram-sim replay SEED|FILE [--story] [--html FILE] [--sabotage LIE]
-      prints the plan, its trace, what was violated, and the trace's hash; exit code 1 on a violation
+      prints the plan, its trace, what of the plan never came, what was violated, and the trace's hash; exit code 1 on a
+      violation
       --story      what happened in words, instead of the trace
       --html FILE  writes a page with a lane for each client, thread and the disk, instead of the trace
 ";
@@ -36,6 +37,9 @@ pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
         story(report.trace.events(), None).iter().for_each(|line| println!("{line}"));
     } else {
         report.trace.events().iter().for_each(|event| println!("{event}"));
+    }
+    for schedule in &report.schedules {
+        schedule.unmet.iter().for_each(|line| println!("unmatched in life {}: {line}", schedule.life));
     }
     println!("hash={:016x}", report.trace.hash());
     match report.failure {
