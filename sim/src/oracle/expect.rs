@@ -9,7 +9,7 @@ use super::context::Context;
 use super::index::Index;
 use super::names::{Names, scanned};
 use super::search::check_hits;
-use crate::plan::Op;
+use crate::plan::{Op, WIDTHS};
 
 /// What an answer has to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +145,8 @@ fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
     let metric = Some(Value::Simple(index.metric.as_bytes().to_vec()));
     let wanted = [
         ("vector-dim", number(index.dim)),
+        ("hnsw-m", number(WIDTHS.0)),
+        ("ef-construction", number(WIDTHS.1)),
         ("size", number(index.rows.len())),
         ("count", number(index.rows.len())),
         ("metric", metric),

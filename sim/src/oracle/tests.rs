@@ -219,3 +219,19 @@ fn an_internal_error_needs_a_planned_panic() {
     answer(&mut oracle, &set("k0", "a"), internal).unwrap();
     answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
 }
+
+#[test]
+fn an_index_that_forgets_how_it_was_made_is_wrong() {
+    let told = |width: i64| {
+        let pairs: [(&str, i64); 5] =
+            [("vector-dim", 2), ("hnsw-m", 4), ("ef-construction", width), ("size", 0), ("count", 0)];
+        let name = |name: &str| Value::Simple(name.as_bytes().to_vec());
+        let numbers = pairs.iter().flat_map(|(key, n)| [name(key), Value::Integer(*n)]);
+        Value::Array(numbers.chain([name("metric"), name("l2")]).collect())
+    };
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None }, ok()).unwrap();
+    answer(&mut oracle, &Op::Info(key.clone()), told(20)).unwrap();
+    assert!(answer(&mut oracle, &Op::Info(key), told(10)).unwrap_err().contains("ef-construction"));
+}

@@ -25,7 +25,7 @@ use crate::scheduler;
 pub use among::{Among, Keys};
 pub use generate::generate;
 pub use limits::Limits;
-pub use op::{Form, Lifetime, Only, Op, Word, pack};
+pub use op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
 pub use parse::parse;
 pub use visitor::{Errand, Visitor};
 

@@ -221,6 +221,9 @@ pub enum Op {
     Unfit(Vec<Word>),
 }
 
+/// M and EF_CONSTRUCTION of every index that a plan makes.
+pub const WIDTHS: (usize, usize) = (4, 20);
+
 /// A vector as it travels: little-endian `f32`.
 #[must_use]
 pub fn pack(vector: &[f32]) -> Vec<u8> {
