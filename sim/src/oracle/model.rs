@@ -69,7 +69,7 @@ impl Model {
     ) -> Result<(), String> {
         let (asked, now) = context.times;
         self.clear_until(asked);
-        self.log_failed |= context.disk_failed;
+        self.log_failed |= context.log_failed;
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
@@ -101,6 +101,7 @@ impl Model {
     /// The log takes no more: what expires from now on is not written down.
     pub(super) fn log_failed(&mut self) {
         self.log_failed = true;
+        self.shown.names.clear();
     }
 
     /// Keys that a failed log has not heard of having expired: a clock that is set back may wake them in the next life.
@@ -193,6 +194,7 @@ impl Model {
     ) -> Result<(), String> {
         let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
         let (op, mut unproven) = (context.op, false);
+        self.shown.names.clear();
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
             return Ok(());
@@ -290,7 +292,7 @@ impl Model {
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             if number < least {
-                why = Some(format!("a search has shown what number {least} adds"));
+                why = Some(format!("a search has shown what number {least} adds, or it was told of"));
             }
             for state in states.iter().filter(|_| number >= least) {
                 let explained_by = seen.explained_by(state, at, clearing);
@@ -370,6 +372,29 @@ impl Model {
             }
         }
         self.states = states;
+    }
+
+    /// How many of its keys the server may count during `span`, which began at `asked`, at least and at most; none where
+    /// something may change them. What has changed them from `since` on may have done so before or after.
+    pub(super) fn count(&self, since: u64, asked: u64, span: Span) -> Option<(usize, usize)> {
+        let touched = self.cleared >= since || self.touched.values().any(|when| *when >= since);
+        let due = self.states.iter().any(|state| !state.due.is_empty());
+        if touched || due || !self.pending.is_empty() || self.is_clearing(asked) {
+            return None;
+        }
+        let least = self.states.iter().map(|state| state.names(None, span).must.len()).min();
+        let most = self.states.iter().map(|state| state.entries.len()).max();
+        least.zip(most)
+    }
+
+    /// Another client was told of this name by an answer that it had asked for at `asked`. If none of the answered
+    /// operations has made it, one that is on its way has.
+    pub(super) fn named(&mut self, name: &str, asked: u64) {
+        let known = self.states.iter().any(|state| state.entries.contains_key(name));
+        let touched = self.touched.get(name).is_some_and(|when| *when >= asked) || self.cleared >= asked;
+        if !known && !touched && self.pending.is_empty() {
+            self.shown.names.insert(name.to_owned());
+        }
     }
 
     /// Whether others may have cleared everything since then, or do so now.

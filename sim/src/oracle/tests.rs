@@ -216,7 +216,8 @@ fn an_internal_error_needs_a_planned_panic() {
     assert!(answer(&mut oracle, &set("k0", "a"), internal.clone()).is_err());
     faults.disturbed(&"panic 1 worker@job".parse().unwrap());
     oracle.begin(&Arc::new(Shared::new(faults)));
-    answer(&mut oracle, &set("k0", "a"), internal).unwrap();
+    answer(&mut oracle, &set("k0", "a"), internal.clone()).unwrap();
+    assert!(answer(&mut oracle, &set("k0", "a"), internal).is_err(), "one panic, one error");
     answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
 }
 

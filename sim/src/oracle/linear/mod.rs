@@ -13,6 +13,7 @@ mod explore;
 mod hits;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use engram::resp::client::Value;
 
 use self::act::{Act, Deed, World, hits_of};
 use self::explore::{Found, Question, explore};
+use self::told::told;
 use super::context::Context;
 use super::names::is_shared;
 use super::search::check_order;
@@ -31,8 +33,8 @@ use crate::plan::Op;
 const STEPS_TOGETHER: u64 = 5_000;
 /// Steps after which a question about one group is given up.
 const STEPS_APART: u64 = 20_000;
-/// Shared keys do not expire: no time matters.
-const NEVER: Span = Span { from: 0, to: 0 };
+/// Shared keys go at once or never: no time matters, but that others have passed.
+const NEVER: Span = Span { from: 1 << 62, to: 1 << 62 };
 
 /// Where a client's requests may have been cut off by a crash: behind the first number, before or at the second.
 pub(super) type Cut = (u64, u64);
@@ -92,6 +94,10 @@ impl History {
         replies: &[Value],
         (number, asked, answered): (u64, u64, u64),
     ) -> Result<(), String> {
+        if let Some((names, at_once)) = told(op, replies) {
+            self.told(client, names, at_once, (number, asked, answered));
+            return Ok(());
+        }
         if !self.concerns(client, op) {
             return Ok(());
         }
@@ -117,6 +123,41 @@ impl History {
             });
         }
         Ok(())
+    }
+
+    /// A client was told which shared names there are. Where none was ever there that is no news.
+    fn told(&mut self, client: usize, names: told::Names, at_once: bool, times: (u64, u64, u64)) {
+        let nowhere = self.acts.is_empty() && self.start.state.entries.is_empty();
+        if names.is_empty() || (nowhere && names.iter().all(|(_, there)| !there)) {
+            return;
+        }
+        if at_once {
+            self.add(client, times, Deed::Told(names));
+            return;
+        }
+        // A scan goes on behind what was asked for after it: it has no place among the client's requests.
+        let connection = self.lines.get(&client).map_or(0, |line| line.connection);
+        let (number, asked, answered) = times;
+        self.acts.extend(names.into_iter().map(|name| Act {
+            client,
+            connection,
+            number,
+            asked,
+            answered,
+            deed: Deed::Told(vec![name]),
+            after: None,
+            losable: false,
+        }));
+    }
+
+    /// How many shared keys there are, at least and at most; none while they change.
+    pub(super) fn count(&self) -> Option<(usize, usize)> {
+        let writes = |act: &Act| match &act.deed {
+            Deed::Done(op, _) | Deed::Maybe(op) => op.is_write(),
+            _ => false,
+        };
+        let count = self.start.state.entries.len();
+        (!self.unknown && !self.acts.iter().any(writes)).then_some((count, count))
     }
 
     /// A client's request has no answer, or was refused by a log that has failed.
@@ -187,6 +228,8 @@ impl History {
         }
         // Not before now: what was on its way beside a search is known only when the life is over.
         (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
+        let missed = hits::missed(&start.state, &acts);
+        let acts: Vec<Act> = acts.into_iter().chain(missed).collect();
         let all: Vec<&Act> = acts.iter().collect();
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {
@@ -251,16 +294,24 @@ fn part_of(acts: &[Act], within: &dyn Fn(&str) -> bool) -> Vec<Act> {
             after = acts[before].after;
         }
         places.insert(place, part.len());
-        part.push(Act { after: after.map(|before| places[&before]), ..act.clone() });
+        part.push(Act { after: after.map(|before| places[&before]), ..act.only(within) });
     }
     part
 }
 
-/// Keys that are named together, directly or by way of others.
+/// Keys that are named together, directly or by way of others. What a connection watches decides about its next transaction.
 fn groups(acts: &[Act], seen: &Seen) -> Vec<Vec<String>> {
     let mut groups: Vec<Vec<String>> = seen.keys.keys().map(|key| vec![key.clone()]).collect();
+    let mut watched: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
     for act in acts {
-        let keys = act.keys();
+        let mut keys = act.tied();
+        let watched = watched.entry((act.client, act.connection)).or_default();
+        if let Deed::Done(Op::Watch(_), _) | Deed::Maybe(Op::Watch(_)) = &act.deed {
+            watched.extend(keys);
+            keys = watched.clone();
+        } else if act.changes_watching() {
+            keys.append(watched);
+        }
         let (mut together, apart): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group| group.iter().any(|key| keys.contains(&key.as_str())));
         groups = apart;
@@ -292,5 +343,6 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         client: act.client,
         disk_failed: true,
         vectors_rotten: false,
+        log_failed: true,
     }
 }
