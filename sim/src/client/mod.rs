@@ -430,6 +430,7 @@ impl Client {
         let crowded = state.link.is_some_and(|link| self.inner.town.is_crowded(link) == Ok(true));
         let wrong = match state.leaving {
             _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out || crowded => None,
+            _ if self.inner.town.may_drop(open) => None,
             Leaving::TurnedAway | Leaving::Order { .. } => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
             Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {

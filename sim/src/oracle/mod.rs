@@ -8,6 +8,7 @@ mod context;
 mod expect;
 mod index;
 mod linear;
+mod memory;
 mod model;
 mod names;
 mod past;
@@ -56,6 +57,8 @@ pub struct Oracle {
     told_of_panics: usize,
     /// How wall-clock time went.
     wall: Timeline,
+    /// Memory is limited: a request that needs some may be passed over.
+    tight: bool,
     /// For each client how many requests that change something are on their way.
     flying: Vec<usize>,
     /// Answers that were judged.
@@ -80,6 +83,13 @@ impl Oracle {
     #[must_use]
     pub fn new(clients: usize) -> Self {
         Self { clients: vec![Model::default(); clients], flying: vec![0; clients], ..Self::default() }
+    }
+
+    /// From now on requests that need memory may be refused, each by itself.
+    pub fn tighten(&mut self) {
+        self.tight = true;
+        self.clients.iter_mut().for_each(|client| client.tight = true);
+        self.shared.tight = true;
     }
 
     /// A life begins, in which these faults may fire.
@@ -188,6 +198,10 @@ impl Oracle {
         self.judged += 1;
         self.arrived(client, op);
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
+        if self.tight && memory::refused(replies) {
+            memory::check(op, replies).map_err(wrong)?;
+            return self.passed_over(client, op, (at, now));
+        }
         if refused(op, replies) {
             if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
@@ -205,7 +219,7 @@ impl Oracle {
             return Ok(());
         }
         // Whether it was refused, nobody has heard.
-        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked()) {
+        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked() || self.tight) {
             self.unknown(client, op, at, now);
             return Ok(());
         }
@@ -316,6 +330,16 @@ impl Oracle {
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
         self.arrived(client, op);
         self.unknown(client, op, at, now);
+    }
+
+    /// There was no memory for `op`: all that it did is that nothing is watched any more, if it was to end a transaction.
+    fn passed_over(&mut self, client: usize, op: &Op, times: (u64, u64)) -> Result<(), String> {
+        self.clearing_of(client, op, times.0);
+        if !matches!(op, Op::Transaction(_) | Op::Discarded(_)) {
+            return Ok(());
+        }
+        let replies = [Value::Simple(b"OK".to_vec())];
+        self.judge(client, (&Op::Unwatch, &[]), &replies, times)
     }
 
     /// Whether `op` has taken place is not known.

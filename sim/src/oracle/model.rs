@@ -40,6 +40,8 @@ pub(super) struct Model {
     /// In this life, and what has expired since.
     log_failed: bool,
     unwritten: Vec<(String, Entry)>,
+    /// Memory is limited: what is pending may have been passed over.
+    pub(super) tight: bool,
 }
 
 impl Default for Model {
@@ -55,6 +57,7 @@ impl Default for Model {
             past: Past::default(),
             log_failed: false,
             unwritten: Vec::new(),
+            tight: false,
         }
     }
 }
@@ -192,7 +195,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, self.tight);
         let (op, mut unproven) = (context.op, false);
         self.shown.names.clear();
         if is_about_transactions(op) {
@@ -280,7 +283,7 @@ impl Model {
         let clearing = self.is_clearing(since);
         // What others were told has taken place, though perhaps only behind some of what is pending.
         let done = self.cleared_by(since);
-        let mut prefixes = prefixes(&self.states, &pending, &jumps);
+        let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight);
         prefixes.iter_mut().for_each(|states| self.maybe_woken(states));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         for states in &mut prefixes {
@@ -474,13 +477,16 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
 }
 
 /// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
-/// set behind any of them.
-fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)]) -> Vec<Vec<State>> {
+/// set behind any of them, and where memory is `tight` any of them may have been passed over.
+fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)], tight: bool) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        for (state, _) in last.iter().flat_map(|state| state.clone().outcomes(op, *at)) {
+        let passed =
+            last.iter().filter(|_| tight && op.is_write()).map(|state| state.clone().passed_over(op));
+        let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);
+        for state in taken.chain(passed) {
             if !next.contains(&state) {
                 next.push(state);
             }

@@ -157,6 +157,9 @@ impl Rig {
             refused: false,
             gave_up: false,
         };
+        if plan.server.limits.maxmemory > 0 {
+            run.oracle.lock().tighten();
+        }
         if plan.harms_medium() {
             run.disk.watch();
             run.oracle.lock().remember();

@@ -69,6 +69,8 @@ pub(super) struct History {
     pub(super) given_up: u64,
     /// More was lost than can be judged: the next look at the keys is taken as it is.
     unknown: bool,
+    /// Memory is limited: of what was not answered any may have been passed over.
+    pub(super) tight: bool,
 }
 
 impl Default for History {
@@ -81,6 +83,7 @@ impl Default for History {
             steps: 0,
             given_up: 0,
             unknown: false,
+            tight: false,
         }
     }
 }
@@ -190,7 +193,7 @@ impl History {
         // What was refused by a failed log and nevertheless seen would have been refused as well: it binds only what
         // was refused behind it.
         let maybe = matches!(deed, Deed::Maybe(_));
-        let after = if maybe { line.last } else { line.last_done };
+        let after = if maybe && !self.tight { line.last } else { line.last_done };
         line.last = Some(place);
         line.last_done = if maybe { line.last_done } else { line.last };
         let connection = line.connection;
@@ -230,7 +233,7 @@ impl History {
         (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
         let missed = hits::missed(&start.state, &acts);
         let acts: Vec<Act> = acts.into_iter().chain(missed).collect();
-        let all: Vec<&Act> = acts.iter().collect();
+        let (all, tight): (Vec<&Act>, bool) = (acts.iter().collect(), self.tight);
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {
                 let connection = lines.get(client).map_or(0, |line| line.connection);
@@ -239,7 +242,7 @@ impl History {
                 let last = (0..acts.len()).filter(maybe).filter(|i| done[*i]).map(|i| acts[i].number).max();
                 let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
                 let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
-                cuts.is_empty() || cuts.iter().any(fits)
+                cuts.is_empty() || tight || cuts.iter().any(fits)
             })
         };
         let may_lose = |done: &[bool]| ends(done, &all);

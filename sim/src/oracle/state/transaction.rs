@@ -51,6 +51,14 @@ impl State {
         self
     }
 
+    /// `op` was refused for want of memory.
+    pub(in super::super) fn passed_over(mut self, op: &Op) -> Self {
+        if matches!(op, Op::Transaction(_)) {
+            self.watched.clear();
+        }
+        self
+    }
+
     /// MULTI, `ops`, DISCARD.
     pub(super) fn discarded(mut self, ops: &[Op]) -> (Self, Expect) {
         self.watched.clear();

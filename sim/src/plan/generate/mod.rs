@@ -92,7 +92,26 @@ pub fn generate(seed: u64) -> Plan {
     aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
     scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
     corners::turn(&mut Rng::stream(seed, "corner"), &mut server, &mut lives);
+    scarce(&mut Rng::stream(seed, "memory"), &mut server, &mut lives);
+    visitors::strain(&mut Rng::stream(seed, "strain"), &mut server, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
+}
+
+/// In a few seeds memory is scarce. What was not answered then may have been done or not, each request by itself: a client has
+/// few of them on their way at once, and no log fails, which would leave all without an answer.
+fn scarce(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    let fails = |life: &Life| {
+        life.faults.iter().any(|planned| planned.harms_storage() || planned.fault.harms_medium())
+    };
+    if rng.below(12) > 0 || lives.iter().any(fails) {
+        return;
+    }
+    server.limits.maxmemory = pick(rng, &[8 << 10, 20 << 10, 40 << 10, 80 << 10]);
+    for client in lives.iter_mut().flat_map(|life| &mut life.clients) {
+        client.depth = client.depth.min(4);
+        client.ops.retain(|op| !matches!(op, Op::Unheard(_)));
+        client.breaks.retain(|(behind, _)| *behind <= client.ops.len());
+    }
 }
 
 fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -> Life {
