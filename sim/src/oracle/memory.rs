@@ -27,10 +27,11 @@ pub(super) fn check(op: &Op, replies: &[Value]) -> Result<(), String> {
     let is = |reply: &Value, text: &str| *reply == Value::Simple(text.as_bytes().to_vec());
     let is_error = |reply: &Value, code: &[u8]| matches!(reply, Value::Error(text) if text.starts_with(code));
     let fits = |(op, reply): (&Op, &Value)| match op {
-        Op::Wrong(_) => is_error(reply, b"ERR "),
+        Op::Wrong(_) | Op::Nested => is_error(reply, b"ERR "),
         _ => is(reply, "QUEUED") || is_refusal(reply),
     };
-    let clean = queued.iter().all(|reply| is(reply, "QUEUED"));
+    let mut both = ops.iter().zip(queued);
+    let clean = both.all(|(op, reply)| matches!(op, Op::Nested) || is(reply, "QUEUED"));
     let ended = match last {
         last if discarded => is(last, "OK"),
         last if clean => is_refusal(last),

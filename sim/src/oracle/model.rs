@@ -456,7 +456,7 @@ fn is_about_transactions(op: &Op) -> bool {
         return is_about_transactions(op);
     }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
-    reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_))
+    reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_))
 }
 
 /// The states after an operation that was answered so; an error if there is none.

@@ -155,6 +155,8 @@ pub enum Break {
     CutFinish(usize),
     /// It tears the connection down once so many bytes of the reply have come.
     CutReply(usize),
+    /// It says QUIT and expects a word and to be let go.
+    Quit,
     /// Not the client, the server: it is asked to finish this many virtual nanoseconds later.
     Shutdown(u64),
     /// It orders the server to finish, with one of [`ORDERS`], and asks for nothing more.

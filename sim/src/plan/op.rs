@@ -209,6 +209,11 @@ pub enum Op {
         among: Among,
     },
     Info(String),
+    /// HELLO with this version of the protocol.
+    Hello(u8),
+    Reset,
+    /// MULTI in a transaction, which is refused and changes nothing.
+    Nested,
     /// MULTI, these, EXEC.
     Transaction(Vec<Op>),
     /// MULTI, these, DISCARD.
@@ -266,6 +271,9 @@ impl Op {
             | Self::ConfigSet { .. }
             | Self::Watch(_)
             | Self::Unwatch
+            | Self::Hello(_)
+            | Self::Reset
+            | Self::Nested
             | Self::Search { .. }
             | Self::Info(_)
             | Self::Discarded(_)

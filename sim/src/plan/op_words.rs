@@ -270,6 +270,9 @@ impl Op {
             Self::LastSave => Words::new("LASTSAVE"),
             Self::ConfigSet { name, value } => Words::new("CONFIG").and("SET").and(name).and(value),
             Self::Unwatch => Words::new("UNWATCH"),
+            Self::Hello(version) => Words::new("HELLO").and(version),
+            Self::Reset => Words::new("RESET"),
+            Self::Nested => Words::new("MULTI"),
             _ => Words(Vec::new()),
         }
     }

@@ -167,6 +167,7 @@ impl FromStr for Break {
         Ok(match name {
             "reset" => Self::Reset(number(rest)?),
             "finish" => Self::Finish,
+            "quit" => Self::Quit,
             "cut-reset" => Self::CutReset(number(rest)?),
             "cut-finish" => Self::CutFinish(number(rest)?),
             "cut-reply" => Self::CutReply(number(rest)?),

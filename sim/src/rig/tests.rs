@@ -259,7 +259,7 @@ fn toy_plan(seed: u64) -> Plan {
                 && planned.fault != crate::faults::Fault::NoMemory
         });
         for client in &mut life.clients {
-            client.breaks.retain(|(_, broken)| !matches!(broken, Break::Order(_)));
+            client.breaks.retain(|(_, broken)| !matches!(broken, Break::Order(_) | Break::Quit));
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,
                 Op::Set { expire, .. } => expire.is_none(),

@@ -63,7 +63,7 @@ impl Act {
 
     /// True if it neither changes nor shows a key.
     pub(super) fn leaves_no_trace(&self) -> bool {
-        matches!(&self.deed, Deed::Done(Op::Watch(_) | Op::Unwatch | Op::Discarded(_), _))
+        matches!(&self.deed, Deed::Done(Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_), _))
     }
 
     /// False if it may be left out.

@@ -326,7 +326,7 @@ fn groups(acts: &[Act], seen: &Seen) -> Vec<Vec<String>> {
 
 /// True for what changes what a connection watches.
 fn is_about_watching(op: &Op) -> bool {
-    matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_) | Op::Transaction(_))
+    matches!(op, Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_) | Op::Transaction(_))
 }
 
 impl World {

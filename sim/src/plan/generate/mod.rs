@@ -146,6 +146,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),
     };
+    manners(&mut stream("manners"), &mut life.clients);
     life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
@@ -160,6 +161,33 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         plan_crash(&mut crash, &mut life);
     }
     life
+}
+
+/// Some clients speak the newer protocol, begin anew on the same connection, say goodbye, or ask for a transaction in a
+/// transaction.
+fn manners(rng: &mut Rng, clients: &mut [ClientPlan]) {
+    for client in clients.iter_mut().filter(|client| !client.ops.is_empty()) {
+        if rng.below(5) > 0 {
+            continue;
+        }
+        let place = |rng: &mut Rng, ops: &[Op]| rng.index(ops.len() + 1);
+        let first = if rng.below(4) == 0 { place(rng, &client.ops) } else { 0 };
+        client.ops.insert(first, Op::Hello(3));
+        let then = place(rng, &client.ops);
+        match rng.below(5) {
+            0 => client.ops.insert(then, Op::Reset),
+            1 => client.ops.insert(then, Op::Hello(2)),
+            2 => client.breaks.push((then.max(1), Break::Quit)),
+            _ => {}
+        }
+        for op in &mut client.ops {
+            if let Op::Transaction(ops) | Op::Discarded(ops) = op
+                && rng.below(2) == 0
+            {
+                ops.insert(place(rng, ops), Op::Nested);
+            }
+        }
+    }
 }
 
 /// In a few lives the server is asked to finish while clients are busy.
