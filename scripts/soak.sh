@@ -8,6 +8,8 @@
 
 RANGE_SECONDS=30
 SHRINK_SECONDS=120
+# A range that takes so much longer than it should has a seed that does not end.
+HANG_SECONDS=${HANG_SECONDS:-600}
 HOURS='' KEEP=$ROOT/soak LIE=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -66,7 +68,7 @@ BEGUN=$(now) SEED=$FIRST COUNT=200 SEEDS=0 FAILURES=0 BROKEN=0 NEVER='?'
 say "seeds from $FIRST on, until $(date -d "@$END" +%T 2>/dev/null || echo "$HOURS h have passed"); plans of violations go to $KEEP"
 while [ "$(now)" -lt "$END" ]; do
     range=$SEED..$((SEED + COUNT)) out=$SCRATCH/out began=$(date +%s%N)
-    "$SIM" run --seeds "$range" --keep "$KEEP" "${LIE[@]}" >"$out" 2>&1 </dev/null && status=0 || status=$?
+    timeout "$HANG_SECONDS" "$SIM" run --seeds "$range" --keep "$KEEP" "${LIE[@]}" >"$out" 2>&1 </dev/null && status=0 || status=$?
     took=$((($(date +%s%N) - began) / 1000000 + 1))
     if closing=$(grep '^seeds=[0-9]* failures=' "$out"); then
         found=${closing#*failures=}
@@ -77,6 +79,7 @@ while [ "$(now)" -lt "$END" ]; do
         BROKEN=$((BROKEN + 1))
         cp "$out" "$KEEP/broken-$range.txt"
         FAILURES=$((FAILURES + $(grep -c '^FAIL ' "$out" || true)))
+        [ "$status" = 124 ] && status="no end after $HANG_SECONDS s"
         say "  the simulator ended with $status within $range: $KEEP/broken-$range.txt"
     fi
     SEED=$((SEED + COUNT))

@@ -86,7 +86,7 @@ impl Call {
     }
 }
 
-/// What goes wrong. A fault that means nothing to the call it is planned for does nothing and counts as unmatched.
+/// What goes wrong. A fault that means nothing to the call it is planned for does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Only this many thousandths of the bytes are moved, at least one.
@@ -274,13 +274,13 @@ impl Planned {
     }
 
     /// Whether the log may fail because of it, so that writes are refused. What only happens to other files is none of
-    /// the log's business, unless it takes the room from all.
+    /// the log's business; of a full disk only what it met itself, see [`Faults::ran_out_of_room`].
     #[must_use]
     pub fn harms_log(self) -> bool {
         let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
         let writing = matches!(self.call, Call::Create | Call::WriteAt | Call::Sync | Call::SyncDir);
-        let room = matches!(self.fault, Fault::Full(_)) || self.plants();
-        self.harms_storage() && (room || (log && writing))
+        let full = matches!(self.fault, Fault::Full(_));
+        self.plants() || (self.harms_storage() && !full && log && writing)
     }
 }
 
@@ -321,6 +321,8 @@ pub struct Faults {
     /// Vectors that the server serves from a map are not what they were.
     pub map_changed: bool,
     disturbed: Vec<Disturbance>,
+    /// The log, or what recovery puts in its place, has met a full disk.
+    no_room_for_log: bool,
 }
 
 impl Faults {
@@ -360,7 +362,7 @@ impl Faults {
     /// Whether the log may have failed because of something that has happened.
     #[must_use]
     pub fn harmed_log(&self) -> bool {
-        self.blame.owed || self.fired.iter().any(|planned| planned.harms_log())
+        self.blame.owed || self.no_room_for_log || self.fired.iter().any(|planned| planned.harms_log())
     }
 
     /// Whether anything has happened because of which a start or a snapshot may fail.
@@ -374,10 +376,31 @@ impl Faults {
         self.disturbed.push(disturbance.clone());
     }
 
-    /// How often threads have panicked because the plan had it so.
+    /// How many threads have panicked because the plan had it so.
     #[must_use]
     pub fn panics(&self) -> usize {
         self.disturbed.iter().filter(|disturbance| disturbance.blow == Blow::Panic).count()
+    }
+
+    /// There was no room for a file of kind `of`.
+    pub fn ran_out_of_room(&mut self, of: Kind) {
+        self.no_room_for_log |= matches!(of, Kind::Log | Kind::Copy);
+    }
+
+    /// What has not come to pass, each as a line of a plan: faults whose call was not made, and those of `disturbances` that
+    /// no thread has met.
+    #[must_use]
+    pub fn unmet(&self, disturbances: &[Disturbance]) -> Vec<String> {
+        let left = self.planned.iter().map(|((call, of, index), fault)| {
+            let planned = Planned { call: *call, of: *of, index: *index, fault: *fault };
+            format!("fault {planned}")
+        });
+        let mut met = self.disturbed.clone();
+        let missed = disturbances.iter().filter(|planned| {
+            let place = met.iter().position(|other| other == *planned);
+            place.map(|place| met.swap_remove(place)).is_none()
+        });
+        left.chain(missed.map(|planned| format!("disturb {planned}"))).collect()
     }
 
     /// What has gone wrong so far; each with the kind of the file that it has hit.
@@ -411,6 +434,17 @@ mod tests {
         assert_eq!(faults.next_of(Call::Sync, Kind::Log), Some(Fault::Io));
         let hit: Vec<String> = faults.fired().iter().map(Planned::to_string).collect();
         assert_eq!(hit, ["sync of temporary 2 sync-dropped", "sync of log 2 io"]);
+    }
+
+    #[test]
+    fn a_full_disk_excuses_the_log_only_where_the_log_has_met_it() {
+        let planned = Planned { of: Kind::Temporary, ..Planned::new(Call::WriteAt, 1, Fault::Full(3)) };
+        let mut faults = Faults::new(&[planned]);
+        assert_eq!(faults.next_of(Call::WriteAt, Kind::Temporary), Some(Fault::Full(3)));
+        faults.ran_out_of_room(Kind::Temporary);
+        assert!(faults.harmed_storage() && !faults.harmed_log());
+        faults.ran_out_of_room(Kind::Log);
+        assert!(faults.harmed_log());
     }
 
     #[test]

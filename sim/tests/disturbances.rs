@@ -73,3 +73,26 @@ fn the_error_of_a_panicked_job_is_seen_by_the_client_that_asked() {
     let seen = |text: &str| report.trace.events().iter().any(|event| event.to_string().contains(text));
     assert!(seen("disturbed"));
 }
+
+#[test]
+fn what_a_plan_has_in_store_and_never_comes_is_named() {
+    let (mut plan, _) = parse(PLAN);
+    let life = &mut plan.lives[0];
+    life.faults = ["sync of log 2 slow 1000", "sync of log 9000 io", "rename 1 io"]
+        .map(|fault| fault.parse().unwrap_or_else(|what: String| panic!("{what}")))
+        .to_vec();
+    let disturbances = ["stall:10 1 worker@job", "stall:10 9000 worker@job"];
+    life.threads.disturbances =
+        disturbances.map(|text| text.parse().unwrap_or_else(|what: String| panic!("{what}"))).to_vec();
+    life.threads.crash = Some("call 1000000".parse().unwrap_or_else(|what: String| panic!("{what}")));
+    let report = engine::rig().run(&plan, false);
+    assert_eq!(report.failure, None);
+    let unmet = [
+        "fault rename 1 io",
+        "fault sync of log 9000 io",
+        "disturb stall:10 9000 worker@job",
+        "crash call 1000000",
+    ];
+    assert_eq!(report.schedules[0].unmet, unmet);
+    assert!(report.schedules[1].unmet.is_empty(), "the last life has nothing in store");
+}

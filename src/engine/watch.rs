@@ -105,6 +105,12 @@ impl Engine {
         }
     }
 
+    /// Names that clients watch, each as often as it is watched.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        self.watched.names.values().map(|name| name.watchers as usize).sum()
+    }
+
     /// Whether a watched name has changed, its expiry included; if so, the record that a reply which says so has to
     /// wait for. To be asked between [`Engine::begin`] and [`Engine::end`].
     pub fn has_changed(&mut self, watches: &Watches) -> Option<Lsn> {

@@ -31,10 +31,21 @@ impl Server {
     pub fn validate(&self) -> Result<(), String> {
         self.engine.validate()?;
         let accounted: usize = self.connections.values().map(|connection| connection.accounted).sum();
-        if accounted == self.connection_memory {
-            return Ok(());
+        if accounted != self.connection_memory {
+            return Err(format!(
+                "clients have {accounted} bytes where {} were counted",
+                self.connection_memory
+            ));
         }
-        Err(format!("clients have {accounted} bytes where {} were counted", self.connection_memory))
+        let watches: usize =
+            self.connections.values().map(|connection| connection.session.watches.len()).sum();
+        if watches != self.engine.watchers() {
+            return Err(format!(
+                "clients watch {watches} names where {} were counted",
+                self.engine.watchers()
+            ));
+        }
+        Ok(())
     }
 
     /// Stops accepting and reading. A second call changes nothing.

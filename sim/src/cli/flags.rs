@@ -1,5 +1,7 @@
 //! What the words of a command line say.
 
+use std::fmt::Display;
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -70,7 +72,20 @@ pub(super) fn number(word: &str) -> Result<u64, String> {
 pub(super) fn range(word: &str) -> Result<Range<u64>, String> {
     let (from, to) = word.split_once("..").ok_or_else(|| format!("`{word}` is no range A..B"))?;
     let range = number(from)?..number(to)?;
-    if range.is_empty() { Err(format!("the range {word} is empty")) } else { Ok(range) }
+    if range.is_empty() { Err(format!("the range {word} is empty")) } else { within(range) }
+}
+
+/// A range of seeds, if its end leaves room for those who count on behind it.
+pub(super) fn within(seeds: Range<u64>) -> Result<Range<u64>, String> {
+    const END: u64 = 1 << 63;
+    if seeds.end > END { Err(format!("seeds of a campaign are below {END}")) } else { Ok(seeds) }
+}
+
+/// Prints lines. Who reads them may have enough of them at any time: then the rest is for nobody.
+pub(super) fn tell<T: Display>(lines: impl IntoIterator<Item = T>) {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let printed = lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
+    drop(printed.and_then(|()| out.flush()));
 }
 
 /// An unknown word.
@@ -82,4 +97,19 @@ pub(super) fn unknown<T>(word: &str) -> Result<T, String> {
 #[expect(clippy::disallowed_methods, reason = "reports to a person, never to a simulation")]
 pub(super) fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_without_an_end_is_refused() {
+        assert_eq!(range("3..5"), Ok(3..5));
+        for wrong in
+            ["", "3", "5..3", "3..3", "a..b", "-1..3", "0..18446744073709551615", "0..18446744073709551616"]
+        {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
 }

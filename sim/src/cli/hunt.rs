@@ -14,7 +14,7 @@ use engram_sim::plan::generate;
 use engram_sim::shared::Shared;
 use engram_sim::shrink::{Effort, shrink, size};
 
-use super::flags::{Words, cores, now, number, unknown};
+use super::flags::{Words, cores, now, number, unknown, within};
 
 pub(super) const HELP: &str = "  engram-sim hunt --seeds N [--from SEED] [--campaigns K] [--jobs N] [--shrink RUNS [--keep FILE]]
       K campaigns (default 1) over ranges of N seeds that follow each other from SEED (default 0) on; each ends at its
@@ -51,7 +51,11 @@ impl Flags {
                 _ => return unknown(word),
             }
         }
-        if flags.seeds == 0 { Err("--seeds N is missing".to_owned()) } else { Ok(flags) }
+        if flags.seeds == 0 {
+            return Err("--seeds N is missing".to_owned());
+        }
+        let end = flags.campaigns.checked_mul(flags.seeds).and_then(|all| all.checked_add(flags.from));
+        within(flags.from..end.unwrap_or(u64::MAX)).map(|_| flags)
     }
 }
 
@@ -150,4 +154,21 @@ fn first_failure(seeds: std::ops::Range<u64>, jobs: usize, campaign: u64) -> Opt
 #[expect(clippy::disallowed_methods, reason = "watches over the host's threads, no simulation waits for it")]
 fn rest() {
     std::thread::sleep(Duration::from_millis(10));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn campaigns_that_count_beyond_all_seeds_are_refused() {
+        assert!(Flags::parse(&["--seeds", "5", "--from", "7", "--campaigns", "3"]).is_ok());
+        for wrong in [
+            &["--from", "7"][..],
+            &["--seeds", "5", "--from", "18446744073709551614"],
+            &["--seeds", "18446744073709551615", "--campaigns", "2"],
+        ] {
+            assert!(Flags::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

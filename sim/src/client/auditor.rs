@@ -19,7 +19,8 @@ const EVERY: u64 = 100_000_000;
 const QUESTIONS: u32 = 100;
 /// At last the memory runs out: commands, each on the first connection or on another, and what each has to be answered
 /// with.
-const OUT_OF_MEMORY: [(usize, &str, &str); 17] = [
+const OUT_OF_MEMORY: [(usize, &str, &str); 18] = [
+    (0, "CONFIG SET maxmemory 0", "+OK"),
     (1, "MULTI", "+OK"),
     (1, "SET audit:key value", "+QUEUED"),
     (0, "CONFIG SET maxmemory 1", "+OK"),

@@ -7,6 +7,7 @@
 
 mod auditor;
 mod cut;
+mod dialect;
 mod inspection;
 mod script;
 mod town;
@@ -15,7 +16,7 @@ mod visitor;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
-use engram::resp::client::{Value, parse_reply};
+use engram::resp::client::{Value, parse_reply, write_command};
 
 use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op, WHOLE};
@@ -59,6 +60,8 @@ enum Leaving {
     /// It has sent, or will, a part of a request, and then resets or half-closes. So many replies are due to what is
     /// whole in that part.
     Cut { resets: bool, owed: usize },
+    /// It has said QUIT, and has heard the word for it or not.
+    Quit(bool),
     /// It heard that it is one client too many.
     TurnedAway,
     /// It has ordered the server to finish; with a snapshot first, which may fail.
@@ -80,6 +83,8 @@ struct State {
     lost: Option<u64>,
     leaving: Leaving,
     finished_sending: bool,
+    /// The version of the protocol in which it is answered.
+    version: u8,
     active: u64,
     /// Times that it sent or received.
     pieces: u64,
@@ -131,6 +136,7 @@ impl Client {
             lost: None,
             leaving: Leaving::No,
             finished_sending: false,
+            version: dialect::FIRST,
             active: 0,
             pieces: 0,
             acting: false,
@@ -274,7 +280,7 @@ impl Client {
 
     fn break_off(&self, state: &mut State, how: &Break) {
         match how {
-            Break::Finish | Break::Garbage(_) | Break::Order(_) if state.leaving != Leaving::No => {}
+            Break::Finish | Break::Garbage(_) | Break::Order(_) | Break::Quit if state.leaving != Leaving::No => {}
             Break::Order(words) => {
                 state.out.extend_from_slice(words.as_bytes());
                 state.out.extend_from_slice(b"\r\n");
@@ -283,6 +289,10 @@ impl Client {
                 self.inner.town.scheduler.note("order", words, [0; 3]);
             }
             Break::Finish => state.leaving = Leaving::Finish,
+            Break::Quit => {
+                write_command(&mut state.out, &["QUIT"]);
+                state.leaving = Leaving::Quit(false);
+            }
             Break::CutReset(_) | Break::CutFinish(_) => {}
             Break::CutReply(bytes) => {
                 let last = state.sent.last_mut();
@@ -358,8 +368,13 @@ impl Client {
             let parsed = parse_reply(&state.input[taken..])
                 .map_err(|what| format!("{who} received what is no reply: {what}"))?;
             let Some((value, len)) = parsed else { break };
+            let op = state.sent.first().map(|sent| &sent.op);
+            let version = dialect::version(state.version, op, &value);
+            dialect::check(version, op, &state.input[taken..taken + len])
+                .map_err(|what| format!("{who} received {what}"))?;
+            state.version = version;
             taken += len;
-            self.take(state, value)?;
+            self.take(state, dialect::plain(value))?;
         }
         state.input.drain(..taken);
         Ok(())
@@ -380,6 +395,10 @@ impl Client {
             return match (&mut state.leaving, &value) {
                 (Leaving::Cut { owed, .. }, _) if *owed > 0 => {
                     *owed -= 1;
+                    Ok(())
+                }
+                (Leaving::Quit(heard @ false), Value::Simple(text)) if text == b"OK" => {
+                    *heard = true;
                     Ok(())
                 }
                 (Leaving::Garbage(errors), Value::Error(_)) if *errors == 0 => {
@@ -430,14 +449,16 @@ impl Client {
         let crowded = state.link.is_some_and(|link| self.inner.town.is_crowded(link) == Ok(true));
         let wrong = match state.leaving {
             _ if end == End::Reset || self.inner.town.wire.is_shut_down() || timed_out || crowded => None,
+            _ if self.inner.town.may_drop(open) => None,
             Leaving::TurnedAway | Leaving::Order { .. } => None,
             Leaving::No => Some("although it had not asked for it".to_owned()),
-            Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {
+            Leaving::Finish | Leaving::Quit(_) | Leaving::Garbage(_) | Leaving::Cut { .. } if open > 0 => {
                 Some(format!("with {open} requests unanswered"))
             }
             Leaving::Garbage(0) => Some("without a word about its garbage".to_owned()),
+            Leaving::Quit(false) => Some("without a word about its QUIT".to_owned()),
             Leaving::Cut { owed, .. } if owed > 0 => Some(format!("with {owed} replies due")),
-            Leaving::Finish | Leaving::Garbage(_) | Leaving::Cut { .. } => None,
+            Leaving::Finish | Leaving::Quit(_) | Leaving::Garbage(_) | Leaving::Cut { .. } => None,
         };
         let in_order = end != End::Reset
             && state.leaving == Leaving::No
@@ -470,6 +491,7 @@ impl Client {
         state.active = now;
         let leaving = std::mem::replace(&mut state.leaving, Leaving::No);
         state.finished_sending = false;
+        state.version = dialect::FIRST;
         state.out.clear();
         state.input.clear();
         state.lost = Some(now);

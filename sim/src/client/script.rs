@@ -133,7 +133,7 @@ impl Script {
             self.refused = true;
             return Ok(());
         }
-        if internal(replies) && self.oracle.lock().job_panicked() {
+        if internal(replies) > 0 && self.oracle.lock().excuses(op, replies) {
             inspection.again(op);
             return Ok(());
         }

@@ -24,6 +24,9 @@ pub(crate) struct Town {
     pub(crate) patience: u64,
 }
 
+/// Bytes of replies below which a limit may be met by clients that only ask for much at once.
+const SPARSE: usize = 1 << 20;
+
 /// Virtual nanoseconds that a server may take to finish.
 const FINISHING: u64 = 120_000_000_000;
 
@@ -93,11 +96,13 @@ impl Town {
         timed_out || crowded || too_long || too_much
     }
 
-    /// Whether the server has read no more of a client that takes nothing than it had to.
+    /// Whether the server has read no more of a client that takes nothing than it had to. Behind the bytes at which it is to
+    /// be let go, it would not have been heard any more.
     pub(super) fn check_deaf(&self, link: LinkId) -> Result<(), String> {
         let look = self.wire.look(link);
-        let shares = self.server.shares();
-        let served = (shares.output_pause + self.room) / judge::LEAST_LONG_REPLY + 2;
+        let (shares, limit) = (self.server.shares(), self.server.limits.output_buffer);
+        let held = if limit > 0 { shares.output_pause.min(limit) } else { shares.output_pause };
+        let served = (held + self.room) / judge::LEAST_LONG_REPLY + 2;
         let most = served * judge::LONG.len() + shares.read_per_turn + PIECE.min(shares.read_per_turn);
         if look.taken as usize <= most {
             return Ok(());
@@ -106,5 +111,20 @@ impl Town {
             "the server has read {} bytes of a client that takes no replies; {most} at most",
             look.taken
         ))
+    }
+
+    /// Whether the server has let go of a client that does not finish its command, once that was too long.
+    pub(super) fn check_unfinished(&self, link: LinkId) -> Result<(), String> {
+        let (look, limit) = (self.wire.look(link), self.server.limits.query_buffer);
+        let most = limit + self.server.shares().read_per_turn;
+        if limit == 0 || look.closed.is_some() || look.taken as usize <= most {
+            return Ok(());
+        }
+        Err(format!("the server has read {} bytes of one command and goes on; {most} at most", look.taken))
+    }
+
+    /// Whether the plan lets the server drop a client for so many requests whose replies it has not taken.
+    pub(super) fn may_drop(&self, requests: usize) -> bool {
+        (1..SPARSE).contains(&self.server.limits.output_buffer) && requests > 0
     }
 }

@@ -131,6 +131,11 @@ impl Guest {
         {
             self.fail(&what);
         }
+        if matches!(self.inner.errand, Errand::Unfinished(_))
+            && let Err(what) = self.inner.town.check_unfinished(link)
+        {
+            self.fail(&what);
+        }
         // Half of a command is no command: it is closed without a word.
         if matches!(self.inner.errand, Errand::Unfinished(_)) {
             self.inner.town.wire.finish(link);

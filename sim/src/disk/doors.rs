@@ -120,6 +120,8 @@ impl Inner {
             let mut state = self.state.lock();
             if state.full > 0 {
                 state.full -= 1;
+                drop(state);
+                self.faults.lock().ran_out_of_room(Kind::of(name));
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }

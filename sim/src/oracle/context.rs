@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub disk_failed: bool,
     /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
     pub vectors_rotten: bool,
+    /// Something has happened in it that makes a log fail.
+    pub log_failed: bool,
 }
 
 impl Context<'_> {

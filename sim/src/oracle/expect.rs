@@ -9,7 +9,7 @@ use super::context::Context;
 use super::index::Index;
 use super::names::{Names, scanned};
 use super::search::check_hits;
-use crate::plan::Op;
+use crate::plan::{Op, WIDTHS};
 
 /// What an answer has to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub enum Expect {
     List(Vec<Expect>),
     /// Hits of a search in this index.
     Hits(Arc<Index>),
+    /// The server's answer to HELLO with this version.
+    Greeting(u8),
     /// A description of this index.
     Info(Arc<Index>),
     /// An array of these, which answers the commands of a transaction.
@@ -111,6 +113,10 @@ impl Expect {
             }
             (Self::Hits(index), Value::Array(items)) => return check_hits(index, items, context),
             (Self::Info(index), Value::Array(items)) => return check_info(index, items),
+            (Self::Greeting(version), Value::Array(items)) => {
+                let proto = [Value::Bulk(b"proto".to_vec()), Value::Integer(i64::from(*version))];
+                items.as_chunks::<2>().0.contains(&proto)
+            }
             (Self::Array(parts), Value::Array(items)) => return check_array(parts, items, context),
             _ => false,
         };
@@ -120,8 +126,10 @@ impl Expect {
 
 /// The parts of a transaction, each judged by the command it answers.
 fn check_array(parts: &[Expect], items: &[Value], context: Context<'_>) -> Result<(), String> {
-    let none = Vec::new();
-    let ops = if let Op::Transaction(ops) = context.op { ops } else { &none };
+    let ops: Vec<Op> = match context.op {
+        Op::Transaction(ops) => ops.iter().filter(|op| !matches!(op, Op::Nested)).cloned().collect(),
+        _ => Vec::new(),
+    };
     if parts.len() != items.len() || parts.len() != ops.len() {
         return Err(format!("{} parts instead of {}", items.len(), parts.len()));
     }
@@ -145,6 +153,8 @@ fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
     let metric = Some(Value::Simple(index.metric.as_bytes().to_vec()));
     let wanted = [
         ("vector-dim", number(index.dim)),
+        ("hnsw-m", number(WIDTHS.0)),
+        ("ef-construction", number(WIDTHS.1)),
         ("size", number(index.rows.len())),
         ("count", number(index.rows.len())),
         ("metric", metric),

@@ -8,6 +8,7 @@ mod context;
 mod expect;
 mod index;
 mod linear;
+mod memory;
 mod model;
 mod names;
 mod past;
@@ -26,7 +27,7 @@ use engram::resp::client::Value;
 use self::context::Context;
 use self::linear::{Cut, History};
 use self::model::Model;
-use self::names::is_shared;
+use self::names::{is_shared, told_names};
 use self::state::{Span, clears};
 use crate::clock::Timeline;
 use crate::faults::Faults;
@@ -52,8 +53,14 @@ pub struct Oracle {
     faults: Option<Arc<Shared<Faults>>>,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
+    /// Internal errors that were heard of in this life: one for each panic.
+    told_of_panics: usize,
     /// How wall-clock time went.
     wall: Timeline,
+    /// Memory is limited: a request that needs some may be passed over.
+    tight: bool,
+    /// For each client how many requests that change something are on their way.
+    flying: Vec<usize>,
     /// Answers that were judged.
     pub judged: u64,
 }
@@ -68,20 +75,29 @@ pub fn keys_of(number: usize) -> Vec<String> {
 /// Keys that all clients name.
 #[must_use]
 pub fn shared_keys() -> Vec<String> {
-    ["shared:r0", "shared:r1", "shared:n", "shared:s", "shared:v"].map(str::to_owned).to_vec()
+    ["shared:r0", "shared:r1", "shared:n", "shared:s", "shared:v", "shared:w"].map(str::to_owned).to_vec()
 }
 
 impl Oracle {
     /// An oracle for so many clients.
     #[must_use]
     pub fn new(clients: usize) -> Self {
-        Self { clients: vec![Model::default(); clients], ..Self::default() }
+        Self { clients: vec![Model::default(); clients], flying: vec![0; clients], ..Self::default() }
+    }
+
+    /// From now on requests that need memory may be refused, each by itself.
+    pub fn tighten(&mut self) {
+        self.tight = true;
+        self.clients.iter_mut().for_each(|client| client.tight = true);
+        self.shared.tight = true;
     }
 
     /// A life begins, in which these faults may fire.
     pub fn begin(&mut self, faults: &Arc<Shared<Faults>>) {
         self.faults = Some(Arc::clone(faults));
         self.refused = None;
+        self.told_of_panics = 0;
+        self.flying.fill(0);
     }
 
     /// What was acknowledged may be taken back where the medium lies: keeps what is needed to judge that.
@@ -121,10 +137,17 @@ impl Oracle {
         self.faults.as_ref().map_or(0, |faults| faults.lock().panics())
     }
 
-    /// Whether a job has panicked in this life because the plan had it so.
+    /// Whether a job has panicked in this life because the plan had it so, and nobody was told.
     #[must_use]
     pub fn job_panicked(&self) -> bool {
-        self.panics() > 0
+        self.panics() > self.told_of_panics
+    }
+
+    /// Replies with internal errors have come: is there a panic for each? A link that panics is tried once more.
+    pub fn excuses(&mut self, op: &Op, replies: &[Value]) -> bool {
+        let each = if matches!(op, Op::Add { .. }) { 2 } else { 1 };
+        self.told_of_panics += each * internal(replies);
+        self.panics() >= self.told_of_panics
     }
 
     /// The wall clock is set at `now`, by so many microseconds. Returns how far it is ahead of virtual time then.
@@ -149,6 +172,7 @@ impl Oracle {
 
     /// A client is about to send `op`.
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
+        self.flies(client, op, 1);
         if clears(op) {
             let id = self.next_number();
             self.clearings.entry((client, at)).or_default().push(id);
@@ -172,28 +196,31 @@ impl Oracle {
         (at, now): (u64, u64),
     ) -> Result<(), String> {
         self.judged += 1;
+        self.arrived(client, op);
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
+        if self.tight && memory::refused(replies) {
+            memory::check(op, replies).map_err(wrong)?;
+            return self.passed_over(client, op, (at, now));
+        }
         if refused(op, replies) {
             if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
             self.refused.get_or_insert(now);
             self.clients.iter_mut().for_each(Model::log_failed);
-            self.unanswered(client, op, at, now);
+            self.unknown(client, op, at, now);
             return Ok(());
         }
-        if internal(replies) {
-            // A link that panics is tried once more.
-            let fewest = if matches!(op, Op::Add { .. }) { 2 } else { 1 };
-            if self.panics() < fewest {
+        if internal(replies) > 0 {
+            if !self.excuses(op, replies) {
                 return Err(wrong("an internal error, although so many panics were not planned".to_owned()));
             }
-            self.unanswered(client, op, at, now);
+            self.unknown(client, op, at, now);
             return Ok(());
         }
         // Whether it was refused, nobody has heard.
-        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked()) {
-            self.unanswered(client, op, at, now);
+        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked() || self.tight) {
+            self.unknown(client, op, at, now);
             return Ok(());
         }
         let failed = matches!(replies.last(), Some(Value::Error(_)));
@@ -203,20 +230,40 @@ impl Oracle {
         if let Some(id) = self.clearing_of(client, op, at) {
             self.clients.iter_mut().for_each(|model| model.clearing_answered((client, id), now));
         }
+        self.judge(client, (op, later), replies, (at, now)).map_err(wrong)
+    }
+
+    /// Compares an answer with what is known of the keys that it is about.
+    fn judge(
+        &mut self,
+        client: usize,
+        (op, later): (&Op, &[&Op]),
+        replies: &[Value],
+        (at, now): (u64, u64),
+    ) -> Result<(), String> {
         let number = self.next_number();
         if self.vectors_rotten() && searches(op) {
             self.shared.unanswered(client, op, (number, at));
         } else {
-            self.shared.answered(client, op, replies, (number, at, now)).map_err(wrong)?;
+            self.shared.answered(client, op, replies, (number, at, now))?;
         }
         if is_for_all(op) {
             return Ok(());
         }
-        let disk_failed = self.may_not_save();
-        let vectors_rotten = self.vectors_rotten();
-        let context = Context { op, later, times: (at, now), number, client, disk_failed, vectors_rotten };
+        self.counted(client, op, replies, (at, now))?;
+        self.named(client, op, replies, at);
+        let context = Context {
+            op,
+            later,
+            times: (at, now),
+            number,
+            client,
+            disk_failed: self.may_not_save(),
+            vectors_rotten: self.vectors_rotten(),
+            log_failed: self.log_failed(),
+        };
         let span = self.span(at, now);
-        self.clients[client].answered(replies, span, context).map_err(wrong)?;
+        self.clients[client].answered(replies, span, context)?;
         self.set_back(client, at, now);
         Ok(())
     }
@@ -227,8 +274,76 @@ impl Oracle {
         Some(ids.remove(0))
     }
 
+    /// A request is not on its way any more.
+    fn arrived(&mut self, client: usize, op: &Op) {
+        self.flies(client, op, -1);
+    }
+
+    fn flies(&mut self, client: usize, op: &Op, change: isize) {
+        if let Some(flying) = self.flying.get_mut(client).filter(|_| op.is_write()) {
+            *flying = flying.saturating_add_signed(change);
+        }
+    }
+
+    /// DBSIZE counts all keys: those of which all is known, and of the others some, or none. Where the log has failed,
+    /// what has expired stays.
+    fn counted(
+        &mut self,
+        client: usize,
+        op: &Op,
+        replies: &[Value],
+        (at, now): (u64, u64),
+    ) -> Result<(), String> {
+        let (Op::DbSize, [Value::Integer(count)], false) = (op, replies, self.log_failed()) else {
+            return Ok(());
+        };
+        let span = self.span(at, now);
+        let others_fly = (0..self.flying.len()).any(|other| other != client && self.flying[other] > 0);
+        let mut known = vec![if others_fly { None } else { self.shared.count() }];
+        for other in 0..self.clients.len() {
+            let since = if other == client { u64::MAX } else { at };
+            let flies = other != client && self.flying[other] > 0;
+            known.push(if flies { None } else { self.clients[other].count(since, at, span) });
+        }
+        let most = |number: usize| if number == 0 { shared_keys().len() } else { keys_of(number - 1).len() };
+        let least: usize = known.iter().map(|known| known.map_or(0, |(least, _)| least)).sum();
+        let most: usize =
+            known.iter().enumerate().map(|(i, known)| known.map_or_else(|| most(i), |(_, most)| most)).sum();
+        let right = usize::try_from(*count).is_ok_and(|count| (least..=most).contains(&count));
+        if right { Ok(()) } else { Err(format!("{count} instead of a number from {least} to {most}")) }
+    }
+
+    /// Others' names that a client is told of are there for good.
+    fn named(&mut self, client: usize, op: &Op, replies: &[Value], at: u64) {
+        if self.log_failed() {
+            return;
+        }
+        for name in told_names(op, replies) {
+            let mut others = (0..self.clients.len()).filter(|other| *other != client);
+            if let Some(owner) = others.find(|other| name.starts_with(&format!("c{other}:"))) {
+                self.clients[owner].named(&name, at);
+            }
+        }
+    }
+
     /// The connection or the machine is gone, and `op` has no answer.
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
+        self.arrived(client, op);
+        self.unknown(client, op, at, now);
+    }
+
+    /// There was no memory for `op`: all that it did is that nothing is watched any more, if it was to end a transaction.
+    fn passed_over(&mut self, client: usize, op: &Op, times: (u64, u64)) -> Result<(), String> {
+        self.clearing_of(client, op, times.0);
+        if !matches!(op, Op::Transaction(_) | Op::Discarded(_)) {
+            return Ok(());
+        }
+        let replies = [Value::Simple(b"OK".to_vec())];
+        self.judge(client, (&Op::Unwatch, &[]), &replies, times)
+    }
+
+    /// Whether `op` has taken place is not known.
+    fn unknown(&mut self, client: usize, op: &Op, at: u64, now: u64) {
         let number = self.next_number();
         if let Some(id) = self.clearing_of(client, op, at) {
             self.clients.iter_mut().for_each(|model| model.clearing_unanswered((client, id)));
@@ -243,6 +358,7 @@ impl Oracle {
 
     /// The server has finished in order without an answer to `op`: it has not executed it.
     pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
+        self.arrived(client, op);
         let number = self.next_number();
         self.clearing_of(client, op, at);
         self.shared.unanswered(client, op, (number, at));
@@ -317,13 +433,14 @@ impl Oracle {
     }
 }
 
-/// True for the answer to a job that has panicked, or to a transaction with one.
-pub(crate) fn internal(replies: &[Value]) -> bool {
-    replies.iter().any(|reply| match reply {
-        Value::Error(text) => text.starts_with(b"ERR internal error"),
+/// How many answers to a job that has panicked there are, those in transactions included.
+pub(crate) fn internal(replies: &[Value]) -> usize {
+    let count = |reply: &Value| match reply {
+        Value::Error(text) => usize::from(text.starts_with(b"ERR internal error")),
         Value::Array(parts) => internal(parts),
-        _ => false,
-    })
+        _ => 0,
+    };
+    replies.iter().map(count).sum()
 }
 
 /// True for a search, and for a transaction with one.

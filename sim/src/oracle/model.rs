@@ -40,6 +40,8 @@ pub(super) struct Model {
     /// In this life, and what has expired since.
     log_failed: bool,
     unwritten: Vec<(String, Entry)>,
+    /// Memory is limited: what is pending may have been passed over.
+    pub(super) tight: bool,
 }
 
 impl Default for Model {
@@ -55,6 +57,7 @@ impl Default for Model {
             past: Past::default(),
             log_failed: false,
             unwritten: Vec::new(),
+            tight: false,
         }
     }
 }
@@ -69,7 +72,7 @@ impl Model {
     ) -> Result<(), String> {
         let (asked, now) = context.times;
         self.clear_until(asked);
-        self.log_failed |= context.disk_failed;
+        self.log_failed |= context.log_failed;
         if let Op::Scan { pattern, .. } = context.op {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
@@ -101,6 +104,7 @@ impl Model {
     /// The log takes no more: what expires from now on is not written down.
     pub(super) fn log_failed(&mut self) {
         self.log_failed = true;
+        self.shown.names.clear();
     }
 
     /// Keys that a failed log has not heard of having expired: a clock that is set back may wake them in the next life.
@@ -191,8 +195,9 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending, &self.jumps);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, self.tight);
         let (op, mut unproven) = (context.op, false);
+        self.shown.names.clear();
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
             return Ok(());
@@ -278,7 +283,7 @@ impl Model {
         let clearing = self.is_clearing(since);
         // What others were told has taken place, though perhaps only behind some of what is pending.
         let done = self.cleared_by(since);
-        let mut prefixes = prefixes(&self.states, &pending, &jumps);
+        let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight);
         prefixes.iter_mut().for_each(|states| self.maybe_woken(states));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         for states in &mut prefixes {
@@ -290,7 +295,7 @@ impl Model {
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             if number < least {
-                why = Some(format!("a search has shown what number {least} adds"));
+                why = Some(format!("a search has shown what number {least} adds, or it was told of"));
             }
             for state in states.iter().filter(|_| number >= least) {
                 let explained_by = seen.explained_by(state, at, clearing);
@@ -372,6 +377,29 @@ impl Model {
         self.states = states;
     }
 
+    /// How many of its keys the server may count during `span`, which began at `asked`, at least and at most; none where
+    /// something may change them. What has changed them from `since` on may have done so before or after.
+    pub(super) fn count(&self, since: u64, asked: u64, span: Span) -> Option<(usize, usize)> {
+        let touched = self.cleared >= since || self.touched.values().any(|when| *when >= since);
+        let due = self.states.iter().any(|state| !state.due.is_empty());
+        if touched || due || !self.pending.is_empty() || self.is_clearing(asked) {
+            return None;
+        }
+        let least = self.states.iter().map(|state| state.names(None, span).must.len()).min();
+        let most = self.states.iter().map(|state| state.entries.len()).max();
+        least.zip(most)
+    }
+
+    /// Another client was told of this name by an answer that it had asked for at `asked`. If none of the answered
+    /// operations has made it, one that is on its way has.
+    pub(super) fn named(&mut self, name: &str, asked: u64) {
+        let known = self.states.iter().any(|state| state.entries.contains_key(name));
+        let touched = self.touched.get(name).is_some_and(|when| *when >= asked) || self.cleared >= asked;
+        if !known && !touched && self.pending.is_empty() {
+            self.shown.names.insert(name.to_owned());
+        }
+    }
+
     /// Whether others may have cleared everything since then, or do so now.
     fn is_clearing(&self, since: u64) -> bool {
         self.clearings.iter().any(|(.., answered)| answered.is_none_or(|when| when >= since))
@@ -428,7 +456,7 @@ fn is_about_transactions(op: &Op) -> bool {
         return is_about_transactions(op);
     }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
-    reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_))
+    reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_))
 }
 
 /// The states after an operation that was answered so; an error if there is none.
@@ -449,13 +477,16 @@ fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) ->
 }
 
 /// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
-/// set behind any of them.
-fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)]) -> Vec<Vec<State>> {
+/// set behind any of them, and where memory is `tight` any of them may have been passed over.
+fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)], tight: bool) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        for (state, _) in last.iter().flat_map(|state| state.clone().outcomes(op, *at)) {
+        let passed =
+            last.iter().filter(|_| tight && op.is_write()).map(|state| state.clone().passed_over(op));
+        let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);
+        for state in taken.chain(passed) {
             if !next.contains(&state) {
                 next.push(state);
             }

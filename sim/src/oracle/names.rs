@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use engram::resp::client::Value;
 
 use super::expect::show;
+use crate::plan::Op;
 
 /// Which of a client's keys are to be told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +56,21 @@ impl Names {
 #[must_use]
 pub(super) fn is_shared(key: &str) -> bool {
     key.starts_with("shared:")
+}
+
+/// The names in the replies to what tells some.
+pub(super) fn told_names(op: &Op, replies: &[Value]) -> Vec<String> {
+    let told = match (op, replies) {
+        (Op::Keys | Op::KeysLike(_), [Value::Array(names)]) => names.iter().collect(),
+        (Op::RandomKey, [name]) => vec![name],
+        (Op::Scan { .. }, _) => scanned(replies).map_or_else(|_| Vec::new(), |(names, _)| names),
+        _ => Vec::new(),
+    };
+    let text = |name: &Value| match name {
+        Value::Bulk(name) => Some(String::from_utf8_lossy(name).into_owned()),
+        _ => None,
+    };
+    told.into_iter().filter_map(text).collect()
 }
 
 /// The names in the replies to a SCAN and all that went on from it, and whether it came to its end.

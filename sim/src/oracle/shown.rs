@@ -1,5 +1,7 @@
-//! Rows that a search has shown before the request that adds them was answered: what was seen has to be found again.
+//! Rows that a search has shown before the request that adds them was answered, and names that others were told of before
+//! the request that makes them was: what was seen has to be found again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engram::resp::client::Value;
@@ -9,16 +11,20 @@ use super::search::{Hit, read_hits};
 use super::state::State;
 use crate::plan::Op;
 
-/// Rows of one client's indexes that it has seen and not had acknowledged: element and vector.
+/// What of one client's keys was shown and not acknowledged to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shown {
+    /// Rows of indexes: element and vector.
     rows: Vec<(String, Arc<[f32]>)>,
+    /// Names of keys.
+    pub(super) names: BTreeSet<String>,
 }
 
 impl Shown {
     /// An operation was answered, after which the client's keys are in one of `states`.
     pub(super) fn note(&mut self, states: &[State], replies: &[Value], context: Context<'_>) {
         self.rows.retain(|(element, vector)| !adds(context.op, element, vector));
+        self.names.retain(|name| !may_make(context.op, name));
         match (context.op, replies.last()) {
             (Op::Search { .. }, Some(reply)) => self.see(states, context.op, reply, context.later),
             (Op::Transaction(ops), Some(Value::Array(parts))) => {
@@ -52,7 +58,8 @@ impl Shown {
         let place = |(element, vector): &(String, Arc<[f32]>)| {
             pending.clone().position(|op| adds(op, element, vector)).map_or(0, |at| at + 1)
         };
-        self.rows.iter().map(place).max().unwrap_or(0)
+        let makes = |name: &String| pending.clone().position(|op| may_make(op, name)).map_or(0, |at| at + 1);
+        self.rows.iter().map(place).chain(self.names.iter().map(makes)).max().unwrap_or(0)
     }
 }
 
@@ -64,6 +71,11 @@ fn added<'a>(op: &'a Op, wanted: &'a str) -> Box<dyn Iterator<Item = &'a Arc<[f3
         Op::Unheard(op) => added(op, wanted),
         _ => Box::new(std::iter::empty()),
     }
+}
+
+/// Whether an operation may be the one that has made a key of this name.
+fn may_make(op: &Op, name: &str) -> bool {
+    op.is_write() && op.keys().contains(&name)
 }
 
 fn adds(op: &Op, element: &str, vector: &Arc<[f32]>) -> bool {

@@ -216,6 +216,47 @@ fn an_internal_error_needs_a_planned_panic() {
     assert!(answer(&mut oracle, &set("k0", "a"), internal.clone()).is_err());
     faults.disturbed(&"panic 1 worker@job".parse().unwrap());
     oracle.begin(&Arc::new(Shared::new(faults)));
-    answer(&mut oracle, &set("k0", "a"), internal).unwrap();
+    answer(&mut oracle, &set("k0", "a"), internal.clone()).unwrap();
+    assert!(answer(&mut oracle, &set("k0", "a"), internal).is_err(), "one panic, one error");
     answer(&mut oracle, &get("k0"), bulk("a")).unwrap();
+}
+
+#[test]
+fn an_index_that_forgets_how_it_was_made_is_wrong() {
+    let told = |width: i64| {
+        let pairs: [(&str, i64); 5] =
+            [("vector-dim", 2), ("hnsw-m", 4), ("ef-construction", width), ("size", 0), ("count", 0)];
+        let name = |name: &str| Value::Simple(name.as_bytes().to_vec());
+        let numbers = pairs.iter().flat_map(|(key, n)| [name(key), Value::Integer(*n)]);
+        Value::Array(numbers.chain([name("metric"), name("l2")]).collect())
+    };
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None }, ok()).unwrap();
+    answer(&mut oracle, &Op::Info(key.clone()), told(20)).unwrap();
+    assert!(answer(&mut oracle, &Op::Info(key), told(10)).unwrap_err().contains("ef-construction"));
+}
+
+#[test]
+fn what_was_refused_for_want_of_memory_has_not_happened() {
+    let refusal = || Value::Error(b"OOM command not allowed when used memory > 'maxmemory'.".to_vec());
+    let mut oracle = Oracle::new(1);
+    assert!(answer(&mut oracle, &set("k0", "a"), refusal()).is_err(), "there is enough of it");
+    oracle.tighten();
+    answer(&mut oracle, &set("k0", "a"), refusal()).unwrap();
+    answer(&mut oracle, &get("k0"), Value::Null).unwrap();
+    assert!(answer(&mut oracle, &get("k0"), bulk("a")).is_err());
+    let both = Op::Transaction(vec![set("k0", "a"), get("k0")]);
+    let replies = |queued: Value, end: &[u8]| {
+        vec![ok(), queued, Value::Simple(b"QUEUED".to_vec()), Value::Error(end.to_vec())]
+    };
+    let mut ask = |replies: &[Value]| oracle.answered(0, (&both, &[]), replies, (1_000, 2_000));
+    ask(&replies(refusal(), b"EXECABORT Transaction discarded")).unwrap();
+    ask(&replies(Value::Simple(b"QUEUED".to_vec()), b"OOM command not allowed")).unwrap();
+    assert!(ask(&replies(refusal(), b"OOM command not allowed")).is_err());
+    // Without an answer each may have been passed over by itself.
+    oracle.unanswered(0, &set("k1", "b"), 3_000, 4_000);
+    oracle.unanswered(0, &set("k2", "c"), 3_000, 4_000);
+    oracle.inspected(0, &seen(&[("k2", "c")]), 5_000, 6_000).unwrap();
+    assert!(oracle.inspected(0, &seen(&[("k1", "b")]), 7_000, 8_000).is_err());
 }

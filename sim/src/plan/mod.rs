@@ -5,6 +5,7 @@
 //! a subsystem, so that a family of faults that is switched off changes nothing for the others.
 
 mod among;
+mod bounds;
 mod fields;
 mod generate;
 mod limits;
@@ -25,7 +26,7 @@ use crate::scheduler;
 pub use among::{Among, Keys};
 pub use generate::generate;
 pub use limits::Limits;
-pub use op::{Form, Lifetime, Only, Op, Word, pack};
+pub use op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
 pub use parse::parse;
 pub use visitor::{Errand, Visitor};
 
@@ -155,6 +156,8 @@ pub enum Break {
     CutFinish(usize),
     /// It tears the connection down once so many bytes of the reply have come.
     CutReply(usize),
+    /// It says QUIT and expects a word and to be let go.
+    Quit,
     /// Not the client, the server: it is asked to finish this many virtual nanoseconds later.
     Shutdown(u64),
     /// It orders the server to finish, with one of [`ORDERS`], and asks for nothing more.

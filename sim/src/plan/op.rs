@@ -209,6 +209,11 @@ pub enum Op {
         among: Among,
     },
     Info(String),
+    /// HELLO with this version of the protocol.
+    Hello(u8),
+    Reset,
+    /// MULTI in a transaction, which is refused and changes nothing.
+    Nested,
     /// MULTI, these, EXEC.
     Transaction(Vec<Op>),
     /// MULTI, these, DISCARD.
@@ -220,6 +225,9 @@ pub enum Op {
     /// A command of the right length that is refused whatever the keys hold.
     Unfit(Vec<Word>),
 }
+
+/// M and EF_CONSTRUCTION of every index that a plan makes.
+pub const WIDTHS: (usize, usize) = (4, 20);
 
 /// A vector as it travels: little-endian `f32`.
 #[must_use]
@@ -263,6 +271,9 @@ impl Op {
             | Self::ConfigSet { .. }
             | Self::Watch(_)
             | Self::Unwatch
+            | Self::Hello(_)
+            | Self::Reset
+            | Self::Nested
             | Self::Search { .. }
             | Self::Info(_)
             | Self::Discarded(_)

@@ -334,6 +334,9 @@ fn server(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
         "LASTSAVE" => Op::LastSave,
         "CONFIG" if r.takes("SET") => Op::ConfigSet { name: r.text()?, value: r.text()? },
         "UNWATCH" => Op::Unwatch,
+        "HELLO" => Op::Hello(r.number()?),
+        "RESET" => Op::Reset,
+        "MULTI" => Op::Nested,
         _ => return Ok(None),
     }))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use engram::resp::client::write_command;
 
 use super::among::{Among, Keys};
-use super::op::{Form, Lifetime, Only, Op, Word, pack};
+use super::op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
 
 /// Before a request whose replies are switched off.
 pub(super) const UNHEARD: &str = "UNHEARD";
@@ -245,7 +245,7 @@ impl Op {
         Some(match self {
             Self::NewIndex { key, dim, metric, quant } => {
                 let words = on("VNEW", key).and(dim).and("METRIC").and(metric).option("QUANT", *quant);
-                words.option("M", Some(4)).option("EF_CONSTRUCTION", Some(20))
+                words.option("M", Some(WIDTHS.0)).option("EF_CONSTRUCTION", Some(WIDTHS.1))
             }
             Self::Add { key, element, vector } => on("VADD", key).and(element).vector(vector),
             Self::Remove { key, element } => on("VDEL", key).and(element),
@@ -270,6 +270,9 @@ impl Op {
             Self::LastSave => Words::new("LASTSAVE"),
             Self::ConfigSet { name, value } => Words::new("CONFIG").and("SET").and(name).and(value),
             Self::Unwatch => Words::new("UNWATCH"),
+            Self::Hello(version) => Words::new("HELLO").and(version),
+            Self::Reset => Words::new("RESET"),
+            Self::Nested => Words::new("MULTI"),
             _ => Words(Vec::new()),
         }
     }

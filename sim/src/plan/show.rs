@@ -124,6 +124,7 @@ impl Display for Break {
         match self {
             Self::Reset(after) => write!(f, "reset {after}"),
             Self::Finish => f.write_str("finish"),
+            Self::Quit => f.write_str("quit"),
             Self::CutReset(bytes) => write!(f, "cut-reset {bytes}"),
             Self::CutFinish(bytes) => write!(f, "cut-finish {bytes}"),
             Self::CutReply(bytes) => write!(f, "cut-reply {bytes}"),

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{Life, Plan};
-use crate::scheduler::{Blow, Disturbance, Ended, Outcome, Scheduler};
+use crate::scheduler::{Blow, CrashAt, Disturbance, Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
@@ -41,6 +41,8 @@ pub(crate) struct Lived {
     pub(crate) refused: Option<String>,
     /// Whether the life met any fault that was planned.
     pub(crate) faultless: bool,
+    /// What the plan had in store for it and never came.
+    pub(crate) unmet: Vec<String>,
 }
 
 impl Stage<'_> {
@@ -113,8 +115,23 @@ impl Stage<'_> {
         let disk = storage.take(ended.outcome == Outcome::Returned);
         let refused = refused.lock().take();
         let faultless = faults.lock().fired().is_empty();
-        Lived { ended, disk, refused, faultless }
+        let unmet = unmet(life, &ended, &faults.lock());
+        Lived { ended, disk, refused, faultless, unmet }
     }
+}
+
+/// What of the plan for a life never came, each as a line of the plan.
+fn unmet(life: &Life, ended: &Ended, faults: &Faults) -> Vec<String> {
+    let mut unmet = faults.unmet(&life.threads.disturbances);
+    let disturbances = unmet.iter().filter(|line| line.starts_with("disturb ")).count() as u64;
+    let choices = ended.unmatched.saturating_sub(disturbances);
+    unmet.extend((choices > 0).then(|| format!("{choices} choices of its schedule")));
+    let late = life.threads.crash.filter(|crash| match *crash {
+        CrashAt::Step(step) => step > ended.steps,
+        CrashAt::Call(call) => call > ended.calls,
+    });
+    unmet.extend(late.map(|crash| format!("crash {crash}")));
+    unmet
 }
 
 /// Puts what happens to the time on the agenda.

@@ -93,6 +93,8 @@ pub struct Schedule {
     pub others: Vec<Choice>,
     /// Choices of a listed schedule that could not be made, and disturbances that never came.
     pub unmatched: u64,
+    /// What the plan had for this life and never came, each as a line of the plan: faults, disturbances, a crash.
+    pub unmet: Vec<String>,
 }
 
 impl Report {
@@ -155,6 +157,9 @@ impl Rig {
             refused: false,
             gave_up: false,
         };
+        if plan.server.limits.maxmemory > 0 {
+            run.oracle.lock().tighten();
+        }
         if plan.harms_medium() {
             run.disk.watch();
             run.oracle.lock().remember();
@@ -275,14 +280,15 @@ impl Run<'_> {
         let trace = std::mem::take(&mut self.report.trace);
         let recovering = stage.oracle.is_none();
         let before = self.plan.harms_medium().then(|| stage.disk.contents());
-        let Lived { ended, mut disk, refused, faultless } = stage.play(self.plan, self.rig, trace, self.now);
+        let Lived { ended, mut disk, refused, faultless, unmet } =
+            stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
         report.lives += 1;
         report.steps += ended.steps;
         report.calls += ended.calls;
         let (choices, others, unmatched) = (ended.choices, ended.others, ended.unmatched);
-        report.schedules.push(Schedule { life: name.clone(), choices, others, unmatched });
+        report.schedules.push(Schedule { life: name.clone(), choices, others, unmatched, unmet });
         if !recovering {
             self.now = ended.now;
         }

@@ -259,7 +259,7 @@ fn toy_plan(seed: u64) -> Plan {
                 && planned.fault != crate::faults::Fault::NoMemory
         });
         for client in &mut life.clients {
-            client.breaks.retain(|(_, broken)| !matches!(broken, Break::Order(_)));
+            client.breaks.retain(|(_, broken)| !matches!(broken, Break::Order(_) | Break::Quit));
             client.ops.retain(|op| match op {
                 Op::Del(keys) => keys.len() == 1,
                 Op::Set { expire, .. } => expire.is_none(),
@@ -313,4 +313,27 @@ fn a_lying_disk_is_found_under_an_honest_toy() {
         let found = (0..300).find(|&seed| rig.run(&toy_plan(seed), false).failure.is_some());
         assert!(found.is_some(), "{lie:?}");
     }
+}
+
+#[test]
+fn a_server_that_does_not_repeat_itself_is_found() {
+    let runs = std::sync::atomic::AtomicU64::new(0);
+    let rig = Rig::new(Arc::new(move |machine: Machine, _: &ServerPlan| {
+        let run = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        machine.console.line(engram::env::Level::Notice, &format!("run {run}"));
+        Toy::start(machine, Bug::None).and_then(|mut toy| toy.serve()).map_err(|error| error.to_string())
+    }));
+    let report = crate::campaign::judge(&rig, &toy_plan(0), true);
+    let what = report.failure.unwrap_or_default();
+    assert!(what.starts_with("two runs of the same plan differ: ") && what.contains("run "), "{what}");
+}
+
+#[test]
+fn a_refusal_names_a_file_and_changes_none() {
+    let before = BTreeMap::from([("wal-1.log".to_owned(), vec![1, 2])]);
+    let judged = |why: &str, faultless| refusal(why, &before, &mut Disk::default(), faultless);
+    assert!(judged("something is damaged", false).unwrap_err().contains("no file is named"));
+    assert!(judged("wal-1.log is damaged", true).unwrap_err().contains("files were changed"));
+    judged("wal-1.log is damaged", false).unwrap();
+    refusal("wal-1.log is damaged", &BTreeMap::new(), &mut Disk::default(), true).unwrap_err();
 }

@@ -12,7 +12,7 @@ const MOST_QUESTIONS: u32 = 30;
 /// A short command with a long reply.
 pub(in crate::client) const LONG: &[u8] = b"COMMAND INFO GET SET DEL\r\n";
 /// Fewer bytes than its reply has.
-pub(in crate::client) const LEAST_LONG_REPLY: usize = 100;
+pub(in crate::client) const LEAST_LONG_REPLY: usize = 500;
 
 /// The replies that are due.
 #[derive(Debug)]

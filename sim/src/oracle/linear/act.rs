@@ -1,12 +1,14 @@
 //! What happened to the keys that all clients name, one act for each request.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use engram::resp::client::Value;
 
 use super::super::names::is_shared;
-use super::super::search::{Hit, read_hits};
-use super::super::state::{Changed, State};
+use super::super::search::{Hit, distance, read_hits};
+use super::super::state::{Changed, Held, State};
+use super::told::Names;
 use crate::plan::Op;
 
 /// A request and what came of it.
@@ -37,25 +39,31 @@ pub(super) enum Deed {
     Maybe(Op),
     /// A search that began before has seen this element under this key.
     Saw { key: String, search: Op, hit: Hit },
+    /// An exact search that began before has not seen this element under this key, or only farther than all its hits: as
+    /// far as `worst`, if that is as many as were asked for.
+    Missed { key: String, search: Op, element: String, worst: Option<f32> },
+    /// These names were there, or not, when a client was told so.
+    Told(Names),
 }
 
 impl Act {
     /// True if it changes nothing, so that it may be put wherever it fits.
     pub(super) fn only_reads(&self) -> bool {
         match &self.deed {
-            Deed::Saw { .. } => true,
-            Deed::Done(op, _) => {
-                let about_watching =
-                    matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
-                !op.is_write() && !about_watching
-            }
+            Deed::Saw { .. } | Deed::Missed { .. } | Deed::Told(_) => true,
+            Deed::Done(op, _) => !op.is_write() && !self.changes_watching(),
             Deed::Maybe(_) => false,
         }
     }
 
+    /// True if it changes what its connection watches.
+    pub(super) fn changes_watching(&self) -> bool {
+        matches!(&self.deed, Deed::Done(op, _) | Deed::Maybe(op) if super::is_about_watching(op))
+    }
+
     /// True if it neither changes nor shows a key.
     pub(super) fn leaves_no_trace(&self) -> bool {
-        matches!(&self.deed, Deed::Done(Op::Watch(_) | Op::Unwatch | Op::Discarded(_), _))
+        matches!(&self.deed, Deed::Done(Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_), _))
     }
 
     /// False if it may be left out.
@@ -69,8 +77,23 @@ impl Act {
             Deed::Done(op, _) | Deed::Maybe(op) => {
                 op.keys().into_iter().filter(|key| is_shared(key)).collect()
             }
-            Deed::Saw { key, .. } => vec![key],
+            Deed::Saw { key, .. } | Deed::Missed { key, .. } => vec![key],
+            Deed::Told(names) => names.iter().map(|(name, _)| name.as_str()).collect(),
         }
+    }
+
+    /// The shared keys of which one decides about the others; what is only told of each by itself ties nothing.
+    pub(super) fn tied(&self) -> Vec<&str> {
+        if let Deed::Told(_) = self.deed { Vec::new() } else { self.keys() }
+    }
+
+    /// As far as it is about some of the keys.
+    pub(super) fn only(&self, within: &dyn Fn(&str) -> bool) -> Self {
+        let mut part = self.clone();
+        if let Deed::Told(names) = &mut part.deed {
+            names.retain(|(name, _)| within(name));
+        }
+        part
     }
 
     /// For a report.
@@ -84,6 +107,12 @@ impl Act {
             }
             Deed::Maybe(op) => format!("`{}` -> ?", super::super::short(op)),
             Deed::Saw { key, hit, .. } => format!("saw {} in {key} at {}", hit.element, hit.distance),
+            Deed::Missed { key, element, .. } => format!("saw no {element} in {key}"),
+            Deed::Told(names) => {
+                let tell =
+                    |(name, there): &(String, bool)| format!("{}{name}", if *there { "" } else { "no " });
+                format!("was told of {}", names.iter().map(tell).collect::<Vec<_>>().join(", "))
+            }
         };
         format!("{}-{until} {who}: {what}", self.asked)
     }
@@ -108,8 +137,8 @@ impl World {
     /// The worlds after an act, of which there are none if it cannot have happened now.
     pub(super) fn after(&self, act: &Act) -> Vec<Self> {
         match &act.deed {
-            Deed::Saw { key, search, hit } => {
-                if self.shows(key, search, hit) {
+            Deed::Saw { .. } | Deed::Missed { .. } | Deed::Told(_) => {
+                if self.allows(act) {
                     vec![self.clone()]
                 } else {
                     Vec::new()
@@ -120,10 +149,37 @@ impl World {
         }
     }
 
-    fn shows(&self, key: &str, search: &Op, hit: &Hit) -> bool {
+    /// Whether an act can happen now.
+    pub(super) fn allows(&self, act: &Act) -> bool {
+        match &act.deed {
+            Deed::Saw { search, hit, .. } => self.shows(search, hit),
+            Deed::Missed { key, search, element, worst } => self.hides(key, search, element, *worst),
+            Deed::Told(names) => {
+                names.iter().all(|(name, there)| self.state.entries.contains_key(name) == *there)
+            }
+            Deed::Done(..) | Deed::Maybe(_) => !self.after(act).is_empty(),
+        }
+    }
+
+    /// Whether a search may hit this now. Its index may have got another name since it began.
+    fn shows(&self, search: &Op, hit: &Hit) -> bool {
         let Op::Search { query, .. } = search else { return false };
-        let row = self.state.index(key).and_then(|index| Some((index, index.rows.get(&hit.element)?)));
-        row.is_some_and(|(index, row)| hit.is_of(index.metric, query, row))
+        self.state.entries.values().any(|entry| match &entry.held {
+            Held::Index(index) => {
+                index.rows.get(&hit.element).is_some_and(|row| hit.is_of(index.metric, query, row))
+            }
+            Held::Text(_) => false,
+        })
+    }
+
+    /// Whether an exact search may pass over the element now.
+    fn hides(&self, key: &str, search: &Op, element: &str, worst: Option<f32>) -> bool {
+        let Op::Search { query, among, .. } = search else { return false };
+        let row = self.state.index(key).and_then(|index| Some((index.metric, index.rows.get(element)?)));
+        row.filter(|(_, row)| row.len() == query.len()).is_none_or(|(metric, row)| {
+            let far = distance(metric, query, row);
+            !among.reaches(far) || worst.is_some_and(|worst| far.total_cmp(&worst) != Ordering::Less)
+        })
     }
 
     fn outcomes(&self, act: &Act, op: &Op, replies: Option<&Vec<Value>>) -> Vec<Self> {

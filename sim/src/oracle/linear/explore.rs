@@ -83,17 +83,19 @@ pub(super) fn explore(question: &Question<'_>, steps: u64) -> (Found, u64) {
 fn read_all(question: &Question<'_>, node: &mut Node) {
     let acts = question.acts;
     loop {
-        let horizon = horizon(acts, node);
-        let fits = |i: usize| {
-            !node.done[i]
-                && acts[i].only_reads()
-                && !closes(acts, node, i)
+        let (horizon, before) = (horizon(acts, node), node.count);
+        for (i, act) in acts.iter().enumerate() {
+            let fits = !node.done[i]
+                && act.only_reads()
                 && may_come(acts, node, i, horizon)
-                && !node.world.after(acts[i]).is_empty()
-        };
-        let Some(next) = (0..acts.len()).find(|&i| fits(i)) else { return };
-        node.done[next] = true;
-        node.count += 1;
+                && !closes(acts, node, i)
+                && node.world.allows(act);
+            node.done[i] |= fits;
+            node.count += usize::from(fits);
+        }
+        if node.count == before {
+            return;
+        }
     }
 }
 

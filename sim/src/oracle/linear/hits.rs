@@ -1,17 +1,18 @@
 //! What a search of a shared index has to show, as far as the acts around it are certain.
 //!
-//! That each hit was there is for the order to explain. Here is judged what is missing: an element that was added for
-//! good before the search was asked for, and that nobody removed or may have removed until it was answered, is among
-//! the hits of an exact search unless all of its vectors are too far; and every search finds as many as surely were there.
+//! That each hit was there is for the order to explain, and that each element which an exact search has missed was not, or
+//! was too far: both were so at some moment while the search was on its way. What needs no order is judged here: an
+//! element that was added for good before the search was asked for, and that nobody removed or may have removed until it
+//! was answered, is among the hits of an exact search; and every search finds as many as surely were there.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engram::resp::client::Value;
 
 use super::super::search::{Hit, distance};
-use super::super::state::State;
+use super::super::state::{Held, State};
 use super::act::{Act, Deed};
 use crate::plan::Op;
 
@@ -119,7 +120,7 @@ fn elements<'a>(start: &'a State, acts: &'a [Act], key: &str, until: u64) -> BTr
         let op = match &act.deed {
             Deed::Done(_, replies) if matches!(replies.as_slice(), [Value::Error(_)]) => continue,
             Deed::Done(op, _) | Deed::Maybe(op) => op,
-            Deed::Saw { .. } => continue,
+            Deed::Saw { .. } | Deed::Missed { .. } | Deed::Told(_) => continue,
         };
         let parts = if let Op::Transaction(parts) = op { parts.as_slice() } else { std::slice::from_ref(op) };
         for part in parts {
@@ -141,6 +142,46 @@ fn elements<'a>(start: &'a State, acts: &'a [Act], key: &str, until: u64) -> BTr
     }
     if let Some(cleared) = cleared {
         elements.values_mut().for_each(|element| element.remove(cleared));
+    }
+    elements
+}
+
+/// For each exact search among the acts and each element that it might have hit and has not, an act that says so. Elements
+/// that nobody may have added by then are left out.
+pub(super) fn missed(start: &State, acts: &[Act]) -> Vec<Act> {
+    let mut missed = Vec::new();
+    for (place, search) in acts.iter().enumerate() {
+        let Deed::Done(op, replies) = &search.deed else { continue };
+        let (Op::Search { key, k, exact: true, among, .. }, [Value::Array(_)]) = (op, replies.as_slice())
+        else {
+            continue;
+        };
+        let hit = |act: &'_ Act| if let Deed::Saw { hit, .. } = &act.deed { Some(hit.clone()) } else { None };
+        let hits: Vec<Hit> = acts[place + 1..].iter().map_while(hit).collect();
+        let worst = hits.last().filter(|_| hits.len() >= *k).map(|hit| hit.distance);
+        for element in known(start, acts, search.answered) {
+            if among.has(element) && !hits.iter().any(|hit| hit.element == element) {
+                let element = element.to_owned();
+                let deed = Deed::Missed { key: key.clone(), search: op.clone(), element, worst };
+                missed.push(Act { deed, after: Some(place), ..search.clone() });
+            }
+        }
+    }
+    missed
+}
+
+/// Elements that were there at the start, or that somebody asked to add before `until`.
+fn known<'a>(start: &'a State, acts: &'a [Act], until: u64) -> BTreeSet<&'a str> {
+    let rows = |held: &'a Held| if let Held::Index(index) = held { Some(index.rows.keys()) } else { None };
+    let there = start.entries.values().filter_map(|entry| rows(&entry.held)).flatten();
+    let mut elements: BTreeSet<&str> = there.map(String::as_str).collect();
+    for act in acts.iter().filter(|act| act.asked <= until) {
+        let (Deed::Done(op, _) | Deed::Maybe(op)) = &act.deed else { continue };
+        let parts = if let Op::Transaction(parts) = op { parts.as_slice() } else { std::slice::from_ref(op) };
+        elements.extend(parts.iter().filter_map(|part| match part {
+            Op::Add { element, .. } => Some(element.as_str()),
+            _ => None,
+        }));
     }
     elements
 }

@@ -13,6 +13,7 @@ mod explore;
 mod hits;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use engram::resp::client::Value;
 
 use self::act::{Act, Deed, World, hits_of};
 use self::explore::{Found, Question, explore};
+use self::told::told;
 use super::context::Context;
 use super::names::is_shared;
 use super::search::check_order;
@@ -31,8 +33,8 @@ use crate::plan::Op;
 const STEPS_TOGETHER: u64 = 5_000;
 /// Steps after which a question about one group is given up.
 const STEPS_APART: u64 = 20_000;
-/// Shared keys do not expire: no time matters.
-const NEVER: Span = Span { from: 0, to: 0 };
+/// Shared keys go at once or never: no time matters, but that others have passed.
+const NEVER: Span = Span { from: 1 << 62, to: 1 << 62 };
 
 /// Where a client's requests may have been cut off by a crash: behind the first number, before or at the second.
 pub(super) type Cut = (u64, u64);
@@ -67,6 +69,8 @@ pub(super) struct History {
     pub(super) given_up: u64,
     /// More was lost than can be judged: the next look at the keys is taken as it is.
     unknown: bool,
+    /// Memory is limited: of what was not answered any may have been passed over.
+    pub(super) tight: bool,
 }
 
 impl Default for History {
@@ -79,6 +83,7 @@ impl Default for History {
             steps: 0,
             given_up: 0,
             unknown: false,
+            tight: false,
         }
     }
 }
@@ -92,6 +97,10 @@ impl History {
         replies: &[Value],
         (number, asked, answered): (u64, u64, u64),
     ) -> Result<(), String> {
+        if let Some((names, at_once)) = told(op, replies) {
+            self.told(client, names, at_once, (number, asked, answered));
+            return Ok(());
+        }
         if !self.concerns(client, op) {
             return Ok(());
         }
@@ -117,6 +126,41 @@ impl History {
             });
         }
         Ok(())
+    }
+
+    /// A client was told which shared names there are. Where none was ever there that is no news.
+    fn told(&mut self, client: usize, names: told::Names, at_once: bool, times: (u64, u64, u64)) {
+        let nowhere = self.acts.is_empty() && self.start.state.entries.is_empty();
+        if names.is_empty() || (nowhere && names.iter().all(|(_, there)| !there)) {
+            return;
+        }
+        if at_once {
+            self.add(client, times, Deed::Told(names));
+            return;
+        }
+        // A scan goes on behind what was asked for after it: it has no place among the client's requests.
+        let connection = self.lines.get(&client).map_or(0, |line| line.connection);
+        let (number, asked, answered) = times;
+        self.acts.extend(names.into_iter().map(|name| Act {
+            client,
+            connection,
+            number,
+            asked,
+            answered,
+            deed: Deed::Told(vec![name]),
+            after: None,
+            losable: false,
+        }));
+    }
+
+    /// How many shared keys there are, at least and at most; none while they change.
+    pub(super) fn count(&self) -> Option<(usize, usize)> {
+        let writes = |act: &Act| match &act.deed {
+            Deed::Done(op, _) | Deed::Maybe(op) => op.is_write(),
+            _ => false,
+        };
+        let count = self.start.state.entries.len();
+        (!self.unknown && !self.acts.iter().any(writes)).then_some((count, count))
     }
 
     /// A client's request has no answer, or was refused by a log that has failed.
@@ -149,7 +193,7 @@ impl History {
         // What was refused by a failed log and nevertheless seen would have been refused as well: it binds only what
         // was refused behind it.
         let maybe = matches!(deed, Deed::Maybe(_));
-        let after = if maybe { line.last } else { line.last_done };
+        let after = if maybe && !self.tight { line.last } else { line.last_done };
         line.last = Some(place);
         line.last_done = if maybe { line.last_done } else { line.last };
         let connection = line.connection;
@@ -187,7 +231,9 @@ impl History {
         }
         // Not before now: what was on its way beside a search is known only when the life is over.
         (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
-        let all: Vec<&Act> = acts.iter().collect();
+        let missed = hits::missed(&start.state, &acts);
+        let acts: Vec<Act> = acts.into_iter().chain(missed).collect();
+        let (all, tight): (Vec<&Act>, bool) = (acts.iter().collect(), self.tight);
         let ends = |done: &[bool], acts: &[&Act]| {
             cuts.iter().all(|(client, cuts)| {
                 let connection = lines.get(client).map_or(0, |line| line.connection);
@@ -196,7 +242,7 @@ impl History {
                 let last = (0..acts.len()).filter(maybe).filter(|i| done[*i]).map(|i| acts[i].number).max();
                 let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
                 let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
-                cuts.is_empty() || cuts.iter().any(fits)
+                cuts.is_empty() || tight || cuts.iter().any(fits)
             })
         };
         let may_lose = |done: &[bool]| ends(done, &all);
@@ -251,16 +297,24 @@ fn part_of(acts: &[Act], within: &dyn Fn(&str) -> bool) -> Vec<Act> {
             after = acts[before].after;
         }
         places.insert(place, part.len());
-        part.push(Act { after: after.map(|before| places[&before]), ..act.clone() });
+        part.push(Act { after: after.map(|before| places[&before]), ..act.only(within) });
     }
     part
 }
 
-/// Keys that are named together, directly or by way of others.
+/// Keys that are named together, directly or by way of others. What a connection watches decides about its next transaction.
 fn groups(acts: &[Act], seen: &Seen) -> Vec<Vec<String>> {
     let mut groups: Vec<Vec<String>> = seen.keys.keys().map(|key| vec![key.clone()]).collect();
+    let mut watched: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
     for act in acts {
-        let keys = act.keys();
+        let mut keys = act.tied();
+        let watched = watched.entry((act.client, act.connection)).or_default();
+        if let Deed::Done(Op::Watch(_), _) | Deed::Maybe(Op::Watch(_)) = &act.deed {
+            watched.extend(keys);
+            keys = watched.clone();
+        } else if act.changes_watching() {
+            keys.append(watched);
+        }
         let (mut together, apart): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group| group.iter().any(|key| keys.contains(&key.as_str())));
         groups = apart;
@@ -272,7 +326,7 @@ fn groups(acts: &[Act], seen: &Seen) -> Vec<Vec<String>> {
 
 /// True for what changes what a connection watches.
 fn is_about_watching(op: &Op) -> bool {
-    matches!(op, Op::Watch(_) | Op::Unwatch | Op::Discarded(_) | Op::Transaction(_))
+    matches!(op, Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_) | Op::Transaction(_))
 }
 
 impl World {
@@ -292,5 +346,6 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         client: act.client,
         disk_failed: true,
         vectors_rotten: false,
+        log_failed: true,
     }
 }

@@ -225,3 +225,98 @@ fn hits_of_a_shared_index_are_explained_one_by_one() {
         assert!(ask_for(&search, &["e0", "1"]).is_err(), "{confined}");
     }
 }
+
+/// Replies to KEYS, or to a SCAN of one step.
+fn names(names: &[&str]) -> Option<Vec<Value>> {
+    Some(vec![bulks(names)])
+}
+
+fn scan(names: &[&str]) -> Option<Vec<Value>> {
+    Some(vec![Value::Array(vec![Value::Bulk(b"0".to_vec()), bulks(names)])])
+}
+
+#[test]
+fn a_name_that_was_told_is_there_after_a_crash() {
+    let key = "shared:r0";
+    let looks: [(&str, Option<Vec<Value>>); 4] = [
+        ("KEYS *", names(&[key])),
+        ("KEYS shared:*", names(&[key])),
+        ("SCAN 0", scan(&[key])),
+        ("RANDOMKEY", text(key)),
+    ];
+    for (look, told) in looks {
+        let lines = [(0, "SET shared:r0 a", None, 1, 9), (1, look, told, 3, 4)];
+        judge(&lines, &[(key, "a")]).unwrap();
+        assert!(judge(&lines, &[]).is_err(), "{look}");
+    }
+    // One that only its owner names is looked for among the owner's requests.
+    let lines = [(1, "KEYS *", names(&["c0:k0"]), 3, 4), (0, "SET c0:k0 a", None, 1, 9)];
+    judge(&lines, &[("c0:k0", "a")]).unwrap();
+    assert!(judge(&lines, &[]).unwrap_err().contains("a search has shown"));
+}
+
+#[test]
+fn a_name_that_was_not_told_is_gone_after_a_crash() {
+    for (look, told) in [("KEYS *", names(&[])), ("SCAN 0", scan(&[])), ("KEYS *r0", names(&[]))] {
+        let lines =
+            [(0, "SET shared:r0 a", ok(), 1, 2), (0, "DEL shared:r0", None, 3, 9), (1, look, told, 4, 5)];
+        judge(&lines, &[]).unwrap();
+        assert!(judge(&lines, &[("shared:r0", "a")]).is_err(), "{look}");
+    }
+    let lines = [(0, "SET shared:r0 a", ok(), 1, 2), (1, "KEYS *r1", names(&[]), 4, 5)];
+    judge(&lines, &[("shared:r0", "a")]).unwrap();
+    let lines = [(0, "SET shared:r0 a", ok(), 1, 2), (1, "KEYS *r0", names(&[]), 4, 5)];
+    assert!(judge(&lines, &[("shared:r0", "a")]).is_err(), "it was there all the while");
+}
+
+#[test]
+fn keys_are_counted_as_exactly_as_they_are_known() {
+    let alone = |count: i64| {
+        let mut oracle = Oracle::new(1);
+        let lines = [(0, "SET c0:k0 a", ok(), 1, 2), (0, "DBSIZE", int(count), 3, 4)];
+        judge_with(&mut oracle, &lines, &[("c0:k0", "a")])
+    };
+    alone(1).unwrap();
+    assert!(alone(2).is_err());
+    assert!(alone(0).is_err());
+    // What another does meanwhile may be counted or not.
+    let beside = |count: i64| {
+        judge(&[(1, "SET c1:k0 a", ok(), 1, 9), (0, "DBSIZE", int(count), 3, 4)], &[("c1:k0", "a")])
+    };
+    beside(0).unwrap();
+    beside(1).unwrap();
+    let before = |count: i64| {
+        judge(&[(1, "SET c1:k0 a", ok(), 1, 2), (0, "DBSIZE", int(count), 3, 4)], &[("c1:k0", "a")])
+    };
+    before(1).unwrap();
+    assert!(before(2).is_err());
+}
+
+#[test]
+fn an_element_that_an_exact_search_has_missed_is_gone_after_a_crash() {
+    let rows = |there: bool| {
+        let rows = there.then(|| ("e0".to_owned(), crate::plan::pack(&[0.0, 1.0])));
+        let index = Found::Index { dim: 2, metric: "l2".to_owned(), rows: rows.into_iter().collect() };
+        Seen { keys: [("shared:v".to_owned(), Some((index, None)))].into() }
+    };
+    let ask = |there: bool| {
+        let mut oracle = Oracle::new(2);
+        let lines: [Line<'_>; 4] = [
+            (0, "VNEW shared:v 2 METRIC l2 M 4 EF_CONSTRUCTION 20", ok(), 1, 2),
+            (0, "VADD shared:v e0 [0,1]", int(1), 3, 4),
+            (0, "VDEL shared:v e0", None, 5, 9),
+            (1, "VSEARCH shared:v [0,0] 3 EXACT", names(&[]), 6, 7),
+        ];
+        for (client, op, replies, at, now) in lines {
+            let op: Op = op.parse().unwrap();
+            oracle.asked(client, &op, at);
+            match replies {
+                Some(replies) => oracle.answered(client, (&op, &[]), &replies, (at, now)).unwrap(),
+                None => oracle.unanswered(client, &op, at, now),
+            }
+        }
+        oracle.inspected_shared(&rows(there), 1_000_000)
+    };
+    ask(false).unwrap();
+    assert!(ask(true).is_err());
+}

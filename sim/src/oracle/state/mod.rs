@@ -203,7 +203,12 @@ impl State {
                 self.watched.clear();
                 Expect::ok()
             }
-            Op::Wrong(_) | Op::Unfit(_) => ERROR,
+            Op::Reset => {
+                self.watched.clear();
+                Expect::simple("RESET")
+            }
+            Op::Hello(version) => Expect::Greeting(*version),
+            Op::Nested | Op::Wrong(_) | Op::Unfit(_) => ERROR,
             Op::NewIndex { .. } | Op::Add { .. } | Op::Remove { .. } | Op::Search { .. } | Op::Info(_) => {
                 self.vectors(op)
             }

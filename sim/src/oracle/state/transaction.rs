@@ -51,6 +51,14 @@ impl State {
         self
     }
 
+    /// `op` was refused for want of memory.
+    pub(in super::super) fn passed_over(mut self, op: &Op) -> Self {
+        if matches!(op, Op::Transaction(_)) {
+            self.watched.clear();
+        }
+        self
+    }
+
     /// MULTI, `ops`, DISCARD.
     pub(super) fn discarded(mut self, ops: &[Op]) -> (Self, Expect) {
         self.watched.clear();
@@ -83,7 +91,7 @@ impl State {
 
     fn run(self, ops: &[Op], at: Span) -> Vec<(Self, Expect)> {
         let mut paths = vec![(self, Vec::new())];
-        for op in ops {
+        for op in ops.iter().filter(|op| !matches!(op, Op::Nested)) {
             let mut next = Vec::new();
             for (state, parts) in paths {
                 for (state, part) in state.outcomes(op, at) {
@@ -100,7 +108,10 @@ impl State {
 
 /// The replies to MULTI, to what is queued, and the last one.
 fn around(ops: &[Op], last: Expect) -> Expect {
-    let queued = |op: &Op| if matches!(op, Op::Wrong(_)) { ERROR } else { Expect::simple("QUEUED") };
+    let queued = |op: &Op| match op {
+        Op::Wrong(_) | Op::Nested => ERROR,
+        _ => Expect::simple("QUEUED"),
+    };
     let mut replies = vec![Expect::ok()];
     replies.extend(ops.iter().map(queued));
     replies.push(last);

@@ -12,6 +12,8 @@ mod scenes;
 mod settings;
 mod source;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -61,13 +63,14 @@ struct Swarm {
 pub fn generate(seed: u64) -> Plan {
     let mut rng = Rng::stream(seed, "shape");
     let clients = 1 + rng.index(4);
+    let (meets, clears) = (rng.below(2) == 0, rng.below(10));
     let swarm = Swarm {
         vectors: rng.below(4) > 0,
         expiry: rng.below(2) == 0,
         transactions: rng.below(2) == 0,
         saves: rng.below(2) == 0,
-        shared: clients > 1 && rng.below(2) == 0,
-        clearing: rng.below(if clients == 1 { 2 } else { 5 }) == 0,
+        shared: clients > 1 && meets,
+        clearing: clears < if clients == 1 { 5 } else { 2 },
         large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
@@ -92,7 +95,26 @@ pub fn generate(seed: u64) -> Plan {
     aimed::seeming(&mut Rng::stream(seed, "seeming"), &mut server, &mut lives);
     scenes::stage(&mut Rng::stream(seed, "scene"), seed, swarm, &mut lives);
     corners::turn(&mut Rng::stream(seed, "corner"), &mut server, &mut lives);
+    scarce(&mut Rng::stream(seed, "memory"), &mut server, &mut lives);
+    visitors::strain(&mut Rng::stream(seed, "strain"), &mut server, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
+}
+
+/// In a few seeds memory is scarce. What was not answered then may have been done or not, each request by itself: a client has
+/// few of them on their way at once, and no log fails, which would leave all without an answer.
+fn scarce(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    let fails = |life: &Life| {
+        life.faults.iter().any(|planned| planned.harms_storage() || planned.fault.harms_medium())
+    };
+    if rng.below(12) > 0 || lives.iter().any(fails) {
+        return;
+    }
+    server.limits.maxmemory = pick(rng, &[8 << 10, 20 << 10, 40 << 10, 80 << 10]);
+    for client in lives.iter_mut().flat_map(|life| &mut life.clients) {
+        client.depth = client.depth.min(4);
+        client.ops.retain(|op| !matches!(op, Op::Unheard(_)));
+        client.breaks.retain(|(behind, _)| *behind <= client.ops.len());
+    }
 }
 
 fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -> Life {
@@ -127,6 +149,11 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),
     };
+    if swarm.breaks {
+        let mut rng = stream("breaks");
+        life.clients.iter_mut().for_each(|client| client.breaks = breaks(&mut rng, client.ops.len()));
+    }
+    manners(&mut stream("manners"), &mut life.clients);
     life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
     life.faults.extend(net_faults(&mut stream("net faults"), swarm));
@@ -141,6 +168,33 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         plan_crash(&mut crash, &mut life);
     }
     life
+}
+
+/// Some clients speak the newer protocol, begin anew on the same connection, say goodbye, or ask for a transaction in a
+/// transaction.
+fn manners(rng: &mut Rng, clients: &mut [ClientPlan]) {
+    for client in clients.iter_mut().filter(|client| !client.ops.is_empty()) {
+        if rng.below(5) > 0 {
+            continue;
+        }
+        let place = |rng: &mut Rng, ops: &[Op]| rng.index(ops.len() + 1);
+        let first = if rng.below(4) == 0 { place(rng, &client.ops) } else { 0 };
+        client.ops.insert(first, Op::Hello(3));
+        let then = place(rng, &client.ops);
+        match rng.below(5) {
+            0 => client.ops.insert(then, Op::Reset),
+            1 => client.ops.insert(then, Op::Hello(2)),
+            2 => client.breaks.push((then.max(1), Break::Quit)),
+            _ => {}
+        }
+        for op in &mut client.ops {
+            if let Op::Transaction(ops) | Op::Discarded(ops) = op
+                && rng.below(2) == 0
+            {
+                ops.insert(place(rng, ops), Op::Nested);
+            }
+        }
+    }
 }
 
 /// In a few lives the server is asked to finish while clients are busy.
@@ -202,21 +256,21 @@ fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -
     let count = rng.below(2 * mean_ops) as usize;
     let first = source.first(rng);
     let ops: Vec<Op> = first.into_iter().chain((0..count).map(|_| source.op(rng))).collect();
-    let breaks = if swarm.breaks && !ops.is_empty() { breaks(rng, ops.len()) } else { Vec::new() };
     ClientPlan {
         depth: pick(rng, &[1, 2, 8, 64]),
         gap: 1_000 << rng.below(10),
         send: pick(rng, &[1, 7, 64, 4_096, 4_096]),
         receive: pick(rng, &[1, 64, 4_096, 4_096]),
         ops,
-        breaks,
+        breaks: Vec::new(),
     }
 }
 
 fn breaks(rng: &mut Rng, count: usize) -> Vec<(usize, Break)> {
     const GARBAGE: [&str; 5] =
         ["*abc\r\n", "*1\r\n#3\r\n", "*1\r\n$-7\r\n", "*2000000000\r\n", "*1\r\n$99999999999\r\n"];
-    (0..rng.below(3))
+    let most = if count == 0 { 0 } else { rng.below(3) };
+    (0..most)
         .map(|_| {
             let how = match rng.below(4) {
                 0 => Break::Garbage(pick(rng, &GARBAGE).to_owned()),

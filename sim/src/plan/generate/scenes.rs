@@ -1,6 +1,8 @@
 //! Scenes: a few requests in the very order in which a promise of the server shows. One life of some seeds plays one,
 //! with what belongs to it: a wait that ends late, a second client who reads, a power loss right behind an answer.
 
+mod looks;
+
 use engram::base::rng::Rng;
 
 use super::source::Source;
@@ -29,12 +31,13 @@ pub(super) fn stage(rng: &mut Rng, seed: u64, swarm: Swarm, lives: &mut [Life]) 
         return scene.aside(rng, life);
     }
     let scene = Scene { source: Source::new((seed, number, 0), swarm), life: number, who: 0, made: 0 };
-    match rng.below(8) {
+    match rng.below(12) {
         0..=2 => scene.overdue(rng, life),
         3 => scene.halves(rng, life),
         4 => scene.search_in_exec(rng, life),
         5 => scene.shown_early(rng, life),
         6 => scene.between_batches(rng, life),
+        7..=10 => scene.looked_at(rng, life),
         _ => scene.cleared_early(rng, life),
     }
 }

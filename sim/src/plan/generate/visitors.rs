@@ -4,7 +4,7 @@ use engram::base::rng::Rng;
 
 use super::{pick, spread};
 use crate::net::{self, Cut};
-use crate::plan::{Errand, Limits, Visitor};
+use crate::plan::{Errand, Life, Limits, ServerPlan, Visitor};
 
 /// Most visitors of a life that stay until all others are through.
 const STAYING: usize = 3;
@@ -77,6 +77,32 @@ fn garbage(rng: &mut Rng) -> Vec<u8> {
     }
 }
 
+/// In a few seeds one visitor of one life does its best to pass a limit.
+pub(super) fn strain(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    if rng.below(32) > 0 {
+        return;
+    }
+    let number = rng.index(lives.len());
+    let life = &mut lives[number];
+    (server.limits.timeout, server.limits.read_per_turn) = (0, 4_096);
+    let errand = match rng.below(3) {
+        0 => {
+            server.limits.query_buffer = 16 << 10;
+            Errand::Unfinished(40_000 + rng.below(60_000) as u32)
+        }
+        1 => {
+            (server.limits.output_pause, server.limits.output_buffer) = (0, 128 << 10);
+            Errand::Deaf(1_500 + rng.below(2_500) as u32)
+        }
+        _ => {
+            (server.limits.output_pause, server.limits.output_buffer) = (4_096, 0);
+            Errand::Deaf(1_500 + rng.below(2_500) as u32)
+        }
+    };
+    life.net = net::Settings { latency: 1_000 << rng.below(4), ..net::Settings::default() };
+    life.visitors = vec![Visitor { at: rng.below(10_000), errand }];
+}
+
 /// Limits of the server; the usual ones in half of the plans.
 pub(super) fn limits(rng: &mut Rng, clients: usize) -> Limits {
     let mut limits = Limits::default();
@@ -88,7 +114,7 @@ pub(super) fn limits(rng: &mut Rng, clients: usize) -> Limits {
     limits.maxclients = pick(rng, &[0, room]);
     limits.timeout = pick(rng, &[0, 0, 1, 5]);
     limits.query_buffer = pick(rng, &[0, 16 << 10, 1 << 20]);
-    limits.output_buffer = pick(rng, &[0, 0, 4 << 20]);
+    limits.output_buffer = pick(rng, &[0, 256 << 10, 4 << 20]);
     limits.jobs = pick(rng, &[0, 1, 2, 4]);
     limits.jobs_per_client = pick(rng, &[0, 1, 3]);
     limits.output_pause = pick(rng, &[0, 100, 4_096]);

@@ -20,6 +20,9 @@ pub(super) struct Common {
     vectors: bool,
 }
 
+/// The shared index, and the name that it has at times.
+const INDEX: &str = "shared:v";
+const OTHER_INDEX: &str = "shared:w";
 /// Elements of the shared index: few, so that clients meet.
 const ELEMENTS: u64 = 6;
 
@@ -53,7 +56,10 @@ impl Source {
     /// A request that names one key.
     fn single(&mut self, rng: &mut Rng) -> Op {
         let (key, n) = (register(rng), "shared:n".to_owned());
-        match rng.below(15) {
+        match rng.below(18) {
+            15 => Op::Exists(vec![key]),
+            16 => Op::Type(key),
+            17 => Op::ExpireAt { key, at: 1 },
             0..=2 => Op::Incr(n),
             3 => Op::IncrBy { key: n, by: pick(rng, &[-2, 3, 10]) },
             4 => Op::Get(n),
@@ -92,27 +98,28 @@ impl Source {
         if rng.below(3) == 0 {
             return last;
         }
-        let watched = pick(rng, &["shared:r0", "shared:r1", "shared:n"]).to_owned();
+        let watched = pick(rng, &["shared:r0", "shared:r1", "shared:n", "shared:v"]).to_owned();
         if rng.below(2) == 0 {
-            self.queue.push_back(Op::Get(watched.clone()));
+            let look = if watched == INDEX { self.shared_vector(rng) } else { Op::Get(watched.clone()) };
+            self.queue.push_back(look);
         }
         self.queue.push_back(last);
         Op::Watch(vec![watched])
     }
 
     fn shared_vector(&mut self, rng: &mut Rng) -> Op {
-        let key = "shared:v".to_owned();
+        let (key, other) = (INDEX.to_owned(), OTHER_INDEX.to_owned());
+        let (key, other) = if rng.below(5) == 0 { (other, key) } else { (key, other) };
         let element = format!("e{}", rng.below(ELEMENTS));
-        match rng.below(14) {
-            0 | 1 => Op::NewIndex {
-                key,
-                dim: self.common.dim,
-                metric: self.common.metric,
-                quant: self.common.quant,
-            },
-            2..=6 => Op::Add { key, element, vector: self.shared_row(rng) },
-            7 | 8 => Op::Remove { key, element },
-            9 => Op::Info(key),
+        match rng.below(30) {
+            0..=3 => self.shared_index(),
+            4..=13 => Op::Add { key, element, vector: self.shared_row(rng) },
+            14..=17 => Op::Remove { key, element },
+            18 | 19 => Op::Info(key),
+            20 => Op::Del(vec![key]),
+            21 => Op::ExpireAt { key, at: 1 },
+            22 => Op::Rename { from: key, to: other },
+            23 => Op::RenameNx { from: other, to: key },
             _ => {
                 let search = Op::Search {
                     key,
@@ -125,6 +132,30 @@ impl Source {
                 };
                 self.narrowed(search, self.common.metric)
             }
+        }
+    }
+
+    /// The index that all have in common.
+    pub(in super::super) fn shared_index(&self) -> Op {
+        let common = self.common;
+        Op::NewIndex { key: INDEX.to_owned(), dim: common.dim, metric: common.metric, quant: common.quant }
+    }
+
+    /// A vector for one of its elements.
+    pub(in super::super) fn shared_insert(&self, rng: &mut Rng, element: u64) -> Op {
+        Op::Add { key: INDEX.to_owned(), element: format!("e{element}"), vector: self.shared_row(rng) }
+    }
+
+    /// A search that shows all of an index.
+    pub(in super::super) fn shared_search(&self, rng: &mut Rng, key: String) -> Op {
+        Op::Search {
+            key,
+            query: self.shared_row(rng),
+            k: 10,
+            ef: None,
+            exact: true,
+            vectors: false,
+            among: Among::default(),
         }
     }
 

@@ -1,0 +1,42 @@
+//! Requests that were refused because memory is limited: they have done nothing.
+
+use engram::resp::client::Value;
+
+use crate::plan::Op;
+
+/// True for an answer that only a lack of memory gives, and not a failed log as well.
+pub(super) fn refused(replies: &[Value]) -> bool {
+    let by_log = |reply: &Value| matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "));
+    replies.iter().any(is_refusal) && !replies.iter().any(by_log)
+}
+
+fn is_refusal(reply: &Value) -> bool {
+    matches!(reply, Value::Error(text) if text.starts_with(b"OOM "))
+}
+
+/// Checks what else is said: that of a transaction, from which nothing could be queued or which could not be executed, every
+/// other request was queued or refused for its own sake, and all of it discarded.
+pub(super) fn check(op: &Op, replies: &[Value]) -> Result<(), String> {
+    let (ops, discarded) = match op {
+        Op::Transaction(ops) => (ops, false),
+        Op::Discarded(ops) => (ops, true),
+        _ if replies.len() == 1 => return Ok(()),
+        _ => return Err("several replies for want of memory".to_owned()),
+    };
+    let [first, queued @ .., last] = replies else { return Err("too few replies".to_owned()) };
+    let is = |reply: &Value, text: &str| *reply == Value::Simple(text.as_bytes().to_vec());
+    let is_error = |reply: &Value, code: &[u8]| matches!(reply, Value::Error(text) if text.starts_with(code));
+    let fits = |(op, reply): (&Op, &Value)| match op {
+        Op::Wrong(_) | Op::Nested => is_error(reply, b"ERR "),
+        _ => is(reply, "QUEUED") || is_refusal(reply),
+    };
+    let mut both = ops.iter().zip(queued);
+    let clean = both.all(|(op, reply)| matches!(op, Op::Nested) || is(reply, "QUEUED"));
+    let ended = match last {
+        last if discarded => is(last, "OK"),
+        last if clean => is_refusal(last),
+        last => is_error(last, b"EXECABORT "),
+    };
+    let right = is(first, "OK") && queued.len() == ops.len() && ops.iter().zip(queued).all(fits) && ended;
+    if right { Ok(()) } else { Err(format!("{replies:?} for want of memory")) }
+}
