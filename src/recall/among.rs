@@ -50,12 +50,14 @@ impl<F: Filter> Recall for Among<F> {
     fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let Nearest { k, ef, .. } = self.nearest;
         let shares = Shares::of(index, query, &self.filter, None);
-        let width = ef.max(k).min(shares.rows);
-        match self.way(&shares, width) {
+        // For as many as are asked for, since rows may have come since they were counted; that count says what it costs.
+        let width = ef.max(k);
+        let expected = width.min(shares.rows);
+        match self.way(&shares, expected) {
             Way::Exact => reached(Mark::ShareScanned),
             Way::Graph => {
                 reached(Mark::ShareWalked);
-                let most = shares.scan().max(width.saturating_mul(COMPARED));
+                let most = shares.scan().max(expected.saturating_mul(COMPARED));
                 if self.walk(index, query, (width, most), scratch, hits) {
                     return;
                 }

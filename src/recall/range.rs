@@ -25,17 +25,17 @@ pub struct Range<F = Everything> {
 }
 
 impl<F: Filter> Range<F> {
-    /// How many hits a walk gathers at most, and by how many rows it finds its way.
-    fn widths(&self, rows: usize) -> (usize, usize) {
-        let Nearest { k, ef, .. } = self.nearest;
-        (k.min(limits::RANGE_HITS).min(rows), ef.min(rows))
+    /// How many hits a walk gathers at most, and by how many rows it finds its way. Not cut to the number of rows: some
+    /// may have come since it was asked for.
+    fn widths(&self) -> (usize, usize) {
+        (self.nearest.k.min(limits::RANGE_HITS), self.nearest.ef)
     }
 
     fn way(&self, shares: &Shares) -> Way {
         let Nearest { exact_below, .. } = self.nearest;
-        let (k, steered) = self.widths(shares.rows);
-        let flooded = shares.part(shares.live, shares.within).min(shares.holding(k));
-        let walk = shares.walk(flooded.max(steered));
+        let (k, steered) = self.widths();
+        let flooded = shares.part(shares.live, shares.within).min(shares.holding(k.min(shares.rows)));
+        let walk = shares.walk(flooded.max(steered.min(shares.rows)));
         let is_cheaper = exact_below > 0 && (shares.live < exact_below || shares.scan() <= walk);
         if is_cheaper { Way::Exact } else { Way::Graph }
     }
@@ -49,7 +49,7 @@ impl<F: Filter> Range<F> {
         scratch: &mut Scratch,
         hits: &mut Vec<Hit>,
     ) -> bool {
-        let (k, steered) = self.widths(index.rows());
+        let (k, steered) = self.widths();
         let (steer, found) = (Closest::new(steered, scratch), Closest::new(k, scratch));
         let mut within = Within { index, steer, found, radius: self.radius, filter: &self.filter };
         let ended = index.walk(query, (steered, most), &mut within, scratch);
@@ -79,7 +79,7 @@ impl<F: Filter> Recall for Range<F> {
                 reached(Mark::RangeGivenUp);
             }
         }
-        let k = self.widths(index.rows()).0;
+        let k = self.widths().0;
         compare_all(index, query, (k, self.radius), &self.filter, scratch, hits);
     }
 }
