@@ -356,8 +356,7 @@ fn read_again<'a>(storage: &dyn Storage, tail: &'a Tail) -> Result<(&'a str, Vec
 /// Puts a fresh copy in the place of a segment whose last records may be nowhere but in the system's cache. A sync that
 /// failed in an earlier life may have left their pages there, marked clean: syncing the file again would write nothing,
 /// and a power loss would take what this life has shown. The old file stays until the copy is durable. Where there is no
-/// room, its bytes are written once more in their place, which needs none: better a start than none, and the sync that
-/// follows covers them.
+/// room, the segment stays as it is: better a start than none.
 fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<(), RecoveryError> {
     let temporary = format!("{name}{TEMPORARY}");
     let copied = write_copy(storage, &temporary, bytes);
@@ -366,7 +365,7 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
             reached(Mark::NoRoomForCopy);
             // Left behind, it is only space: the next start removes it.
             drop(storage.remove(&temporary));
-            write_all(&*open(storage, name)?, bytes, 0).map_err(|e| io_error(name, "write again", &e))
+            Ok(())
         }
         Ok(()) => {
             reached(Mark::UnsettledSegmentCopied);
