@@ -1,5 +1,7 @@
 //! What the words of a command line say.
 
+use std::fmt::Display;
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -77,6 +79,13 @@ pub(super) fn range(word: &str) -> Result<Range<u64>, String> {
 pub(super) fn within(seeds: Range<u64>) -> Result<Range<u64>, String> {
     const END: u64 = 1 << 63;
     if seeds.end > END { Err(format!("seeds of a campaign are below {END}")) } else { Ok(seeds) }
+}
+
+/// Prints lines. Who reads them may have enough of them at any time: then the rest is for nobody.
+pub(super) fn tell<T: Display>(lines: impl IntoIterator<Item = T>) {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let printed = lines.into_iter().try_for_each(|line| writeln!(out, "{line}"));
+    drop(printed.and_then(|()| out.flush()));
 }
 
 /// An unknown word.

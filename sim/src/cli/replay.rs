@@ -6,7 +6,7 @@ use engram_sim::engine;
 use engram_sim::page::page;
 use engram_sim::story::story;
 
-use super::flags::{Source, Words, unknown};
+use super::flags::{Source, Words, tell, unknown};
 
 pub(super) const HELP: &str = "  engram-sim replay SEED|FILE [--story] [--html FILE] [--sabotage LIE]
       prints the plan, its trace, what of the plan never came, what was violated, and the trace's hash; exit code 1 on a
@@ -28,25 +28,20 @@ pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
         }
     }
     let plan = source.plan()?;
-    println!("{plan}");
+    tell([&plan]);
     let report = engine::rig().sabotaged(source.sabotage).run(&plan, true);
     if let Some(file) = html {
         let page = page(&plan, &report);
         std::fs::write(file, page).map_err(|error| format!("cannot write {file}: {error}"))?;
     } else if words_only {
-        story(report.trace.events(), None).iter().for_each(|line| println!("{line}"));
+        tell(story(report.trace.events(), None));
     } else {
-        report.trace.events().iter().for_each(|event| println!("{event}"));
+        tell(report.trace.events());
     }
     for schedule in &report.schedules {
-        schedule.unmet.iter().for_each(|line| println!("unmatched in life {}: {line}", schedule.life));
+        tell(schedule.unmet.iter().map(|line| format!("unmatched in life {}: {line}", schedule.life)));
     }
-    println!("hash={:016x}", report.trace.hash());
-    match report.failure {
-        None => Ok(ExitCode::SUCCESS),
-        Some(what) => {
-            println!("VIOLATION: {what}");
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    tell([format!("hash={:016x}", report.trace.hash())]);
+    tell(report.failure.iter().map(|what| format!("VIOLATION: {what}")));
+    Ok(if report.failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

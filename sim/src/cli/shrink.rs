@@ -6,7 +6,7 @@ use engram_sim::engine;
 use engram_sim::shrink::{Effort, Size, shrink, size};
 use engram_sim::story::story;
 
-use super::flags::{Source, Words, now, unknown};
+use super::flags::{Source, Words, now, tell, unknown};
 
 pub(super) const HELP: &str = "  engram-sim shrink SEED|FILE [--to FILE] [--runs N] [--sabotage LIE]
       takes away from a failing plan whatever its violation does not need, prints what is left as a story, and writes
@@ -17,12 +17,17 @@ pub(super) const HELP: &str = "  engram-sim shrink SEED|FILE [--to FILE] [--runs
 
 pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
     let (mut source, mut to, mut effort) = (Source::default(), None, Effort::default());
+    let mut lie = None;
     let mut words = Words::new(words);
     while let Some(word) = words.next() {
         match word {
             "--to" => to = Some(words.value(word)?.to_owned()),
             "--runs" => effort.runs = usize::try_from(words.number(word)?).unwrap_or(usize::MAX),
-            "--sabotage" => source.sabotage = words.value(word)?.parse()?,
+            "--sabotage" => {
+                let name = words.value(word)?;
+                source.sabotage = name.parse()?;
+                lie = Some(name.to_owned());
+            }
             _ if word.starts_with("--") => return unknown(word),
             _ => source.name = Some(word),
         }
@@ -45,8 +50,9 @@ pub(super) fn command(words: &[&str]) -> Result<ExitCode, String> {
     let mut plan = shrunk.plan;
     plan.story = report.failure.iter().flat_map(|what| what.lines()).map(str::to_owned).collect();
     std::fs::write(&file, plan.to_string()).map_err(|error| format!("cannot write {file}: {error}"))?;
-    told.iter().for_each(|line| println!("{line}"));
-    println!("replay: cargo run --release -p engram-sim -- replay {file}");
+    tell(told);
+    let lie = lie.map(|lie| format!(" --sabotage {lie}")).unwrap_or_default();
+    tell([format!("replay: cargo run --release -p engram-sim -- replay {file}{lie}")]);
     Ok(ExitCode::SUCCESS)
 }
 

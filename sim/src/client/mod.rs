@@ -280,7 +280,8 @@ impl Client {
 
     fn break_off(&self, state: &mut State, how: &Break) {
         match how {
-            Break::Finish | Break::Garbage(_) | Break::Order(_) | Break::Quit if state.leaving != Leaving::No => {}
+            Break::Finish | Break::Garbage(_) | Break::Order(_) | Break::Quit
+                if state.leaving != Leaving::No => {}
             Break::Order(words) => {
                 state.out.extend_from_slice(words.as_bytes());
                 state.out.extend_from_slice(b"\r\n");

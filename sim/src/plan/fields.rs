@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::bounds;
+
 /// A value that is one word of text.
 pub(super) trait Word {
     fn show(&self) -> String;
@@ -50,7 +52,8 @@ pub(super) fn read<T: Fields>(settings: &mut T, words: &[&str], remarks: &mut Ve
         settings.fields(&mut |field, value| {
             if field == *name {
                 known = true;
-                remarks.extend(value.read(word).err().map(|what| format!("{name}: {what}")));
+                let read = bounds::setting(name, word).and_then(|()| value.read(word));
+                remarks.extend(read.err().map(|what| format!("{name}: {what}")));
             }
         });
         if !known {

@@ -5,6 +5,7 @@
 //! a subsystem, so that a family of faults that is switched off changes nothing for the others.
 
 mod among;
+mod bounds;
 mod fields;
 mod generate;
 mod limits;

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use super::{Break, ClientPlan, Ending, Life, ORDERS, Op, Plan, fields};
+use super::{Break, ClientPlan, Ending, Life, ORDERS, Op, Plan, bounds, fields};
 use crate::scheduler::Settings;
 
 /// Reads a plan, and what there is to remark about it: a line each, with its number.
@@ -48,7 +48,7 @@ impl Reader {
             "life" => self.life_begins(&words),
             "client" => self.client_begins(&words, remarks),
             "break" => rest.parse().and_then(|how| self.break_off(how)),
-            _ => self.life().and_then(|life| life_line(life, name, rest, &words, remarks)),
+            _ => self.life().and_then(|life| bounded_line(life, name, rest, &words, remarks)),
         };
         remarks.extend(read.err());
     }
@@ -84,11 +84,13 @@ impl Reader {
 
     fn operation(&mut self, line: &str) -> Result<(), String> {
         let op = line.parse::<Op>()?;
+        bounds::request(&op)?;
         self.client()?.ops.push(op);
         Ok(())
     }
 
     fn break_off(&mut self, how: Break) -> Result<(), String> {
+        bounds::break_off(&how)?;
         let client = self.client()?;
         client.breaks.push((client.ops.len(), how));
         Ok(())
@@ -102,6 +104,19 @@ impl Reader {
         let number = self.client.ok_or("this belongs to a client")?;
         self.life()?.clients.get_mut(number).ok_or_else(|| "this belongs to a client".to_owned())
     }
+}
+
+/// A line that belongs to a life, unless it asks for more than a plan may.
+fn bounded_line(
+    life: &mut Life,
+    name: &str,
+    rest: &str,
+    words: &[&str],
+    remarks: &mut Vec<String>,
+) -> Result<(), String> {
+    let mut line = Life::default();
+    life_line(&mut line, name, rest, words, &mut Vec::new()).and_then(|()| bounds::life(&line))?;
+    life_line(life, name, rest, words, remarks)
 }
 
 /// A line that belongs to a life and is no client's.
@@ -252,5 +267,36 @@ mod tests {
         assert_eq!(life.clients[1].breaks, [(1, Break::Reset(5))]);
         let lines: Vec<&str> = remarks.iter().map(|remark| remark.split(':').next().unwrap()).collect();
         assert_eq!(lines, ["line 3", "line 5", "line 6", "line 10", "line 11", "line 13"], "{remarks:?}");
+    }
+
+    #[test]
+    fn what_no_machine_could_do_is_told_and_left_out() {
+        let hostile = [
+            "server workers 100000",
+            "server workers 0",
+            "server snapshot-slice 0",
+            "threads tick 18446744073709551615",
+            "net capacity 0",
+            "disk sync 18446744073709551615",
+            "clock late 18446744073709551615",
+            "jump 18446744073709551615 5",
+            "jump 5 9223372036854775807",
+            "pause 5 18446744073709551615",
+            "fault sync 1 slow 18446744073709551615",
+            "disturb stall:18446744073709551615 1 worker@job",
+            "visitor at 18446744073709551615 silent",
+            "visitor at 1 flood 4294967295",
+            "visitor at 1 probe 0",
+            "client 1 depth 0",
+            "SETRANGE c0:k0 18446744073709551615 x",
+            "EXPIRE c0:k0 9223372036854775807",
+            "VNEW c0:v0 0 METRIC l2 M 4 EF_CONSTRUCTION 20",
+            "break crash 18446744073709551615",
+        ];
+        let text = format!("plan seed 7\nlife 0\nclient 0\nGET c0:k0\n{}\n", hostile.join("\n"));
+        let (plan, remarks) = parse(&text);
+        assert_eq!(remarks.len(), hostile.len(), "{remarks:?}");
+        let (usual, _) = parse("plan seed 7\nlife 0\nclient 0\nGET c0:k0\nclient 1\n");
+        assert_eq!(plan.to_string(), usual.to_string());
     }
 }

@@ -12,6 +12,8 @@ mod scenes;
 mod settings;
 mod source;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -61,13 +63,14 @@ struct Swarm {
 pub fn generate(seed: u64) -> Plan {
     let mut rng = Rng::stream(seed, "shape");
     let clients = 1 + rng.index(4);
+    let (meets, clears) = (rng.below(2) == 0, rng.below(10));
     let swarm = Swarm {
         vectors: rng.below(4) > 0,
         expiry: rng.below(2) == 0,
         transactions: rng.below(2) == 0,
         saves: rng.below(2) == 0,
-        shared: clients > 1 && rng.below(2) == 0,
-        clearing: rng.below(if clients == 1 { 2 } else { 5 }) == 0,
+        shared: clients > 1 && meets,
+        clearing: clears < if clients == 1 { 5 } else { 2 },
         large: rng.below(4) == 0,
         breaks: rng.below(3) == 0,
         harmless_faults: rng.below(2) == 0,
@@ -146,6 +149,10 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),
     };
+    if swarm.breaks {
+        let mut rng = stream("breaks");
+        life.clients.iter_mut().for_each(|client| client.breaks = breaks(&mut rng, client.ops.len()));
+    }
     manners(&mut stream("manners"), &mut life.clients);
     life.faults.extend(storage.faults(&stream));
     life.threads.disturbances = disturbances(&mut stream("disturbances"));
@@ -249,21 +256,21 @@ fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -
     let count = rng.below(2 * mean_ops) as usize;
     let first = source.first(rng);
     let ops: Vec<Op> = first.into_iter().chain((0..count).map(|_| source.op(rng))).collect();
-    let breaks = if swarm.breaks && !ops.is_empty() { breaks(rng, ops.len()) } else { Vec::new() };
     ClientPlan {
         depth: pick(rng, &[1, 2, 8, 64]),
         gap: 1_000 << rng.below(10),
         send: pick(rng, &[1, 7, 64, 4_096, 4_096]),
         receive: pick(rng, &[1, 64, 4_096, 4_096]),
         ops,
-        breaks,
+        breaks: Vec::new(),
     }
 }
 
 fn breaks(rng: &mut Rng, count: usize) -> Vec<(usize, Break)> {
     const GARBAGE: [&str; 5] =
         ["*abc\r\n", "*1\r\n#3\r\n", "*1\r\n$-7\r\n", "*2000000000\r\n", "*1\r\n$99999999999\r\n"];
-    (0..rng.below(3))
+    let most = if count == 0 { 0 } else { rng.below(3) };
+    (0..most)
         .map(|_| {
             let how = match rng.below(4) {
                 0 => Break::Garbage(pick(rng, &GARBAGE).to_owned()),
