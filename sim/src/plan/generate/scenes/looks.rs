@@ -6,6 +6,7 @@ use super::{REGISTER, SYNC, Scene, alone, beside, ends_at_once};
 use crate::disk::Loss;
 use crate::plan::generate::pick;
 use crate::plan::{Break, ClientPlan, Life, Op, WHOLE};
+use crate::scheduler::{Blow, Disturbance};
 
 /// The other names that take part.
 const OTHER: &str = "shared:r1";
@@ -21,10 +22,23 @@ impl Scene {
         let (ops, looks) = if rng.below(2) == 0 { self.register(rng) } else { self.index(rng) };
         let count = ops.len();
         let breaks = vec![(count, Break::Crash(1_000_000 + rng.below(SYNC / 2)))];
+        let searches = matches!(looks.as_slice(), [Op::Search { .. }]);
         let looks = looks.into_iter().cycle().take(LOOKS * count).collect();
         alone(life, ClientPlan { ops, breaks, ..ClientPlan::default() });
-        beside(life, ClientPlan { gap: GAP, send: WHOLE, ops: looks, ..ClientPlan::default() });
+        // Several searches at once wait for each other, and some for a worker that stands still: what they see then was
+        // done behind them.
+        let depth = if searches { 8 } else { 1 };
+        beside(life, ClientPlan { depth, gap: GAP, send: WHOLE, ops: looks, ..ClientPlan::default() });
         ends_at_once(life, pick(rng, &[Loss::All, Loss::All, Loss::Torn]));
+        if searches {
+            let stall = |_| Disturbance {
+                blow: Blow::Stall(GAP * (1 + rng.below(8))),
+                passage: 1 + rng.below((LOOKS * count) as u64),
+                thread: "worker".to_owned(),
+                site: "job".to_owned(),
+            };
+            life.threads.disturbances.extend((0..8).map(stall));
+        }
     }
 
     /// What is done to a string, and how one looks at it.
