@@ -223,7 +223,10 @@ impl Segment<'_> {
             })?;
             log.records += 1;
         }
-        if let Some(fault) = walk.fault() {
+        // Where the next segment goes on with the next record nothing is missing: what is damaged is a mark that a start
+        // was writing again, or what a crash left behind it.
+        let whole = self.successor == Some(walk.next_lsn());
+        if let Some(fault) = walk.fault().filter(|_| !whole) {
             self.excuse(fault, &walk)?;
             log.case = Case::TornTail;
             log.cut = Some(self.cut(walk.end()));

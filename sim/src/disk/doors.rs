@@ -37,6 +37,8 @@ struct State {
     full: u32,
     /// Late syncs: the file, and the changes that each covers.
     late: Vec<(u64, usize)>,
+    /// There was no room for a copy of the log's last segment: the server may trust what an earlier sync has dropped.
+    no_copy: bool,
     maps: Maps,
 }
 
@@ -66,7 +68,8 @@ impl SimStorage {
         if sabotage.cut_at_rot && image.is_damaged() {
             image.cut_at_rot();
         }
-        let state = Shared::new(State { image, rng, full: 0, late: Vec::new(), maps: Maps::new() });
+        let state =
+            Shared::new(State { image, rng, full: 0, late: Vec::new(), no_copy: false, maps: Maps::new() });
         Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
     }
 
@@ -120,6 +123,7 @@ impl Inner {
             let mut state = self.state.lock();
             if state.full > 0 {
                 state.full -= 1;
+                state.no_copy |= Kind::of(name) == Kind::Copy;
                 drop(state);
                 self.faults.lock().ran_out_of_room(Kind::of(name));
                 return Err(io::ErrorKind::StorageFull.into());
@@ -431,6 +435,12 @@ impl File for SimFile {
         });
         if matches!(fault, Some(Fault::SyncLate | Fault::Lost)) {
             self.inner.state.lock().image.found.files.remove(&self.file);
+        }
+        if result.is_ok() && kept && self.inner.state.lock().no_copy && Kind::of(&self.name) == Kind::Log {
+            let lied = self.inner.with_content(self.file, Content::promise_dropped);
+            if lied {
+                self.inner.state.lock().image.found.files.remove(&self.file);
+            }
         }
         if result.is_ok() {
             if kept {

@@ -112,6 +112,16 @@ impl Content {
         }
     }
 
+    /// A sync has succeeded, though pages that an earlier one had dropped are nowhere: it lied about them. True if so.
+    pub(super) fn promise_dropped(&mut self) -> bool {
+        let promised = self.promised.as_ref().unwrap_or(&self.durable);
+        let hidden = self.pending.is_empty() && self.seen != *promised;
+        if hidden {
+            self.promised = Some(self.seen.clone());
+        }
+        hidden
+    }
+
     /// From here on, what should be safe is kept apart from what is.
     pub(super) fn promise(&mut self) -> &mut Vec<u8> {
         self.promised.get_or_insert_with(|| self.durable.clone())

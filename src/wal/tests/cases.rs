@@ -120,6 +120,16 @@ fn invalid_record_in_a_segment_that_has_a_successor_is_corruption() {
 }
 
 #[test]
+fn what_is_damaged_behind_the_last_record_before_the_next_segment_harms_nothing() {
+    let (whole, _) = acknowledged(1, 4);
+    for len in [1, 27, 28, 60] {
+        let one = [whole.clone(), vec![0xa7; len]].concat();
+        let disk = MemDisk::holding(&[(&name(1), &one), (&name(5), &acknowledged(5, 0).0)]);
+        assert_eq!(expect(&disk, 0, Case::Clean, 4), None, "{len}");
+    }
+}
+
+#[test]
 fn one_record_in_the_place_of_another_is_corruption() {
     let (bytes, offsets) = one_batch(1, 4);
     let swapped = [&bytes[..offsets[1]], &bytes[offsets[2]..]].concat();
