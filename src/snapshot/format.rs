@@ -17,13 +17,13 @@ pub(super) const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"engramsn";
 
-/// Which of its names a file bears.
+/// Which of its names a file bears; of two files of one LSN the one with the greater stage counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Temporary,
-    Published,
     /// Published, and on the way from that name to the same name.
     Moving,
+    Published,
 }
 
 impl Stage {

@@ -348,3 +348,15 @@ fn a_name_that_is_written_anew_survives_and_a_crash_on_the_way_loses_no_durable_
     }
     assert_eq!(outcomes.len(), 5, "either name, with and without a durable one, or none: {outcomes:?}");
 }
+
+#[test]
+fn a_file_that_was_left_moving_does_not_count_beside_the_published_one() {
+    let disk = MemDisk::default();
+    write(&disk, 2, &PARTS).unwrap();
+    disk.put(&name(Lsn(2), Stage::Moving), b"left behind");
+    let snapshot = open_newest(&disk).unwrap().unwrap();
+    assert_eq!(snapshot.file, snap(2));
+    snapshot.name_anew(&disk).unwrap();
+    assert_eq!(disk.image().into_keys().collect::<Vec<_>>(), [snap(2)]);
+    assert_eq!(read(&open_newest(&disk).unwrap().unwrap()), expected(&PARTS));
+}
