@@ -164,7 +164,14 @@ pub(super) fn survey(
         follows(name, *first, expected, after)?;
         read(storage, name, &mut bytes)?;
         log.bytes += bytes.len() as u64;
-        let segment = Segment { name, first: *first, bytes: &bytes, successor };
+        let bare = match segments.get(i + 1) {
+            Some((_, name)) => {
+                let size = open(storage, name)?.size().map_err(|e| io_error(name, "measure", &e))?;
+                size <= SEGMENT_HEADER as u64
+            }
+            None => false,
+        };
+        let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
         expected = Some(segment.visit(after, &mut log, apply)?);
     }
     if let Some(tail) = log.tail.take_if(|tail| tail.last < after) {
@@ -204,6 +211,8 @@ struct Segment<'a> {
     bytes: &'a [u8],
     /// First LSN of the segment behind it.
     successor: Option<Lsn>,
+    /// That has a header and nothing else.
+    bare: bool,
 }
 
 impl Segment<'_> {
@@ -223,9 +232,9 @@ impl Segment<'_> {
             })?;
             log.records += 1;
         }
-        // Where the next segment goes on with the next record nothing is missing: what is damaged is a mark that a start
-        // was writing again, or what a crash left behind it.
-        let whole = self.successor == Some(walk.next_lsn());
+        // Where a segment that holds nothing yet would go on with the next record nothing is missing: what is damaged is the
+        // mark that a start writes again before it goes on there.
+        let whole = self.bare && self.successor == Some(walk.next_lsn());
         if let Some(fault) = walk.fault().filter(|_| !whole) {
             self.excuse(fault, &walk)?;
             log.case = Case::TornTail;
