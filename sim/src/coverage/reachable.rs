@@ -134,6 +134,13 @@ pub const RARE: &[Rule] = &[
     },
     Rule {
         faults: &[],
+        calls: &[Call::Rename],
+        kinds: &[Kind::Snapshot],
+        phases: &[Phase::Recovery],
+        why: "a start gives a snapshot its name anew only where no log leads up to it",
+    },
+    Rule {
+        faults: &[],
         calls: &[],
         kinds: &[],
         phases: &[Phase::Again],
