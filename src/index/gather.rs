@@ -88,28 +88,20 @@ impl Scratch {
 
 impl Index {
     /// Walks the graph from where searches for `query` begin, nearest candidates first, as far as `gather` follows;
-    /// then brings the rows that are not linked yet. It goes down to the ground as a search of width `width` does.
+    /// then brings the rows that are not linked yet.
     ///
     /// False when it has measured `most` rows on the ground and there are more to follow: what was gathered is then
     /// nothing to rely on.
     pub fn walk<G: Gather + ?Sized>(
         &self,
         query: &Query,
-        (width, most): (usize, usize),
+        most: usize,
         gather: &mut G,
         scratch: &mut Scratch,
     ) -> bool {
-        // The floor first: a row below it was linked before this walk, a row above is looked at one by one.
-        let floor = self.floor.load();
-        let view = self.view();
         let target = query.target();
         // What is gathered is measured on the rows, so the way there is, too.
-        let measure = Measure::Exact(target);
-        scratch.fresh.clear();
-        scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
-        self.descend(&view, measure, 0, (width / 8).clamp(2, 16), scratch);
-        self.seed_root(&view, measure, scratch);
-        scratch.visited.begin(view.count());
+        let (view, measure) = self.enter(|_| Measure::Exact(target), scratch);
         if !spread(&view, measure, most, gather, scratch) {
             return false;
         }

@@ -103,9 +103,8 @@ pub struct Stats {
 }
 
 impl Index {
-    pub(super) fn new(config: Config, rows: Arc<Rows>, keys: Keys) -> Self {
+    pub(super) fn new(config: Config, coder: Option<Coder>, rows: Arc<Rows>, keys: Keys) -> Self {
         let line = |links: usize| links.next_multiple_of(16);
-        let coder = Coder::new(&config);
         Self {
             rows,
             hot: Cells::new(if coder.is_some() { HOT } else { ADD }),

@@ -37,9 +37,9 @@ impl Writer {
             }
             None => None,
         };
-        let (rows, pen) = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?, codes)?;
+        let rows = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?, codes)?;
         let keys = Keys::open(header.rows, payload(SectionKind::Keys)?)?;
-        let mut writer = Self::with(config, rows, pen, keys, Table::with_capacity(header.live as usize));
+        let mut writer = Self::with((config, coder), rows, keys, Table::with_capacity(header.live as usize));
         let index = Arc::clone(&writer.index);
         writer.dead = read_facts(&index, &header, &facts.payload)?;
         read_ground(&index, header.rows, &payload(SectionKind::Ground)?)?;

@@ -21,12 +21,7 @@ impl Index {
     /// The `k` living rows nearest to `query`, nearest first, as far as a walk of width `max(ef, k)` finds them; rows
     /// that are not linked yet are compared one by one. Fewer only where fewer live. Ties are broken by row.
     pub fn search(&self, query: &Query, k: usize, ef: usize, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        // The floor first: a row below it was linked before this search, a row above is looked at one by one.
-        let floor = self.floor.load();
-        let view = self.view();
-        let measure = view.measure(query);
-        scratch.fresh.clear();
-        scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
+        let (view, measure) = self.enter(|view| view.measure(query), scratch);
         if ef < k {
             reached(Mark::EfRaised);
         }
@@ -34,9 +29,6 @@ impl Index {
             reached(Mark::FreshCompared);
         }
         let ef = ef.max(k).min(view.count() as usize);
-        self.descend(&view, measure, 0, DESCENT, scratch);
-        self.seed_root(&view, measure, scratch);
-        scratch.visited.begin(view.count());
         scratch.best.begin(ef);
         walk(&view, measure, 0, Accept::Living, scratch);
         for row in &scratch.fresh {
@@ -51,6 +43,25 @@ impl Index {
             self.rescore(&view, query.target(), enough, scratch);
         }
         self.answer(k, scratch, hits);
+    }
+
+    /// The index now, with what a walk on the ground needs: `scratch.found` is where it starts, `scratch.fresh` are the rows
+    /// that it cannot come to since they are not linked yet, and nothing has been visited.
+    pub(super) fn enter<'m>(
+        &self,
+        measure: impl FnOnce(&View<'_>) -> Measure<'m>,
+        scratch: &mut Scratch,
+    ) -> (View<'_>, Measure<'m>) {
+        // The floor first: a row below it was linked before this search, a row above is looked at one by one.
+        let floor = self.floor.load();
+        let view = self.view();
+        let measure = measure(&view);
+        scratch.fresh.clear();
+        scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
+        self.descend(&view, measure, 0, DESCENT, scratch);
+        self.seed_root(&view, measure, scratch);
+        scratch.visited.begin(view.count());
+        (view, measure)
     }
 
     /// Measures what the walk kept on the rows themselves, until no other row can be expected among the nearest `k`:

@@ -41,11 +41,16 @@ impl Writer {
     pub fn new(config: Config) -> Self {
         assert!((1..=MAX_DIM).contains(&config.dim), "dim is {}", config.dim);
         let coder = Coder::new(&config);
-        let (rows, pen) = Rows::new(config.dim, coder.map_or(0, |coder| coder.stride()));
-        Self::with(config, rows, pen, Keys::new(), Table::new())
+        let rows = Rows::new(config.dim, coder.as_ref().map_or(0, Coder::stride));
+        Self::with((config, coder), rows, Keys::new(), Table::new())
     }
 
-    pub(super) fn with(config: Config, rows: Arc<Rows>, pen: Pen, keys: Keys, table: Table) -> Self {
+    pub(super) fn with(
+        (config, coder): (Config, Option<Coder>),
+        (rows, pen): (Arc<Rows>, Pen),
+        keys: Keys,
+        table: Table,
+    ) -> Self {
         assert!((MIN_M..=MAX_M).contains(&config.m), "M is {}", config.m);
         assert!(
             (1..=MAX_EF).contains(&config.ef_construction),
@@ -54,7 +59,7 @@ impl Writer {
         );
         assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
         let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
-        let index = Arc::new(Index::new(config, rows, keys));
+        let index = Arc::new(Index::new(config, coder, rows, keys));
         Self { index, pen, table, hash_key, dead: Vec::new(), rotated: Vec::new() }
     }
 

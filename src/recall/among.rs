@@ -24,10 +24,7 @@ pub struct Among<F> {
 
 impl<F: Filter> Among<F> {
     fn way(&self, shares: &Shares, width: usize) -> Way {
-        let Nearest { exact_below, .. } = self.nearest;
-        let walk = shares.walk(shares.holding(width));
-        let is_cheaper = exact_below > 0 && (shares.live < exact_below || shares.scan() <= walk);
-        if is_cheaper { Way::Exact } else { Way::Graph }
+        shares.way(self.nearest.exact_below, shares.walk(shares.holding(width)))
     }
 
     /// Walks; false where that took too long.
@@ -40,7 +37,7 @@ impl<F: Filter> Among<F> {
         hits: &mut Vec<Hit>,
     ) -> bool {
         let mut accepted = Accepted { best: Closest::new(width, scratch), filter: &self.filter };
-        let found = index.walk(query, (width, most), &mut accepted, scratch);
+        let found = index.walk(query, most, &mut accepted, scratch);
         accepted.best.finish(self.nearest.k, index, scratch, hits);
         found
     }

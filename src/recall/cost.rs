@@ -1,7 +1,7 @@
 //! What a walk and a scan will cost, reckoned in distances, from a look at a few rows.
 
-use super::Filter;
 use super::nearest::COMPARED;
+use super::{Filter, Way};
 use crate::index::{Index, Query};
 
 /// Rows that are looked at.
@@ -56,6 +56,13 @@ impl Shares {
         // Of what a walk compares, the share that lives is `live / rows`.
         let compared = wanted as u128 * COMPARED as u128 * self.rows as u128 / self.live.max(1) as u128;
         usize::try_from(compared).unwrap_or(usize::MAX)
+    }
+
+    /// The cheaper way, if a walk costs so many distances; a scan where fewer than `exact_below` live, and never where that
+    /// is zero.
+    pub(super) fn way(&self, exact_below: usize, walk: usize) -> Way {
+        let is_cheaper = exact_below > 0 && (self.live < exact_below || self.scan() <= walk);
+        if is_cheaper { Way::Exact } else { Way::Graph }
     }
 
     /// How many of `total` there are, if `some` were among those seen.

@@ -32,12 +32,9 @@ impl<F: Filter> Range<F> {
     }
 
     fn way(&self, shares: &Shares) -> Way {
-        let Nearest { exact_below, .. } = self.nearest;
         let (k, steered) = self.widths();
         let flooded = shares.part(shares.live, shares.within).min(shares.holding(k.min(shares.rows)));
-        let walk = shares.walk(flooded.max(steered.min(shares.rows)));
-        let is_cheaper = exact_below > 0 && (shares.live < exact_below || shares.scan() <= walk);
-        if is_cheaper { Way::Exact } else { Way::Graph }
+        shares.way(self.nearest.exact_below, shares.walk(flooded.max(steered.min(shares.rows))))
     }
 
     /// Walks; false where that took too long.
@@ -52,7 +49,7 @@ impl<F: Filter> Range<F> {
         let (k, steered) = self.widths();
         let (steer, found) = (Closest::new(steered, scratch), Closest::new(k, scratch));
         let mut within = Within { index, steer, found, radius: self.radius, filter: &self.filter };
-        let ended = index.walk(query, (steered, most), &mut within, scratch);
+        let ended = index.walk(query, most, &mut within, scratch);
         within.steer.discard(scratch);
         within.found.finish(k, index, scratch, hits);
         ended

@@ -42,7 +42,7 @@ impl Gather for Candidates {
 impl Recall for Diverse {
     fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let mut nearest = Candidates(Closest::new(self.among, scratch));
-        if !index.walk(query, (self.among, self.patience), &mut nearest, scratch) {
+        if !index.walk(query, self.patience, &mut nearest, scratch) {
             nearest.0.clear();
             index.scan(query, &mut nearest);
         }
