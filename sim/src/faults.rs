@@ -236,7 +236,16 @@ impl Fault {
     /// Whether the medium itself lies or changes: then more is kept in mind, see [`crate::disk::Disk::watch`].
     #[must_use]
     pub fn harms_medium(self) -> bool {
-        matches!(self, Self::SyncLate | Self::Lost | Self::Stray(_) | Self::RotOnce(..) | Self::Decay(_))
+        // Pages that a failed sync has dropped are trusted where there is no room for a copy: then a later one has lied.
+        matches!(
+            self,
+            Self::SyncDropped
+                | Self::SyncLate
+                | Self::Lost
+                | Self::Stray(_)
+                | Self::RotOnce(..)
+                | Self::Decay(_)
+        )
     }
 }
 

@@ -318,6 +318,9 @@ fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError>
     }
     let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
+    if let Some(cut) = found.cut.as_ref().filter(|cut| unsettled.as_ref().is_none_or(|(name, _)| *name != cut.file)) {
+        confirm(storage, cut)?;
+    }
     match &found.cut {
         Some(cut) if found.case == Case::TornSwitch => {
             reached(Mark::TornSwitchRemoved);
@@ -358,11 +361,27 @@ fn read_again<'a>(storage: &dyn Storage, tail: &'a Tail) -> Result<(&'a str, Vec
         (walk.end() as u64, walk.next_lsn()) == (tail.bytes, tail.last.next())
     };
     if !same {
-        let error = io::Error::other("it does not read the same twice");
-        return Err(io_error(&tail.name, "read", &error));
+        return Err(fickle(&tail.name));
     }
     bytes.truncate(usize::try_from(tail.bytes).unwrap_or(usize::MAX));
     Ok((&tail.name, bytes))
+}
+
+/// Reads the segment that is to be cut once more. An error if the fault is not where it was.
+fn confirm(storage: &dyn Storage, cut: &Cut) -> Result<(), RecoveryError> {
+    let mut bytes = Vec::new();
+    read(storage, &cut.file, &mut bytes)?;
+    let end = SegmentHeader::decode(&bytes).map_or(0, |header| {
+        let mut walk = Walk::new(&bytes, header.seal(), header.first);
+        walk.by_ref().for_each(drop);
+        walk.end() as u64
+    });
+    let same = (end, bytes.len() as u64) == (cut.offset, cut.offset + cut.bytes);
+    if same { Ok(()) } else { Err(fickle(&cut.file)) }
+}
+
+fn fickle(name: &str) -> RecoveryError {
+    io_error(name, "read", &io::Error::other("it does not read the same twice"))
 }
 
 /// Puts a fresh copy in the place of a segment whose last records may be nowhere but in the system's cache. A sync that

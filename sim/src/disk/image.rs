@@ -54,6 +54,8 @@ pub(super) struct Content {
     pub(super) pending: Vec<Change>,
     /// Changes that are not pending any more, so that [`Content::mark`] counts all there ever were.
     pub(super) past: usize,
+    /// Changes that a failed sync has dropped: the process sees them, and the medium will never have them.
+    pub(super) dropped: Vec<Change>,
     /// What should be safe, once it may differ from what is.
     pub(super) promised: Option<Vec<u8>>,
     /// An error that the next sync has to report.
@@ -114,12 +116,28 @@ impl Content {
 
     /// A sync has succeeded, though pages that an earlier one had dropped are nowhere: it lied about them. True if so.
     pub(super) fn promise_dropped(&mut self) -> bool {
-        let promised = self.promised.as_ref().unwrap_or(&self.durable);
-        let hidden = self.pending.is_empty() && self.seen != *promised;
-        if hidden {
-            self.promised = Some(self.seen.clone());
+        if !self.pending.is_empty() || self.dropped.is_empty() {
+            return false;
         }
-        hidden
+        // What was written over them since is what is seen there.
+        let before = self.promise().clone();
+        for change in std::mem::take(&mut self.dropped) {
+            let seen = match &change {
+                Change::Write { offset, bytes, .. } => {
+                    let start = (*offset as usize).min(self.seen.len());
+                    let end = (start + bytes.len()).min(self.seen.len());
+                    self.seen[start..end].to_vec()
+                }
+                Change::Length(_) | Change::Room(_) => Vec::new(),
+            };
+            let promised = self.promised.get_or_insert_default();
+            match change {
+                Change::Write { offset, .. } => put(promised, offset, &seen),
+                Change::Length(_) => promised.resize(self.seen.len(), 0),
+                Change::Room(end) => promised.resize(promised.len().max(end as usize), 0),
+            }
+        }
+        self.promised.as_ref() != Some(&before)
     }
 
     /// From here on, what should be safe is kept apart from what is.
@@ -171,7 +189,8 @@ impl Content {
 
     /// Forgets the pending changes up to `mark`, although the process still sees them.
     pub(super) fn forget(&mut self, mark: usize) {
-        self.take(mark);
+        let dropped = self.take(mark);
+        self.dropped.extend(dropped);
     }
 
     fn take(&mut self, mark: usize) -> Vec<Change> {
@@ -182,7 +201,8 @@ impl Content {
 
     /// The process sees again what is safe.
     pub(super) fn revert(&mut self) {
-        self.forget(usize::MAX);
+        self.take(usize::MAX);
+        self.dropped.clear();
         self.seen.clone_from(&self.durable);
     }
 }

@@ -80,7 +80,7 @@ impl Model {
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
-            self.note_gone(&before, now);
+            self.note_gone(&before, now, matches!(context.op, Op::Watch(_)));
             self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
@@ -107,11 +107,9 @@ impl Model {
         self.shown.names.clear();
     }
 
-    /// Keys that a failed log has not heard of having expired: a clock that is set back may wake them in the next life.
+    /// Keys that have expired, and of which the log has not heard it: a clock that is set back may wake them in the next
+    /// life.
     fn note_unwritten(&mut self, before: &[State]) {
-        if !self.log_failed {
-            return;
-        }
         for (key, entry) in before.iter().flat_map(|state| &state.entries) {
             let left = self.states.iter().all(|state| state.entries.contains_key(key));
             let known = self.unwritten.iter().any(|(other, _)| other == key);
@@ -135,9 +133,12 @@ impl Model {
         }
     }
 
-    /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told.
-    fn note_gone(&mut self, before: &[State], now: u64) {
-        self.note_unwritten(before);
+    /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told. Its
+    /// removal may yet be lost where the log has failed, and where the look was `silent`: nobody waited for it then.
+    fn note_gone(&mut self, before: &[State], now: u64, silent: bool) {
+        if self.log_failed || silent {
+            self.note_unwritten(before);
+        }
         let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
         let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
         self.touched.extend(gone.map(|key| (key.clone(), now)));
@@ -272,6 +273,7 @@ impl Model {
     ) -> Result<Vec<Cut>, String> {
         self.clear_until(since);
         let pending = std::mem::take(&mut self.pending);
+        pending.iter().for_each(|(op, ..)| self.touch(op, now));
         let jumps = std::mem::take(&mut self.jumps);
         let shown = std::mem::take(&mut self.shown);
         let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
@@ -327,7 +329,7 @@ impl Model {
             ));
         }
         let before = std::mem::replace(&mut self.states, explained);
-        self.note_unwritten(&before);
+        self.note_gone(&before, now, false);
         self.past.forget(older.saturating_sub(last));
         // Each prefix was the state for a while, the last one perhaps before others cleared it, and may be what is left
         // once more.

@@ -314,6 +314,21 @@ fn bytes_that_do_not_read_the_same_twice_are_neither_cut_nor_copied() {
     }
 }
 
+/// The same where a snapshot covers what is before the cut, so that nothing of the segment is written upon.
+#[test]
+fn what_is_behind_a_snapshot_is_not_cut_either_before_it_was_read_twice() {
+    let (bytes, _) = acknowledged(1, 5);
+    let calm = MemDisk::holding(&[(&name(1), &bytes)]);
+    let mut journal = calm.journal().len();
+    recover_all(&calm, 5).unwrap();
+    journal += calm.journal().iter().position(|call| call.starts_with("read ")).unwrap();
+    let disk = MemDisk::holding(&[(&name(1), &bytes)]);
+    disk.mishap(journal as u64, Mishap::Misread);
+    let refused = recover(&disk, Lsn(5), &mut |_, _| Ok(())).unwrap_err().to_string();
+    assert!(refused.contains("does not read the same twice"), "{refused}");
+    assert_eq!(disk.bytes(&name(1)), bytes, "nothing was cut");
+}
+
 /// The name of a first segment without a record was shown by the cache only: it was built upon, and a power loss took all.
 #[test]
 fn first_segment_without_a_record_gets_its_name_anew() {
