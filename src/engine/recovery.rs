@@ -163,13 +163,14 @@ fn recover(
         report.snapshot = Some(after);
     }
     let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
-    let recovered = wal::recover(&*storage, after, &mut apply).map_err(|e| refuse(&e))?;
+    let recovered = wal::survey(&*storage, after, &mut apply).map_err(|e| refuse(&e))?;
     // Where the log leads up to what the snapshot holds, the snapshot may be lost: what it covers stays (see below).
     if let Some(snapshot) = snapshot.filter(|_| recovered.rests_on_snapshot()) {
         reached(Mark::SnapshotNamedAnew);
         let named = snapshot.name_anew(&*storage);
         named.map_err(|e| refuse(&format!("making the name of {} durable: {e}", snapshot.file)))?;
     }
+    wal::repair(&*storage, &recovered).map_err(|e| refuse(&e))?;
     report.records = recovered.records;
     report.cut = recovered.cut.as_ref().map_or(0, |cut| cut.bytes);
     link_all(store, options.workers, console, report)?;

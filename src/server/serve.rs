@@ -145,7 +145,10 @@ impl Server {
                     }
                 }
             }
-            connection.parked = false;
+            if std::mem::take(&mut connection.parked) {
+                // It was the server that it waited for: being idle begins now.
+                connection.last_active = self.now;
+            }
             match dispatch::dispatch(self, connection) {
                 Dispatched::Done => {}
                 Dispatched::Parked => {

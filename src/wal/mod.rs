@@ -26,7 +26,9 @@ pub use guard::Poisoned;
 pub(crate) use guard::write_all;
 pub use inspect::{Inspection, SegmentReport, inspect};
 pub use log::Wal;
-pub use recover::{Case, Cut, Recovered, recover};
+#[cfg(test)]
+pub(crate) use recover::recover;
+pub use recover::{Case, Cut, Recovered, repair, survey};
 pub use shared::Stats;
 
 /// A log sequence number: counts records from 1. `Lsn(0)` is before all of them.

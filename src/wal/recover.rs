@@ -105,7 +105,8 @@ pub struct Recovered {
 
 impl Recovered {
     /// True where the next record begins a segment behind the snapshot, and perhaps nothing but the snapshot leads up to
-    /// it. Its name has to be durable, then, before anybody sees what it holds and before that segment is begun.
+    /// it. Its name has to be durable, then, before anything is cut from the log, anybody sees what it holds and that
+    /// segment is begun.
     #[must_use]
     pub fn rests_on_snapshot(&self) -> bool {
         self.tail.is_none() && self.last > Lsn(0)
@@ -115,10 +116,13 @@ impl Recovered {
 /// What takes the records; an error ends recovery.
 pub(super) type Apply<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), String> + 'a;
 
-/// Reads the log, gives every record behind `after` (the snapshot's LSN) to `apply`, in order, and repairs what a crash
-/// left at the end. On success everything that was applied is durable; for the snapshot see
-/// [`Recovered::rests_on_snapshot`].
-pub fn recover(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
+/// [`survey`] and [`repair`], where no snapshot is to be looked after between them.
+#[cfg(test)]
+pub(crate) fn recover(
+    storage: &dyn Storage,
+    after: Lsn,
+    apply: &mut Apply<'_>,
+) -> Result<Recovered, RecoveryError> {
     let found = survey(storage, after, apply)?;
     repair(storage, &found)?;
     Ok(found)
@@ -133,13 +137,12 @@ pub(super) fn segments(storage: &dyn Storage) -> Result<Vec<(Lsn, String)>, Reco
     Ok(found)
 }
 
-/// Reads everything that matters and decides the case; changes nothing. Its answer is what the log looks like after
-/// [`repair`].
-pub(super) fn survey(
-    storage: &dyn Storage,
-    after: Lsn,
-    apply: &mut Apply<'_>,
-) -> Result<Recovered, RecoveryError> {
+/// Reads the log, gives every record behind `after` (the snapshot's LSN) to `apply`, in order, and decides the case; changes
+/// nothing. Its answer is what the log looks like after [`repair`].
+///
+/// # Errors
+/// The log cannot be read, or no crash explains what is there.
+pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
     let segments = segments(storage)?;
     let mut log = Recovered {
         last: after,
@@ -310,15 +313,21 @@ impl Segment<'_> {
     }
 }
 
-/// Brings the directory into the state that `found` describes, and makes it durable.
-fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
+/// Brings the directory into the state that `found` describes, and makes it durable, so that everything that was applied
+/// is. What is cut may be covered by the snapshot alone: see [`Recovered::rests_on_snapshot`] first.
+///
+/// # Errors
+/// The disk failed, or does not read the same twice. The next start finds the same records.
+pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
         return Ok(());
     }
     let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
-    if let Some(cut) = found.cut.as_ref().filter(|cut| unsettled.as_ref().is_none_or(|(name, _)| *name != cut.file)) {
+    if let Some(cut) =
+        found.cut.as_ref().filter(|cut| unsettled.as_ref().is_none_or(|(name, _)| *name != cut.file))
+    {
         confirm(storage, cut)?;
     }
     match &found.cut {

@@ -18,6 +18,7 @@ mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unwritten;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

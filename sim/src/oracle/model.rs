@@ -15,7 +15,8 @@ use super::names::Names;
 use super::past::Past;
 use super::seen::Seen;
 use super::shown::Shown;
-use super::state::{Due, Entry, NOBODY, Span, State, clears};
+use super::state::{Due, NOBODY, Span, State, clears};
+use super::unwritten::Unwritten;
 use crate::plan::Op;
 
 /// The possible states of one client's keys.
@@ -39,7 +40,7 @@ pub(super) struct Model {
     pub(super) past: Past,
     /// In this life, and what has expired since.
     log_failed: bool,
-    unwritten: Vec<(String, Entry)>,
+    unwritten: Unwritten,
     /// Memory is limited: what is pending may have been passed over.
     pub(super) tight: bool,
 }
@@ -56,7 +57,7 @@ impl Default for Model {
             shown: Shown::default(),
             past: Past::default(),
             log_failed: false,
-            unwritten: Vec::new(),
+            unwritten: Unwritten::default(),
             tight: false,
         }
     }
@@ -77,15 +78,19 @@ impl Model {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
         self.touch(context.op, now);
+        if context.op.is_write() && !self.log_failed {
+            self.unwritten.forget(&context.op.keys());
+        }
+        let mut changed = context.op.is_write();
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
-            self.note_gone(&before, now, matches!(context.op, Op::Watch(_)));
+            changed |= self.note_gone(&before, now, matches!(context.op, Op::Watch(_)));
             self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
-        if context.op.is_write() {
+        if changed {
             self.past.note(&self.states, now);
         }
         Ok(())
@@ -107,41 +112,19 @@ impl Model {
         self.shown.names.clear();
     }
 
-    /// Keys that have expired, and of which the log has not heard it: a clock that is set back may wake them in the next
-    /// life.
-    fn note_unwritten(&mut self, before: &[State]) {
-        for (key, entry) in before.iter().flat_map(|state| &state.entries) {
-            let left = self.states.iter().all(|state| state.entries.contains_key(key));
-            let known = self.unwritten.iter().any(|(other, _)| other == key);
-            if entry.deadline.is_some() && !left && !known {
-                self.unwritten.push((key.clone(), entry.clone()));
-            }
-        }
-    }
-
-    /// The states, and what they are if some of those keys are back.
-    fn maybe_woken(&self, states: &mut Vec<State>) {
-        for (key, entry) in &self.unwritten {
-            let asleep = states.iter().filter(|state| !state.entries.contains_key(key));
-            let woken = |state: &State| {
-                let mut state = state.clone();
-                state.entries.insert(key.clone(), entry.clone());
-                state
-            };
-            let woken: Vec<State> = asleep.map(woken).collect();
-            states.extend(woken);
-        }
-    }
-
     /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told. Its
-    /// removal may yet be lost where the log has failed, and where the look was `silent`: nobody waited for it then.
-    fn note_gone(&mut self, before: &[State], now: u64, silent: bool) {
+    /// removal may yet be lost where the log has failed, and where the look was `silent`: nobody waited for it then. True if
+    /// there was anything.
+    fn note_gone(&mut self, before: &[State], now: u64, silent: bool) -> bool {
         if self.log_failed || silent {
-            self.note_unwritten(before);
+            self.unwritten.note(before, &self.states);
         }
         let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
         let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
-        self.touched.extend(gone.map(|key| (key.clone(), now)));
+        let gone: Vec<String> = gone.cloned().collect();
+        let any = !gone.is_empty();
+        self.touched.extend(gone.into_iter().map(|key| (key, now)));
+        any
     }
 
     /// A scan came to its end, step by step, while other operations were executed: what was there all the while was
@@ -278,22 +261,12 @@ impl Model {
         let shown = std::mem::take(&mut self.shown);
         let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut stages = self.past.taken_back(lost);
-        // The last of them is where the prefixes begin.
-        stages.pop();
-        let older = stages.len();
-        let clearing = self.is_clearing(since);
-        // What others were told has taken place, though perhaps only behind some of what is pending.
-        let done = self.cleared_by(since);
+        let mut were = self.states.clone();
         let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight);
-        prefixes.iter_mut().for_each(|states| self.maybe_woken(states));
+        prefixes.iter_mut().for_each(|states| self.unwritten.maybe_wake(states));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
-        for states in &mut prefixes {
-            // Unless that has been taken back.
-            states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
-        }
-        stages.extend(prefixes);
-        let mut last = 0;
+        let (older, stages) = self.stages(prefixes, since, lost);
+        let (clearing, mut last) = (self.is_clearing(since), 0);
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             if number < least {
@@ -309,6 +282,7 @@ impl Model {
                             cuts.push((last, pending.get(number).map_or(u64::MAX, |next| next.2)));
                         }
                         last = stage;
+                        were.push(state.clone());
                         if !explained.contains(&sharp) {
                             explained.push(sharp);
                         }
@@ -328,8 +302,8 @@ impl Model {
                 wrong.join("\n")
             ));
         }
-        let before = std::mem::replace(&mut self.states, explained);
-        self.note_gone(&before, now, false);
+        self.states = explained;
+        self.note_gone(&were, now, false);
         self.past.forget(older.saturating_sub(last));
         // Each prefix was the state for a while, the last one perhaps before others cleared it, and may be what is left
         // once more.
@@ -337,6 +311,30 @@ impl Model {
         passed.for_each(|states| self.past.note(states, now));
         self.past.note(&self.states, now);
         Ok(if lost.is_none() { cuts } else { Vec::new() })
+    }
+
+    /// What may be found, in order: what the states were before some of what was acknowledged from `lost` on, then what
+    /// they are after more and more of what is pending. With how many there are of the former.
+    fn stages(
+        &self,
+        mut prefixes: Vec<Vec<State>>,
+        since: u64,
+        lost: Option<u64>,
+    ) -> (usize, Vec<Vec<State>>) {
+        let mut stages = self.past.taken_back(lost);
+        // The last of them is where the prefixes begin.
+        stages.pop();
+        // Others may have cleared everything before that or after it.
+        stages.iter_mut().for_each(|states| *states = maybe_cleared(states));
+        let older = stages.len();
+        // What others were told has taken place, though perhaps only behind some of what is pending.
+        let done = self.cleared_by(since);
+        for states in &mut prefixes {
+            // Unless that has been taken back.
+            states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
+        }
+        stages.extend(prefixes);
+        (older, stages)
     }
 
     /// Another client asks for everything to be cleared.
@@ -367,7 +365,7 @@ impl Model {
     /// A life is over, and with it what others have asked for.
     pub(super) fn settled(&mut self) {
         self.clearings.clear();
-        self.unwritten.clear();
+        self.unwritten = Unwritten::default();
         self.log_failed = false;
         self.states.iter_mut().for_each(|state| state.due.clear());
         let mut states: Vec<State> = Vec::new();
