@@ -27,6 +27,7 @@ fn body(kernels: &'static str) -> Arc<Body> {
         let mut options = Options::for_cores(plan.workers);
         options.dir = Some("simulated".to_owned());
         options.segment_bytes = plan.segment_bytes;
+        options.log_room = plan.log_room;
         options.snapshot_slice = plan.snapshot_slice;
         options.workers = plan.workers;
         options.kernel = kernels.to_owned();

@@ -287,7 +287,10 @@ impl Planned {
     #[must_use]
     pub fn harms_log(self) -> bool {
         let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
-        let writing = matches!(self.call, Call::Create | Call::WriteAt | Call::Sync | Call::SyncDir);
+        let writing = matches!(
+            self.call,
+            Call::Create | Call::WriteAt | Call::SetLen | Call::Rename | Call::Sync | Call::SyncDir
+        );
         let full = matches!(self.fault, Fault::Full(_));
         self.plants() || (self.harms_storage() && !full && log && writing)
     }

@@ -28,6 +28,8 @@ pub struct Options {
     pub tier: wal::Tier,
     /// Size at which a log segment is closed, in bytes.
     pub segment_bytes: u64,
+    /// Zeros that are written ahead of the log's end, in bytes; see [`wal::Options::room`].
+    pub log_room: u64,
     /// Entries that a running snapshot looks at in one turn at most; at least 1.
     pub snapshot_slice: usize,
     /// Bytes waiting for the log thread above which [`Engine::is_behind`].
@@ -172,14 +174,19 @@ fn recover(
     }
     wal::repair(&*storage, &recovered).map_err(|e| refuse(&e))?;
     report.records = recovered.records;
-    report.cut = recovered.cut.as_ref().map_or(0, |cut| cut.bytes);
+    let torn = recovered.cut.as_ref().filter(|_| recovered.case != wal::Case::Room);
+    report.cut = torn.map_or(0, |cut| cut.bytes);
     link_all(store, options.workers, console, report)?;
     // What the snapshot covers stays until this life has written one of its own: an earlier life's may owe its name to a
     // sync of the directory that failed, after which syncing again proves nothing.
     let swept = snapshot::remove_stale(&*storage, Lsn(0));
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
-    let wal_options =
-        wal::Options { tier: options.tier, segment_bytes: options.segment_bytes, seed: options.seed };
+    let wal_options = wal::Options {
+        tier: options.tier,
+        segment_bytes: options.segment_bytes,
+        room: options.log_room,
+        seed: options.seed,
+    };
     let wal =
         Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;

@@ -57,6 +57,7 @@ impl Engine {
         let options = Options {
             tier: Tier::Always,
             segment_bytes: 1 << 20,
+            log_room: 0,
             log_backlog: crate::base::limits::LOG_BACKLOG,
             snapshot_slice: 256,
             workers: 1,

@@ -99,6 +99,11 @@ impl Guard {
         Guarded { name: name.to_owned(), file, latch: Arc::clone(&self.latch) }
     }
 
+    /// Gives a file another name.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Poisoned> {
+        attempt(&self.latch, from, "rename", || self.storage.rename(from, to))
+    }
+
     /// Makes the names as they stand survive.
     pub(super) fn sync_dir(&self) -> Result<(), Poisoned> {
         attempt(&self.latch, "", "sync the directory", || self.storage.sync_dir())
@@ -118,6 +123,19 @@ impl Guarded {
     /// Writes all of `bytes` at `offset`.
     pub(super) fn write_all(&self, bytes: &[u8], offset: u64) -> Result<(), Poisoned> {
         attempt(&self.latch, &self.name, "write", || write_all(&*self.file, bytes, offset))
+    }
+
+    /// Writes `bytes` at `offset` if there is room on the disk for them; false if there is not, and then some may be there.
+    pub(super) fn try_write(&self, bytes: &[u8], offset: u64) -> Result<bool, Poisoned> {
+        attempt(&self.latch, &self.name, "write", || match write_all(&*self.file, bytes, offset) {
+            Err(e) if e.kind() == io::ErrorKind::StorageFull => Ok(false),
+            other => other.map(|()| true),
+        })
+    }
+
+    /// Ends the file at `len`.
+    pub(super) fn set_len(&self, len: u64) -> Result<(), Poisoned> {
+        attempt(&self.latch, &self.name, "cut", || self.file.set_len(len))
     }
 
     /// Makes the file survive.

@@ -14,6 +14,7 @@ mod guard;
 mod inspect;
 mod log;
 mod recover;
+mod room;
 mod scan;
 mod shared;
 mod thread;
@@ -69,6 +70,10 @@ pub struct Options {
     pub tier: Tier,
     /// Size in bytes from which a segment takes no further batch (`limits::SEGMENT_BYTES`).
     pub segment_bytes: u64,
+    /// Zeros that are written ahead of the log's end under [`Tier::Always`], in bytes, so that most syncs find only bytes
+    /// overwritten that have their place on the medium already (`limits::LOG_ROOM`). Nothing where this is zero; and
+    /// segments are removed then and not used again.
+    pub room: u64,
     /// Entropy for the segments' salts: unknown to clients.
     pub seed: u64,
 }

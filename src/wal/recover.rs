@@ -5,6 +5,7 @@
 //! | no segment | [`Case::Empty`] | the log begins behind the snapshot |
 //! | valid to the last byte (a last segment may hold its header only) | [`Case::Clean`] | appended to |
 //! | last segment: invalid record, nothing behind it claims that it had been synced | [`Case::TornTail`] | cut there |
+//! | last segment: zeros behind the last record | [`Case::Room`] | cut there |
 //! | last segment: at most 32 bytes, no valid header | [`Case::TornSwitch`] | removed |
 //! | valid, but every record is covered by the snapshot, which is ahead | [`Case::Behind`] | a new segment behind the snapshot |
 //! | segments whose records the snapshot covers, at the front | any of these | not read; [`super::Wal::drop_covered`] removes them |
@@ -28,13 +29,15 @@ use std::io;
 
 use super::Lsn;
 use super::error::{RecoveryError, io_error};
-use super::format::{HeaderFault, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
+use super::format::{
+    HeaderFault, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name,
+};
 use super::scan::{Fault, Walk};
 use crate::base::mark::{Mark, reached};
 use crate::env::{File, Storage};
 
-/// What a copy of a segment is called until it has taken the segment's place.
-const TEMPORARY: &str = ".tmp";
+/// What a copy of a segment is called until it has taken the segment's place, and one that may be used again.
+pub(super) const TEMPORARY: &str = ".tmp";
 
 /// Which row of the case table applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub enum Case {
     Clean,
     /// The last segment ends in a record that was never acknowledged as durable.
     TornTail,
+    /// Behind the last record of the last segment are zeros: room for the next.
+    Room,
     /// The last segment had been created, but its header had not been synced.
     TornSwitch,
     /// The log ends before the snapshot does: its last records were not durable yet when the snapshot was.
@@ -168,10 +173,7 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         read(storage, name, &mut bytes)?;
         log.bytes += bytes.len() as u64;
         let bare = match segments.get(i + 1) {
-            Some((_, name)) => {
-                let size = open(storage, name)?.size().map_err(|e| io_error(name, "measure", &e))?;
-                size <= SEGMENT_HEADER as u64
-            }
+            Some((first, name)) => is_bare(storage, name, *first)?,
             None => false,
         };
         let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
@@ -185,6 +187,20 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         log.closed.push(Closed { name: tail.name, last: tail.last, bytes: tail.bytes });
     }
     Ok(log)
+}
+
+/// Whether there is a header and no record behind it, whatever room there is.
+fn is_bare(storage: &dyn Storage, name: &str, first: Lsn) -> Result<bool, RecoveryError> {
+    let file = open(storage, name)?;
+    let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
+    let mut start = vec![0; size.min((SEGMENT_HEADER + RECORD_HEADER) as u64) as usize];
+    fill(&*file, name, &mut start)?;
+    Ok(match SegmentHeader::decode(&start) {
+        Ok(header) => {
+            header.first == first && RecordHeader::decode(&start[SEGMENT_HEADER..], header.seal()).is_none()
+        }
+        Err(_) => size <= SEGMENT_HEADER as u64,
+    })
 }
 
 /// Checks that a segment begins where the one before it, or the snapshot, ends.
@@ -214,7 +230,7 @@ struct Segment<'a> {
     bytes: &'a [u8],
     /// First LSN of the segment behind it.
     successor: Option<Lsn>,
-    /// That has a header and nothing else.
+    /// That has a header and no record.
     bare: bool,
 }
 
@@ -240,15 +256,16 @@ impl Segment<'_> {
         let whole = self.bare && self.successor == Some(walk.next_lsn());
         if let Some(fault) = walk.fault().filter(|_| !whole) {
             self.excuse(fault, &walk)?;
-            log.case = Case::TornTail;
+            log.case = if self.is_room(walk.end()) { Case::Room } else { Case::TornTail };
             log.cut = Some(self.cut(walk.end()));
         }
         let last = Lsn(walk.next_lsn().0 - 1);
         log.last = log.last.max(last);
         let (name, bytes) = (self.name.to_owned(), walk.end() as u64);
         // A header by itself says nothing: the first segment's, too, may have been shown by the system's cache only.
-        let settled = last >= self.first && walk.claimed() >= last && walk.fault().is_none();
         let end = walk.end();
+        let whole = walk.fault().is_none() || self.is_room(end);
+        let settled = last >= self.first && walk.claimed() >= last && whole;
         let mark = self.bytes[end.saturating_sub(RECORD_HEADER)..end].to_vec();
         if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled, mark }) {
             reached(Mark::SecondSegmentReplayed);
@@ -302,6 +319,11 @@ impl Segment<'_> {
             return Ok(());
         };
         Err(self.corrupt(walk.end(), lsn, format!("{fault}; {known}")))
+    }
+
+    /// Whether what stands at `offset`, behind the last record, are zeros that were written ahead.
+    fn is_room(&self, offset: usize) -> bool {
+        self.bytes[offset..].iter().take(RECORD_HEADER).all(|byte| *byte == 0)
     }
 
     fn corrupt(&self, offset: usize, lsn: Lsn, what: String) -> RecoveryError {
@@ -460,6 +482,11 @@ pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Re
         .try_reserve(size)
         .map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
     bytes.resize(size, 0);
+    fill(&*file, name, bytes)
+}
+
+/// Reads the beginning of a file, as much as `bytes` holds.
+fn fill(file: &dyn File, name: &str, bytes: &mut [u8]) -> Result<(), RecoveryError> {
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
         let wanted = rest.len();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::format::{RecordHeader, SEGMENT_HEADER, SegmentHeader, seal_batch, segment_name};
 use super::guard::{Guard, Guarded, SYNC, panicked};
 use super::recover::{Closed, Recovered};
+use super::room::{Spare, end_of};
 use super::shared::{Gather, LINGER_BYTES, Shared, Waiting};
 use super::{Lsn, Options, Poisoned, Tier};
 use crate::base::limits::LOG_BACKLOG;
@@ -26,27 +27,33 @@ const SECOND: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_millis(1);
 
 /// The segment that takes the next batch.
-struct Tail {
-    file: Guarded,
+pub(super) struct Tail {
+    pub(super) file: Guarded,
     header: SegmentHeader,
     /// Its last record.
     last: Lsn,
     /// Its length as far as it was written, and as far as that was synced.
-    written: u64,
-    synced: u64,
+    pub(super) written: u64,
+    pub(super) synced: u64,
+    /// The file's length at most: what is behind `written` is room.
+    pub(super) length: u64,
+    /// There was no space for more room.
+    pub(super) cramped: bool,
 }
 
 /// The state of the log thread.
 pub(super) struct LogThread {
-    shared: Arc<Shared>,
-    guard: Guard,
+    pub(super) shared: Arc<Shared>,
+    pub(super) guard: Guard,
     clock: Arc<dyn Clock>,
     waker: Arc<dyn Waker>,
-    options: Options,
-    tail: Option<Tail>,
+    pub(super) options: Options,
+    pub(super) tail: Option<Tail>,
     /// A segment that is being created: its name exists, perhaps, but nothing about it is certain.
-    beginning: Option<String>,
+    pub(super) beginning: Option<String>,
     closed: Vec<Closed>,
+    /// Those that may be used again.
+    pub(super) spares: Vec<Spare>,
     /// The last record written.
     written: Lsn,
     batch: Vec<u8>,
@@ -76,7 +83,8 @@ impl LogThread {
         let tail = recovered.tail.as_ref().map(|tail| {
             let file = guard.adopt(&tail.name, guard.bare().open(&tail.name)?);
             let (header, last, bytes) = (tail.header, tail.last, tail.bytes);
-            io::Result::Ok(Tail { file, header, last, written: bytes, synced: bytes })
+            let (written, synced, length) = (bytes, bytes, bytes);
+            io::Result::Ok(Tail { file, header, last, written, synced, length, cramped: false })
         });
         Ok(Self {
             shared,
@@ -87,6 +95,7 @@ impl LogThread {
             tail: tail.transpose()?,
             beginning: None,
             closed: recovered.closed.clone(),
+            spares: Vec::new(),
             written: recovered.last,
             batch: Vec::new(),
             sync_at: None,
@@ -125,6 +134,8 @@ impl LogThread {
                 self.drop_covered(lsn)?;
             }
             if errand.stop {
+                self.cut_room()?;
+                self.drop_spares();
                 return Ok(());
             }
         }
@@ -192,15 +203,18 @@ impl LogThread {
         if records > 1 {
             reached(Mark::RecordsShareSync);
         }
-        let written = tail.file.write_all(&self.batch, tail.written);
+        let bytes = self.batch.len() as u64;
+        self.batch.extend(end_of(&tail, bytes));
+        let mut written = tail.file.write_all(&self.batch, tail.written);
         if written.is_ok() {
-            tail.written += self.batch.len() as u64;
+            tail.length = tail.length.max(tail.written + self.batch.len() as u64);
+            tail.written += bytes;
             tail.last = Lsn(tail.last.0 + records);
             self.written = tail.last;
+            written = self.make_room(&mut tail, bytes);
         }
         self.tail = Some(tail);
         written?;
-        let bytes = self.batch.len() as u64;
         self.shared.backlog.fetch_sub(bytes);
         self.shared.bytes.fetch_add(bytes);
         Shared::recycle(&mut self.batch);
@@ -227,6 +241,7 @@ impl LogThread {
     /// Syncs the segment at hand, whatever the tier, so that the next may be begun.
     fn close_tail(&mut self) -> Result<(), Poisoned> {
         self.sync()?;
+        self.cut_room()?;
         if let Some(Tail { file, last, written, .. }) = self.tail.take() {
             self.closed.push(Closed { name: file.name().to_owned(), last, bytes: written });
         }
@@ -237,16 +252,24 @@ impl LogThread {
         let first = self.written.next();
         let header = SegmentHeader { first, salt: mix64(self.options.seed ^ mix64(first.0)) };
         let name = segment_name(first);
-        let file = self.guard.create_new(&name)?;
-        self.beginning = Some(name);
-        file.write_all(&header.encode(), 0)?;
-        file.sync()?;
+        let (file, length) = match self.use_spare(&name, &header)? {
+            Some(used) => used,
+            None => (self.create_segment(&name, &header)?, SEGMENT_HEADER as u64),
+        };
         self.guard.sync_dir()?;
         self.beginning = None;
         self.shared.bytes.fetch_add(SEGMENT_HEADER as u64);
         self.shared.stats.lock().segments_begun += 1;
         let bytes = SEGMENT_HEADER as u64;
-        Ok(Tail { file, header, last: self.written, written: bytes, synced: bytes })
+        Ok(Tail { file, header, last: self.written, written: bytes, synced: bytes, length, cramped: false })
+    }
+
+    fn create_segment(&mut self, name: &str, header: &SegmentHeader) -> Result<Guarded, Poisoned> {
+        let file = self.guard.create_new(name)?;
+        self.beginning = Some(name.to_owned());
+        file.write_all(&header.encode(), 0)?;
+        file.sync()?;
+        Ok(file)
     }
 
     /// Makes what was written survive, and tells so.
@@ -279,12 +302,15 @@ impl LogThread {
         };
         assert!(tail.synced == tail.written, "a mark says that everything before it has been synced");
         reached(Mark::LogMarkWritten);
-        let mark = RecordHeader::mark(tail.last).encode(tail.header.seal());
+        let mut mark = RecordHeader::mark(tail.last).encode(tail.header.seal()).to_vec();
+        let bytes = mark.len() as u64;
+        mark.extend(end_of(tail, bytes));
         tail.file.write_all(&mark, tail.written)?;
-        tail.written += mark.len() as u64;
+        tail.length = tail.length.max(tail.written + mark.len() as u64);
+        tail.written += bytes;
         tail.file.sync()?;
         tail.synced = tail.written;
-        self.shared.bytes.fetch_add(mark.len() as u64);
+        self.shared.bytes.fetch_add(bytes);
         Ok(())
     }
 
@@ -296,30 +322,31 @@ impl LogThread {
             self.close_tail()?;
             self.mark_at = None;
         }
-        let storage = self.guard.bare();
         let mut error = None;
         let (mut removed, mut freed) = (0, 0);
-        self.closed.retain(|segment| {
+        for segment in std::mem::take(&mut self.closed) {
             if segment.last > lsn {
-                return true;
+                self.closed.push(segment);
+                continue;
             }
-            match storage.remove(&segment.name) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    reached(Mark::RemovalFailed);
-                    error = Some(format!("cannot remove {}: {e}", segment.name));
-                    return true;
-                }
-                _ => {}
+            if !self.spare(&segment)
+                && let Err(e) = self.guard.bare().remove(&segment.name)
+                && e.kind() != io::ErrorKind::NotFound
+            {
+                reached(Mark::RemovalFailed);
+                error = Some(format!("cannot remove {}: {e}", segment.name));
+                self.closed.push(segment);
+                continue;
             }
             reached(Mark::SegmentsRemoved);
             removed += 1;
             freed += segment.bytes;
-            false
-        });
+        }
         if removed > 0
-            && let Err(e) = storage.sync_dir()
+            && let Err(e) = self.guard.bare().sync_dir()
         {
             reached(Mark::RemovalNotSynced);
+            self.drop_spares();
             error = Some(format!("cannot sync the directory: {e}"));
         }
         self.shared.bytes.fetch_sub(freed);

@@ -17,10 +17,11 @@ const LATEST: i64 = 10_000_000_000_000;
 const MOST: u32 = 1_000_000;
 
 /// Settings by name, and what each may be.
-const SETTINGS: [(&str, RangeInclusive<u64>); 20] = [
+const SETTINGS: [(&str, RangeInclusive<u64>); 21] = [
     ("workers", 1..=64),
     ("snapshot-slice", 1..=1 << 40),
     ("segment-bytes", 256..=1 << 40),
+    ("log-room", 0..=1 << 26),
     ("maxclients", 0..=1 << 20),
     ("timeout", 0..=LONGEST / 1_000_000_000),
     ("tick", 0..=1_000_000),

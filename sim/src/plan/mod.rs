@@ -61,6 +61,8 @@ pub struct ServerPlan {
     pub exact_below: usize,
     /// Bytes at which a log segment is closed.
     pub segment_bytes: u64,
+    /// Zeros written ahead of the log's end.
+    pub log_room: u64,
     /// Entries that a running snapshot looks at in one turn.
     pub snapshot_slice: usize,
     /// Limits that are not the usual ones.
@@ -175,6 +177,7 @@ impl Default for ServerPlan {
             workers: 1,
             exact_below: 1_000,
             segment_bytes: 1 << 20,
+            log_room: 0,
             snapshot_slice: 256,
             limits: Limits::default(),
         }

@@ -57,6 +57,7 @@ impl Fields for ServerPlan {
         each("workers", &mut self.workers);
         each("exact-below", &mut self.exact_below);
         each("segment-bytes", &mut self.segment_bytes);
+        each("log-room", &mut self.log_room);
         each("snapshot-slice", &mut self.snapshot_slice);
         self.limits.fields(each);
     }

@@ -43,6 +43,8 @@ pub struct Options {
     pub fsync: Tier,
     /// Size at which a log segment is closed, in bytes.
     pub segment_bytes: u64,
+    /// Zeros written ahead of the log's end, in bytes.
+    pub log_room: u64,
     /// Threads that search and link.
     pub workers: usize,
     /// The distance kernels' name, or `auto` for the fastest.
@@ -93,6 +95,7 @@ impl Options {
             dir: None,
             fsync: Tier::Always,
             segment_bytes: limits::SEGMENT_BYTES,
+            log_room: limits::LOG_ROOM,
             workers: cores.clamp(1, limits::MAX_WORKERS),
             kernel: "auto".to_owned(),
             exact_below: limits::EXACT_BELOW,
@@ -122,6 +125,7 @@ impl Options {
         Ok(engine::Options {
             tier: self.fsync,
             segment_bytes: self.segment_bytes,
+            log_room: self.log_room,
             snapshot_slice: self.snapshot_slice,
             log_backlog: self.shares.log_backlog,
             workers: self.workers,

@@ -122,6 +122,16 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |o| o.segment_bytes.to_string(),
     },
     Setting {
+        name: "log-room",
+        alias: None,
+        group: KEEP,
+        value: "SIZE",
+        help: "zeros that are written ahead of the log's end with --fsync always, so that syncs are short; 0 for none",
+        changes: Changes::AtStart,
+        set: |o, text| size(text, 0, 64 << 20).map(|n| o.log_room = n),
+        show: |o| o.log_room.to_string(),
+    },
+    Setting {
         name: "maxclients",
         alias: None,
         group: CLIENTS,

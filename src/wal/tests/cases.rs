@@ -75,10 +75,10 @@ fn torn_tail_is_cut_at_the_first_invalid_record() {
 }
 
 #[test]
-fn hole_with_valid_unsynced_records_behind_it_is_a_torn_tail() {
+fn hole_with_valid_unsynced_records_behind_it_is_taken_for_room() {
     let (mut bytes, offsets) = one_batch(1, 6);
     bytes[offsets[2]..offsets[4]].fill(0);
-    let cut = expect(&MemDisk::holding(&[(&name(1), &bytes)]), 0, Case::TornTail, 2).unwrap();
+    let cut = expect(&MemDisk::holding(&[(&name(1), &bytes)]), 0, Case::Room, 2).unwrap();
     assert_eq!(cut.offset, offsets[2] as u64);
 }
 

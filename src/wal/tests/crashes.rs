@@ -23,7 +23,8 @@ fn live(disk: &MemDisk, tier: Tier, rng: &mut Rng, bounds: &mut Bounds) -> MemDi
         return crash(disk, rng);
     };
     *bounds = bounds.tighten(recovered.last.0);
-    let Some(rig) = Rig::try_start(disk, &recovered, tier, 150) else {
+    let room = [0, 40, 500][rng.below(3) as usize];
+    let Some(rig) = Rig::try_start(disk, &recovered, tier, (150, room)) else {
         return crash(disk, rng);
     };
     let (writes, burst) = (rng.below(12), rng.below(4) + 1);

@@ -25,6 +25,8 @@ pub(crate) enum Mishap {
     Misread,
     /// A write or a read is interrupted.
     Interrupt,
+    /// There is no space for what the call would write.
+    Full,
     /// The call panics.
     Panic,
 }
@@ -102,6 +104,7 @@ impl State {
         match self.mishaps.get(&n) {
             Some(Mishap::Fail) => Err(io::Error::other("input/output error")),
             Some(Mishap::Panic) => panic!("the disk is on fire"),
+            Some(Mishap::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Mishap::Interrupt) => Err(io::ErrorKind::Interrupted.into()),
             other => Ok(other.copied()),
         }

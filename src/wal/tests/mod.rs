@@ -8,6 +8,7 @@ mod crashes;
 pub(crate) mod disk;
 mod exhaustive;
 mod living;
+mod room;
 
 use std::sync::Arc;
 
@@ -94,17 +95,17 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn start(disk: &MemDisk, recovered: &Recovered, tier: Tier, segment_bytes: u64) -> Self {
-        Self::try_start(disk, recovered, tier, segment_bytes).unwrap()
+        Self::try_start(disk, recovered, tier, (segment_bytes, 0)).unwrap()
     }
 
     pub(super) fn try_start(
         disk: &MemDisk,
         found: &Recovered,
         tier: Tier,
-        segment_bytes: u64,
+        (segment_bytes, room): (u64, u64),
     ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
-        let options = Options { tier, segment_bytes, seed: 7 };
+        let options = Options { tier, segment_bytes, room, seed: 7 };
         let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
         Some(Self { wal, clock, waker })
     }

@@ -82,6 +82,7 @@ pub fn generate(seed: u64) -> Plan {
         workers: 1 + rng.index(3),
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
+        log_room: pick(&mut Rng::stream(seed, "log room"), &[0, 64, 300, 1_024, 8_192]),
         snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };

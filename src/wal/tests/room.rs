@@ -1,0 +1,125 @@
+//! Room ahead of the log's end, and segments that are used again.
+
+use super::disk::{MemDisk, Mishap};
+use super::{Rig, acknowledged, name, recover_all};
+use crate::wal::format::{RECORD_HEADER, SEGMENT_HEADER};
+use crate::wal::{Case, Lsn, Tier};
+
+fn fresh(disk: &MemDisk, tier: Tier, sizes: (u64, u64)) -> Rig {
+    Rig::try_start(disk, &recover_all(disk, 0).unwrap(), tier, sizes).unwrap()
+}
+
+fn append(rig: &Rig, records: u64) {
+    for _ in 0..records {
+        rig.append().unwrap();
+        rig.settle();
+    }
+}
+
+#[test]
+fn zeros_stand_behind_the_last_record_and_are_cut_off_at_the_end() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, (1 << 20, 500));
+    append(&rig, 5);
+    let valid = rig.wal.bytes() as usize;
+    let bytes = disk.bytes(&name(1));
+    assert!(bytes.len() > valid + RECORD_HEADER, "{} of {valid}", bytes.len());
+    assert!(bytes[valid..].iter().all(|byte| *byte == 0));
+    rig.wal.shutdown().unwrap();
+    let mark = RECORD_HEADER;
+    assert_eq!(disk.bytes(&name(1)).len(), valid + mark);
+    assert_eq!(recover_all(&disk, 0).unwrap().case, Case::Clean);
+}
+
+#[test]
+fn weaker_tiers_write_nothing_ahead() {
+    for tier in [Tier::EverySecond, Tier::No] {
+        let disk = MemDisk::default();
+        let rig = fresh(&disk, tier, (1 << 20, 500));
+        rig.append().unwrap();
+        rig.settle_written();
+        assert_eq!(disk.bytes(&name(1)).len() as u64, rig.wal.bytes());
+        rig.wal.shutdown().unwrap();
+    }
+}
+
+#[test]
+fn killed_log_ends_where_its_zeros_begin() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, (1 << 20, 500));
+    append(&rig, 3);
+    let (killed, valid) = (disk.after_kill(), rig.wal.bytes());
+    rig.wal.shutdown().unwrap();
+    let found = recover_all(&killed, 0).unwrap();
+    assert_eq!((found.case, found.last, found.cut.unwrap().offset), (Case::Room, Lsn(3), valid));
+    assert_eq!(killed.bytes(&name(1)).len() as u64, valid);
+    assert_eq!(recover_all(&killed, 0).unwrap().cut, None);
+}
+
+#[test]
+fn zeros_in_the_place_of_a_record_that_was_synced_are_refused() {
+    let (mut bytes, ends) = acknowledged(1, 4);
+    bytes[ends[1]..ends[2]].fill(0);
+    let disk = MemDisk::holding(&[(&name(1), &bytes)]);
+    let refused = recover_all(&disk, 0).unwrap_err().to_string();
+    assert!(refused.contains("was written only after it had been synced"), "{refused}");
+}
+
+#[test]
+fn full_disk_leaves_the_log_without_room_and_no_worse() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, (1 << 20, 500));
+    // After the segment's creation and header the batch is written, and then the zeros.
+    disk.mishap(disk.calls() + 5, Mishap::Full);
+    append(&rig, 4);
+    assert_eq!(rig.wal.poisoned(), None);
+    rig.wal.shutdown().unwrap();
+    assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(4));
+}
+
+/// A log of some segments, the first of which are covered and spared.
+fn used_again() -> (MemDisk, Rig) {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, (150, 400));
+    append(&rig, 12);
+    rig.wal.drop_covered(Lsn(11));
+    while rig.wal.stats().segments_removed == 0 {
+        super::pause();
+    }
+    append(&rig, 8);
+    (disk, rig)
+}
+
+#[test]
+fn covered_segments_are_used_again_and_their_old_records_are_gone() {
+    let (disk, rig) = used_again();
+    let journal = disk.journal();
+    let reused = journal.iter().filter(|call| call.starts_with("rename ")).count();
+    let created = journal.iter().filter(|call| call.starts_with("create ")).count();
+    assert!(reused >= 3, "spared and put in place: {journal:?}");
+    assert!(created < rig.wal.stats().segments_begun as usize);
+    let killed = disk.after_kill();
+    assert_eq!(recover_all(&killed, 11).unwrap().last, Lsn(20));
+    rig.wal.shutdown().unwrap();
+    let found = recover_all(&disk, 11).unwrap();
+    assert_eq!((found.case, found.last), (Case::Clean, Lsn(20)));
+    assert!(disk.image().into_keys().all(|name| !name.ends_with(".tmp")), "what was spared is removed");
+}
+
+#[test]
+fn last_segment_that_was_used_again_may_be_cut_at_any_length() {
+    let (disk, rig) = used_again();
+    let killed = disk.after_kill();
+    rig.wal.shutdown().unwrap();
+    let (last, bytes) =
+        killed.image().into_iter().filter(|(name, _)| name.ends_with(".log")).next_back().unwrap();
+    for length in SEGMENT_HEADER..bytes.len() {
+        let image = killed.image();
+        let files: Vec<(&str, &[u8])> = image
+            .iter()
+            .map(|(name, all)| (&**name, if *name == last { &bytes[..length] } else { &all[..] }))
+            .collect();
+        let found = recover_all(&MemDisk::holding(&files), 11).unwrap();
+        assert!((11..=20).contains(&found.last.0), "{length}: {found:?}");
+    }
+}
