@@ -111,8 +111,7 @@ fn last_segment_that_was_used_again_may_be_cut_at_any_length() {
     let (disk, rig) = used_again();
     let killed = disk.after_kill();
     rig.wal.shutdown().unwrap();
-    let (last, bytes) =
-        killed.image().into_iter().filter(|(name, _)| name.ends_with(".log")).next_back().unwrap();
+    let (last, bytes) = killed.image().into_iter().rfind(|(name, _)| name.ends_with(".log")).unwrap();
     for length in SEGMENT_HEADER..bytes.len() {
         let image = killed.image();
         let files: Vec<(&str, &[u8])> = image
