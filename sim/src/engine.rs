@@ -28,6 +28,8 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.dir = Some("simulated".to_owned());
         options.segment_bytes = plan.segment_bytes;
         options.log_room = plan.log_room;
+        options.snapshots.log_bytes = plan.snapshot_log_bytes;
+        options.snapshots.rate = plan.snapshot_rate;
         options.snapshot_slice = plan.snapshot_slice;
         options.workers = plan.workers;
         options.kernel = kernels.to_owned();

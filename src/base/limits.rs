@@ -42,6 +42,8 @@ pub const MAX_WORKERS: usize = 256;
 pub const LOG_BACKLOG: usize = 64 << 20;
 /// Size at which a log segment is closed and the next begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of log since the last snapshot after which another is made.
+pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 /// Zeros written ahead of the log's end at a time.
 pub const LOG_ROOM: u64 = 1 << 20;
 /// Longest payload of one log record: a command's worth.

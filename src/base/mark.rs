@@ -116,6 +116,8 @@ marks! {
         ReplyBecomesError: "a reply that waited for the log becomes an error",
     }
     snapshot {
+        SnapshotUnasked: "the log has grown enough for a snapshot",
+        SnapshotPaced: "a snapshot waits so as to keep to its rate",
         SnapshotBegun: "a snapshot begins",
         SnapshotEnded: "a snapshot ends",
         SnapshotFailed: "a snapshot fails",

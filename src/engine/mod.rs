@@ -8,6 +8,7 @@
 mod call;
 mod check;
 pub mod command;
+mod desk;
 mod directory;
 mod facts;
 mod job;
@@ -44,7 +45,8 @@ use value::Value;
 
 pub use job::{Finished, Job};
 pub use recovery::{Doors, OpenError, Options, Report};
-pub use saving::Saved;
+pub use saving::{Progress, Saved};
+pub use snapshots::SnapshotPlan;
 pub use store::IndexOptions;
 
 /// The LSN of a record that will never be durable.
@@ -80,6 +82,9 @@ struct Durability {
     unsynced: Unsynced,
     /// Snapshots asked for while one was running begin when it is done.
     snapshot_wanted: bool,
+    /// Bytes of log since the last snapshot was begun.
+    logged: u64,
+    plan: SnapshotPlan,
     /// How many snapshots this run has begun.
     snapshots: u64,
     last_saved: Option<Saved>,
@@ -130,6 +135,7 @@ impl Engine {
             let lsn = self.next_lsn();
             if let Some(durability) = &mut self.durability {
                 durability.appended = true;
+                durability.logged += self.record.len() as u64;
                 // A log that has failed gives no number: the promised one never becomes durable, and the reply that
                 // waits for it is answered with the error.
                 match durability.wal.append(&self.record) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::directory::Directory;
 use super::mutation::Op;
 use super::saving::{Saving, kind};
+use super::snapshots::SnapshotPlan;
 use super::store::{IndexOptions, Store};
 use super::unsynced::Unsynced;
 use super::value::{Value, VectorSet};
@@ -32,6 +33,8 @@ pub struct Options {
     pub log_room: u64,
     /// Entries that a running snapshot looks at in one turn at most; at least 1.
     pub snapshot_slice: usize,
+    /// When snapshots are made unasked, and how they are written.
+    pub snapshots: SnapshotPlan,
     /// Bytes waiting for the log thread above which [`Engine::is_behind`].
     pub log_backlog: usize,
     /// Threads that link rows during recovery.
@@ -196,6 +199,8 @@ fn recover(
         waker,
         unsynced: Unsynced::default(),
         snapshot_wanted: false,
+        logged: recovered.bytes,
+        plan: options.snapshots,
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),

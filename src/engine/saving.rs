@@ -5,16 +5,17 @@
 //! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
 //! entries that are about to change pass regardless.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::desk::{Desk, Piece};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::mark::{Mark, reached};
-use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
-use crate::env::{Storage, Waker};
+use crate::base::sync::{self, JoinHandle};
+use crate::env::Storage;
 use crate::index::{Capture, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
@@ -42,13 +43,8 @@ pub(super) mod kind {
 
 /// Bytes of entries gathered before they are handed over.
 const CHUNK: usize = 1 << 20;
-/// Bytes handed over but not written, above which the cursor rests.
-const AHEAD: usize = 8 << 20;
 /// After how many entries the cursor looks whether it has handed over enough bytes for this turn.
 const STEP: usize = 16;
-
-/// Why a snapshot was given up.
-const FINISHING: &str = "the server is finishing";
 
 /// What has become of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +57,17 @@ pub struct Saved {
     pub result: Result<u64, String>,
 }
 
+/// A snapshot that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The log position that it will stand for.
+    pub lsn: Lsn,
+    /// Bytes so far.
+    pub written: u64,
+    /// How long it has been at work.
+    pub took: Duration,
+}
+
 /// The loop's half.
 pub(crate) struct Saving {
     epoch: u32,
@@ -70,6 +77,7 @@ pub(crate) struct Saving {
 }
 
 struct Running {
+    lsn: Lsn,
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
@@ -77,55 +85,6 @@ struct Running {
     sets: u64,
     desk: Arc<Desk>,
     thread: JoinHandle,
-}
-
-/// Where the halves meet.
-struct Desk {
-    tray: Mutex<Tray>,
-    filled: Condvar,
-    waker: Arc<dyn Waker>,
-}
-
-impl Desk {
-    /// Lays out what has become of the snapshot, unless there are pieces left, which are returned.
-    fn put_down(&self, saved: Saved) -> Option<VecDeque<(Piece, usize)>> {
-        let mut tray = self.tray.lock();
-        if tray.pieces.is_empty() {
-            tray.saved = Some(saved);
-            return None;
-        }
-        tray.bytes = 0;
-        Some(std::mem::take(&mut tray.pieces))
-    }
-}
-
-#[derive(Debug, Default)]
-struct Tray {
-    /// What is to be written, and how many bytes it occupies until then.
-    pieces: VecDeque<(Piece, usize)>,
-    bytes: usize,
-    cancelled: bool,
-    /// The cursor rests until the thread has caught up.
-    resting: bool,
-    saved: Option<Saved>,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Strings(Vec<u8>),
-    Set {
-        meta: Vec<u8>,
-        capture: Capture,
-    },
-    /// What FLUSHALL took away before the cursor had seen it: entries older than `epoch` are to be written.
-    Rest {
-        keyspace: Keyspace<Value>,
-        epoch: u32,
-    },
-    End {
-        entries: u64,
-        sets: u64,
-    },
 }
 
 impl Default for Saving {
@@ -156,20 +115,16 @@ impl Saving {
         self.running.as_ref().is_some_and(|r| r.cursor.is_some())
     }
 
-    /// Begins a snapshot of the present state, which is that of `lsn`.
+    /// Begins a snapshot of the present state, which is that of `lsn`; what is gathered for it meets on `desk`.
     pub(crate) fn begin(
         &mut self,
         storage: &Arc<dyn Storage>,
-        waker: Arc<dyn Waker>,
+        desk: Desk,
         lsn: Lsn,
         number: u64,
     ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(Desk {
-            tray: Mutex::new("snapshot tray", Tray::default()),
-            filled: Condvar::new("snapshot filled"),
-            waker,
-        });
+        let desk = Arc::new(desk);
         reached(Mark::SnapshotBegun);
         let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
         let thread = sync::spawn("snapshot", move || {
@@ -179,11 +134,11 @@ impl Saving {
                 reached(Mark::PiecesDropped);
                 drop(unwritten);
             }
-            theirs.waker.wake();
+            theirs.wake();
         })?;
         self.epoch += 1;
         self.running =
-            Some(Running { cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
+            Some(Running { lsn, cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
         Ok(())
     }
 
@@ -201,10 +156,10 @@ impl Saving {
     /// Takes all entries at once, as FLUSHALL leaves them; gives them back if no snapshot wants them.
     pub(crate) fn take_over(&mut self, keyspace: Keyspace<Value>) -> Option<Keyspace<Value>> {
         match &mut self.running {
-            Some(running) if running.cursor.is_some() && !running.has_ended() => {
+            Some(running) if running.cursor.is_some() && !running.desk.has_ended() => {
                 reached(Mark::ClearedMeanwhile);
                 running.put_chunk();
-                running.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
+                running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
                 running.cursor = None;
                 running.end();
                 None
@@ -223,12 +178,9 @@ impl Saving {
         let epoch = self.epoch;
         let Some(running) = &mut self.running else { return false };
         let Some(cursor) = running.cursor else { return false };
-        let mut tray = running.desk.tray.lock();
-        tray.resting = tray.bytes > AHEAD;
-        if tray.resting {
+        if running.desk.is_full() {
             return false;
         }
-        drop(tray);
         let (mut next, mut bytes) = (cursor, 0);
         let step = STEP.min(self.slice);
         for _ in 0..self.slice / step {
@@ -251,9 +203,18 @@ impl Saving {
         next != 0
     }
 
+    /// How far a snapshot that is running has come.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        self.running.as_ref().map(|running| Progress {
+            lsn: running.lsn,
+            written: running.desk.written(),
+            took: running.desk.took(),
+        })
+    }
+
     /// What has become of the snapshot, once.
     pub(crate) fn finished(&mut self) -> Option<Saved> {
-        let saved = self.running.as_ref()?.desk.tray.lock().saved.take()?;
+        let saved = self.running.as_ref()?.desk.saved()?;
         reached(Mark::SnapshotEnded);
         if let Some(running) = self.running.take() {
             // The thread has nothing left to do, and whatever it met is in `saved`.
@@ -266,8 +227,7 @@ impl Saving {
     pub(crate) fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
             reached(Mark::SnapshotCancelled);
-            running.desk.tray.lock().cancelled = true;
-            running.desk.filled.notify_all();
+            running.desk.cancel();
             drop(running.thread.join());
         }
     }
@@ -290,36 +250,23 @@ impl Running {
                 let (meta, capture) = (set_meta(entry), set.writer.capture());
                 // A capture has two bits a row.
                 let bytes = size_of::<Piece>() + meta.len() + capture.rows() / 4;
-                self.put(Piece::Set { meta, capture }, bytes);
+                self.desk.put(Piece::Set { meta, capture }, bytes);
                 bytes
             }
         }
-    }
-
-    /// True when the thread has given up, or is done, and takes nothing more.
-    fn has_ended(&self) -> bool {
-        self.desk.tray.lock().saved.is_some()
     }
 
     fn put_chunk(&mut self) {
         if !self.chunk.is_empty() {
             let chunk = std::mem::take(&mut self.chunk);
             let bytes = chunk.len();
-            self.put(Piece::Strings(chunk), bytes);
+            self.desk.put(Piece::Strings(chunk), bytes);
         }
-    }
-
-    fn put(&self, piece: Piece, bytes: usize) {
-        let mut tray = self.desk.tray.lock();
-        tray.pieces.push_back((piece, bytes));
-        tray.bytes += bytes;
-        drop(tray);
-        self.desk.filled.notify_one();
     }
 
     fn end(&mut self) {
         self.put_chunk();
-        self.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
+        self.desk.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
     }
 }
 
@@ -358,8 +305,8 @@ fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, Strin
 fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
     let (mut rest_entries, mut rest_sets) = (0, 0);
     loop {
-        match take(desk)? {
-            Piece::Strings(chunk) => section(writer, kind::STRINGS, &[], &chunk)?,
+        match desk.take()? {
+            Piece::Strings(chunk) => section(writer, desk, kind::STRINGS, &[], &chunk)?,
             Piece::Set { meta, capture } => set_sections(writer, desk, &meta, &capture)?,
             Piece::Rest { keyspace, epoch } => {
                 reached(Mark::RestWritten);
@@ -369,27 +316,9 @@ fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
                 let mut meta = Vec::new();
                 meta.put_u64(entries + rest_entries);
                 meta.put_u64(sets + rest_sets);
-                return section(writer, kind::END, &meta, &[]);
+                return section(writer, desk, kind::END, &meta, &[]);
             }
         }
-    }
-}
-
-fn take(desk: &Desk) -> Result<Piece, String> {
-    let mut tray = desk.tray.lock();
-    loop {
-        if tray.cancelled {
-            return Err(FINISHING.to_owned());
-        }
-        if let Some((piece, bytes)) = tray.pieces.pop_front() {
-            tray.bytes -= bytes;
-            if tray.resting && tray.bytes <= AHEAD / 2 {
-                tray.resting = false;
-                desk.waker.wake();
-            }
-            return Ok(piece);
-        }
-        tray = desk.filled.wait(tray, None);
     }
 }
 
@@ -420,7 +349,7 @@ fn write_rest(
         });
         failed?;
         if chunk.len() >= CHUNK || (cursor == 0 && !chunk.is_empty()) {
-            section(writer, kind::STRINGS, &[], &chunk)?;
+            section(writer, desk, kind::STRINGS, &[], &chunk)?;
             chunk.clear();
         }
         if cursor == 0 {
@@ -429,7 +358,14 @@ fn write_rest(
     }
 }
 
-fn section(writer: &mut SnapshotWriter, kind: u32, meta: &[u8], payload: &[u8]) -> Result<(), String> {
+fn section(
+    writer: &mut SnapshotWriter,
+    desk: &Desk,
+    kind: u32,
+    meta: &[u8],
+    payload: &[u8],
+) -> Result<(), String> {
+    desk.advance((meta.len() + payload.len()) as u64)?;
     let mut whole = || {
         writer.begin(kind, meta)?;
         writer.write(payload)?;
@@ -444,7 +380,7 @@ fn set_sections(
     meta: &[u8],
     capture: &Capture,
 ) -> Result<(), String> {
-    section(writer, kind::SET, meta, &[])?;
+    section(writer, desk, kind::SET, meta, &[])?;
     capture.write(&mut Sections { writer, desk }).map_err(|e| e.to_string())
 }
 
@@ -460,9 +396,7 @@ impl Sink for Sections<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if self.desk.tray.lock().cancelled {
-            return Err(std::io::Error::other(FINISHING));
-        }
+        self.desk.advance(bytes.len() as u64).map_err(std::io::Error::other)?;
         self.writer.write(bytes)
     }
 

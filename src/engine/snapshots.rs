@@ -1,8 +1,22 @@
 //! When snapshots begin and what follows when they are done.
 
-use super::{Engine, Saved};
+use std::sync::Arc;
+
+use super::desk::Desk;
+use super::saving::Progress;
+use super::{Durability, Engine, Saved};
 use crate::base::mark::{Mark, reached};
 use crate::wal::Lsn;
+
+/// When snapshots are made unasked, and how they are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotPlan {
+    /// Bytes of log since the last one after which another is made, or half of the last one's size if that is more, so
+    /// that a large directory is not written over and over; 0 for never.
+    pub log_bytes: u64,
+    /// Bytes a second that are written at most; 0 for as many as the disk takes.
+    pub rate: u64,
+}
 
 impl Engine {
     /// Asks for a snapshot that holds at least what the keyspace holds now. Returns the number that
@@ -25,6 +39,19 @@ impl Engine {
     #[must_use]
     pub fn is_saving(&self) -> bool {
         self.store.saving.is_running()
+    }
+
+    /// How far the snapshot has come that is being written.
+    #[must_use]
+    pub fn saving(&self) -> Option<Progress> {
+        self.store.saving.progress()
+    }
+
+    /// Changes when snapshots are made, and how those to come are written.
+    pub fn plan_snapshots(&mut self, plan: SnapshotPlan) {
+        if let Some(durability) = &mut self.durability {
+            durability.plan = plan;
+        }
     }
 
     /// The last snapshot of this run.
@@ -52,9 +79,14 @@ impl Engine {
             durability.last_saved = Some(saved.clone());
             durability.finished.push_back(saved);
         }
+        if durability.log_has_grown() && failed.is_none() && !self.store.saving.is_running() {
+            reached(Mark::SnapshotUnasked);
+            durability.snapshot_wanted = true;
+        }
         if durability.snapshot_wanted && !self.store.saving.is_running() {
             durability.snapshot_wanted = false;
             durability.snapshots += 1;
+            durability.logged = 0;
             let number = durability.snapshots;
             let lsn = durability.wal.appended();
             self.stats.dirty = 0;
@@ -68,8 +100,9 @@ impl Engine {
                     if durability.last_saved.as_ref().is_some_and(|saved| saved.result.is_err()) {
                         reached(Mark::SnapshotAfterFailure);
                     }
-                    let waker = durability.waker.clone();
-                    let begun = self.store.saving.begin(&durability.storage, waker, lsn, number);
+                    let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));
+                    let desk = Desk::new(waker, clock, durability.plan.rate);
+                    let begun = self.store.saving.begin(&durability.storage, desk, lsn, number);
                     begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
                 }
             };
@@ -87,5 +120,14 @@ impl Engine {
         let last = durability.wal.appended();
         durability.wal.shutdown().map_err(|e| e.to_string())?;
         Ok(last)
+    }
+}
+
+impl Durability {
+    /// True when enough was logged since the last snapshot for another.
+    fn log_has_grown(&self) -> bool {
+        let last = self.last_saved.as_ref().and_then(|saved| saved.result.as_ref().ok());
+        let enough = self.plan.log_bytes.max(last.map_or(0, |bytes| bytes / 2));
+        self.plan.log_bytes > 0 && self.logged >= enough
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command::lookup;
 use super::mutation::{Op, SetConfig};
 use super::store::Store;
-use super::{Call, Doors, Engine, IndexOptions, Options};
+use super::{Call, Doors, Engine, IndexOptions, Options, SnapshotPlan};
 use crate::base::hash::HashKey;
 use crate::base::rng::Rng;
 use crate::base::sync::AtomicU64;
@@ -58,6 +58,7 @@ impl Engine {
             tier: Tier::Always,
             segment_bytes: 1 << 20,
             log_room: 0,
+            snapshots: SnapshotPlan::default(),
             log_backlog: crate::base::limits::LOG_BACKLOG,
             snapshot_slice: 256,
             workers: 1,

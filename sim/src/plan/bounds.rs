@@ -17,11 +17,13 @@ const LATEST: i64 = 10_000_000_000_000;
 const MOST: u32 = 1_000_000;
 
 /// Settings by name, and what each may be.
-const SETTINGS: [(&str, RangeInclusive<u64>); 21] = [
+const SETTINGS: [(&str, RangeInclusive<u64>); 23] = [
     ("workers", 1..=64),
     ("snapshot-slice", 1..=1 << 40),
     ("segment-bytes", 256..=1 << 40),
     ("log-room", 0..=1 << 26),
+    ("snapshot-log-bytes", 0..=1 << 50),
+    ("snapshot-rate", 0..=1 << 40),
     ("maxclients", 0..=1 << 20),
     ("timeout", 0..=LONGEST / 1_000_000_000),
     ("tick", 0..=1_000_000),

@@ -63,6 +63,10 @@ pub struct ServerPlan {
     pub segment_bytes: u64,
     /// Zeros written ahead of the log's end.
     pub log_room: u64,
+    /// Bytes of log after which a snapshot is made unasked; 0 for never.
+    pub snapshot_log_bytes: u64,
+    /// Bytes a second that a snapshot writes at most; 0 for all it can.
+    pub snapshot_rate: u64,
     /// Entries that a running snapshot looks at in one turn.
     pub snapshot_slice: usize,
     /// Limits that are not the usual ones.
@@ -178,6 +182,8 @@ impl Default for ServerPlan {
             exact_below: 1_000,
             segment_bytes: 1 << 20,
             log_room: 0,
+            snapshot_log_bytes: 0,
+            snapshot_rate: 0,
             snapshot_slice: 256,
             limits: Limits::default(),
         }

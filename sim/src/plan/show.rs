@@ -58,6 +58,8 @@ impl Fields for ServerPlan {
         each("exact-below", &mut self.exact_below);
         each("segment-bytes", &mut self.segment_bytes);
         each("log-room", &mut self.log_room);
+        each("snapshot-log-bytes", &mut self.snapshot_log_bytes);
+        each("snapshot-rate", &mut self.snapshot_rate);
         each("snapshot-slice", &mut self.snapshot_slice);
         self.limits.fields(each);
     }

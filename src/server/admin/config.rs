@@ -89,6 +89,7 @@ impl Server {
         if options.fsync != self.options.fsync {
             self.engine.set_tier(options.fsync);
         }
+        self.engine.plan_snapshots(options.snapshots);
         self.console.threshold(options.loglevel);
         self.ledger.slowlog.keep(options.slowlog_max_len);
         self.options = options;

@@ -202,6 +202,11 @@ fn engram(s: &Server, lines: &mut Lines) {
     lines.add("log_longest_sync_usec", log.stats.longest_sync.as_micros());
     lines.add("log_segments_begun", log.stats.segments_begun);
     lines.add("log_segments_removed", log.stats.segments_removed);
+    if let Some(saving) = s.engine.saving() {
+        lines.add("snapshot_in_progress_lsn", saving.lsn);
+        lines.add("snapshot_in_progress_bytes", saving.written);
+        lines.add("snapshot_in_progress_seconds", saving.took.as_secs());
+    }
     if let Some(saved) = s.engine.last_saved() {
         lines.add("snapshot_lsn", saved.lsn);
         match &saved.result {

@@ -15,7 +15,7 @@ mod values;
 use super::ServeError;
 use crate::base::hash::HashKey;
 use crate::base::limits;
-use crate::engine::{self, IndexOptions};
+use crate::engine::{self, IndexOptions, SnapshotPlan};
 use crate::env::Level;
 use crate::kernels::Kernels;
 use crate::wal::Tier;
@@ -45,6 +45,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Zeros written ahead of the log's end, in bytes.
     pub log_room: u64,
+    /// When snapshots are made unasked, and how they are written.
+    pub snapshots: SnapshotPlan,
     /// Threads that search and link.
     pub workers: usize,
     /// The distance kernels' name, or `auto` for the fastest.
@@ -96,6 +98,7 @@ impl Options {
             fsync: Tier::Always,
             segment_bytes: limits::SEGMENT_BYTES,
             log_room: limits::LOG_ROOM,
+            snapshots: SnapshotPlan { log_bytes: limits::SNAPSHOT_LOG_BYTES, rate: 0 },
             workers: cores.clamp(1, limits::MAX_WORKERS),
             kernel: "auto".to_owned(),
             exact_below: limits::EXACT_BELOW,
@@ -126,6 +129,7 @@ impl Options {
             tier: self.fsync,
             segment_bytes: self.segment_bytes,
             log_room: self.log_room,
+            snapshots: self.snapshots,
             snapshot_slice: self.snapshot_slice,
             log_backlog: self.shares.log_backlog,
             workers: self.workers,

@@ -132,6 +132,27 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |o| o.log_room.to_string(),
     },
     Setting {
+        name: "snapshot-log-bytes",
+        alias: None,
+        group: KEEP,
+        value: "SIZE",
+        help: "make a snapshot when the log has grown by so much since the last one, or by half of its size if that is \
+               more; 0 to leave it to VSAVE",
+        changes: Changes::AnyTime,
+        set: |o, text| size(text, 0, 1 << 50).map(|n| o.snapshots.log_bytes = n),
+        show: |o| o.snapshots.log_bytes.to_string(),
+    },
+    Setting {
+        name: "snapshot-rate",
+        alias: None,
+        group: KEEP,
+        value: "SIZE",
+        help: "bytes a second that a snapshot writes at most; 0 for as many as the disk takes",
+        changes: Changes::AnyTime,
+        set: |o, text| size(text, 0, 1 << 40).map(|n| o.snapshots.rate = n),
+        show: |o| o.snapshots.rate.to_string(),
+    },
+    Setting {
         name: "maxclients",
         alias: None,
         group: CLIENTS,

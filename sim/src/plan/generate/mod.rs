@@ -83,6 +83,8 @@ pub fn generate(seed: u64) -> Plan {
         exact_below: pick(&mut rng, &[0, 0, 8, 1_000]),
         segment_bytes: pick(&mut rng, &[512, 512, 2_048, 4_096, 64 << 10, 1 << 20]),
         log_room: pick(&mut Rng::stream(seed, "log room"), &[0, 64, 300, 1_024, 8_192]),
+        snapshot_log_bytes: pick(&mut Rng::stream(seed, "unasked"), &[0, 0, 0, 300, 1_500, 6_000]),
+        snapshot_rate: pick(&mut Rng::stream(seed, "snapshot rate"), &[0, 0, 0, 0, 100_000, 1_000_000]),
         snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
     };

@@ -1,0 +1,184 @@
+//! The desk where the two halves of a snapshot meet: the loop lays down pieces, the snapshot thread takes and writes them.
+//!
+//! What lies there is bounded, except for what the loop must hand over at once; the thread keeps to the rate that it was
+//! given, and leaves as soon as it is told to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keyspace::Keyspace;
+use super::saving::Saved;
+use super::value::Value;
+use crate::base::mark::{Mark, reached};
+use crate::base::sync::{Condvar, Mutex};
+use crate::base::time::Mono;
+use crate::env::{Clock, Waker};
+use crate::index::Capture;
+
+/// Bytes handed over but not written, above which the cursor rests.
+const AHEAD: usize = 8 << 20;
+
+/// Why a snapshot was given up.
+const FINISHING: &str = "the server is finishing";
+
+/// Where the halves meet.
+pub(crate) struct Desk {
+    tray: Mutex<Tray>,
+    filled: Condvar,
+    waker: Arc<dyn Waker>,
+    clock: Arc<dyn Clock>,
+    begun: Mono,
+    /// Bytes a second that may be written; 0 for as many as the disk takes.
+    rate: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tray {
+    /// What is to be written, and how many bytes it occupies until then.
+    pieces: VecDeque<(Piece, usize)>,
+    bytes: usize,
+    cancelled: bool,
+    /// The cursor rests until the thread has caught up.
+    resting: bool,
+    /// Bytes that the thread has written or is about to.
+    written: u64,
+    saved: Option<Saved>,
+}
+
+/// A part of the snapshot.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Strings(Vec<u8>),
+    Set {
+        meta: Vec<u8>,
+        capture: Capture,
+    },
+    /// What FLUSHALL took away before the cursor had seen it: entries older than `epoch` are to be written.
+    Rest {
+        keyspace: Keyspace<Value>,
+        epoch: u32,
+    },
+    End {
+        entries: u64,
+        sets: u64,
+    },
+}
+
+/// The loop's side.
+impl Desk {
+    /// An empty one; the thread writes `rate` bytes a second at most, or as fast as it can where that is zero.
+    pub(super) fn new(waker: Arc<dyn Waker>, clock: Arc<dyn Clock>, rate: u64) -> Self {
+        Self {
+            tray: Mutex::new("snapshot tray", Tray::default()),
+            filled: Condvar::new("snapshot filled"),
+            waker,
+            begun: clock.now(),
+            clock,
+            rate,
+        }
+    }
+
+    /// Lays a piece down, which occupies so many bytes.
+    pub(super) fn put(&self, piece: Piece, bytes: usize) {
+        let mut tray = self.tray.lock();
+        tray.pieces.push_back((piece, bytes));
+        tray.bytes += bytes;
+        drop(tray);
+        self.filled.notify_one();
+    }
+
+    /// True while so much lies here that the loop is to wait; it is woken when that is over.
+    pub(super) fn is_full(&self) -> bool {
+        let mut tray = self.tray.lock();
+        tray.resting = tray.bytes > AHEAD;
+        tray.resting
+    }
+
+    /// Tells the thread to leave.
+    pub(super) fn cancel(&self) {
+        self.tray.lock().cancelled = true;
+        self.filled.notify_all();
+    }
+
+    /// True when the thread has given up, or is done, and takes nothing more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.tray.lock().saved.is_some()
+    }
+
+    /// What has become of the snapshot, once.
+    pub(super) fn saved(&self) -> Option<Saved> {
+        self.tray.lock().saved.take()
+    }
+
+    /// Bytes so far.
+    pub(super) fn written(&self) -> u64 {
+        self.tray.lock().written
+    }
+
+    /// How long it has been at work.
+    pub(super) fn took(&self) -> Duration {
+        self.clock.now().since(self.begun)
+    }
+}
+
+/// The thread's side.
+impl Desk {
+    /// The next piece; waits for it.
+    pub(super) fn take(&self) -> Result<Piece, String> {
+        let mut tray = self.tray.lock();
+        loop {
+            if tray.cancelled {
+                return Err(FINISHING.to_owned());
+            }
+            if let Some((piece, bytes)) = tray.pieces.pop_front() {
+                tray.bytes -= bytes;
+                if tray.resting && tray.bytes <= AHEAD / 2 {
+                    tray.resting = false;
+                    self.waker.wake();
+                }
+                return Ok(piece);
+            }
+            tray = self.filled.wait(tray, None);
+        }
+    }
+
+    /// Called before so many bytes are written: waits as long as the rate demands.
+    pub(super) fn advance(&self, bytes: u64) -> Result<(), String> {
+        let mut tray = self.tray.lock();
+        tray.written += bytes;
+        let due = match self.rate {
+            0 => Duration::ZERO,
+            rate => {
+                Duration::from_nanos((u128::from(tray.written) * 1_000_000_000 / u128::from(rate)) as u64)
+            }
+        };
+        loop {
+            if tray.cancelled {
+                return Err(FINISHING.to_owned());
+            }
+            let left = due.saturating_sub(self.took());
+            if left.is_zero() {
+                return Ok(());
+            }
+            reached(Mark::SnapshotPaced);
+            tray = self.filled.wait(tray, Some(left));
+        }
+    }
+
+    /// Lays out what has become of the snapshot, unless there are pieces left, which are returned.
+    pub(super) fn put_down(&self, saved: Saved) -> Option<VecDeque<(Piece, usize)>> {
+        let mut tray = self.tray.lock();
+        if tray.pieces.is_empty() {
+            tray.saved = Some(saved);
+            return None;
+        }
+        tray.bytes = 0;
+        Some(std::mem::take(&mut tray.pieces))
+    }
+
+    /// Tells the loop to look here.
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+}
