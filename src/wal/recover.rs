@@ -32,6 +32,7 @@ use super::error::{RecoveryError, io_error};
 use super::format::{
     HeaderFault, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name,
 };
+use super::guard::write_all;
 use super::scan::{Fault, Walk};
 use crate::base::mark::{Mark, reached};
 use crate::env::{File, Storage};
@@ -452,20 +453,6 @@ fn write_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()>
     let file = storage.create_new(name)?;
     write_all(&*file, bytes, 0)?;
     file.sync()
-}
-
-/// Writes all of `bytes` at `offset`, over short and interrupted writes.
-fn write_all(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        match file.write_at(rest, offset + at as u64) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => at += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }
 
 fn open(storage: &dyn Storage, name: &str) -> Result<Box<dyn File>, RecoveryError> {
