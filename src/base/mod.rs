@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod crc32c;
 pub mod hash;
+pub mod histogram;
 pub mod limits;
 pub mod mark;
 pub mod rng;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::guard::Latch;
 use super::{Lsn, Tier};
+use crate::base::histogram::Histogram;
 use crate::base::sync::{AtomicU32, AtomicU64, Condvar, Mutex};
 
 /// A buffer that grew past this is given back once it has been written.
@@ -27,6 +28,10 @@ pub struct Stats {
     pub last_sync: Duration,
     /// How long the longest took.
     pub longest_sync: Duration,
+    /// How long they took, in microseconds begun.
+    pub sync_micros: Histogram,
+    /// How many records the batches held.
+    pub batch_records: Histogram,
     /// Segments begun.
     pub segments_begun: u64,
     /// Covered segments removed.

@@ -222,6 +222,7 @@ impl LogThread {
         let mut stats = self.shared.stats.lock();
         stats.batches += 1;
         stats.records += records;
+        stats.batch_records.count(records);
         stats.bytes += bytes;
         Ok(())
     }
@@ -288,6 +289,8 @@ impl LogThread {
             stats.syncs += 1;
             stats.last_sync = now.since(before);
             stats.longest_sync = stats.longest_sync.max(stats.last_sync);
+            let micros = stats.last_sync.as_nanos().div_ceil(1_000);
+            stats.sync_micros.count(u64::try_from(micros).unwrap_or(u64::MAX));
         }
         self.shared.synced.store(self.written.0);
         self.waker.wake();

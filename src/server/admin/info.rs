@@ -200,6 +200,8 @@ fn engram(s: &Server, lines: &mut Lines) {
     lines.add("log_syncs", log.stats.syncs);
     lines.add("log_last_sync_usec", log.stats.last_sync.as_micros());
     lines.add("log_longest_sync_usec", log.stats.longest_sync.as_micros());
+    lines.add("log_sync_usec_at_most", log.stats.sync_micros);
+    lines.add("log_batch_records_at_most", log.stats.batch_records);
     lines.add("log_segments_begun", log.stats.segments_begun);
     lines.add("log_segments_removed", log.stats.segments_removed);
     if let Some(saving) = s.engine.saving() {

@@ -105,7 +105,7 @@ fn histogram(r: &mut Request<'_>) -> Answer {
         reply.bulk("calls");
         reply.integer(calls.calls as i64);
         reply.bulk("histogram_usec");
-        let buckets = calls.histogram();
+        let buckets = calls.micros.cumulative();
         reply.map(buckets.len());
         buckets.iter().for_each(|(bound, count)| {
             reply.integer(*bound as i64);
