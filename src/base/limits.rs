@@ -1,5 +1,7 @@
 //! Every bound of the system, in one place. Each says what happens when it is reached.
 
+use std::time::Duration;
+
 /// Longest bulk string on the wire, in bytes; longer ones are refused as a protocol error.
 pub const MAX_BULK: usize = 512 << 20;
 /// Most words in one command; more are refused as a protocol error.
@@ -42,6 +44,8 @@ pub const MAX_WORKERS: usize = 256;
 pub const LOG_BACKLOG: usize = 64 << 20;
 /// Size at which a log segment is closed and the next begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// How long loop and log thread look for each other's work before they sleep: to be woken takes a good part of a sync's time.
+pub const SPIN: Duration = Duration::from_micros(250);
 /// Bytes of log since the last snapshot after which another is made.
 pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 /// Zeros written ahead of the log's end at a time.

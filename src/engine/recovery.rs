@@ -37,6 +37,8 @@ pub struct Options {
     pub snapshots: SnapshotPlan,
     /// Bytes waiting for the log thread above which [`Engine::is_behind`].
     pub log_backlog: usize,
+    /// See [`wal::Options::spin`].
+    pub spin: Duration,
     /// Threads that link rows during recovery.
     pub workers: usize,
     /// How indexes are made.
@@ -188,6 +190,7 @@ fn recover(
         tier: options.tier,
         segment_bytes: options.segment_bytes,
         room: options.log_room,
+        spin: options.spin,
         seed: options.seed,
     };
     let wal =

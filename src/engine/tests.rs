@@ -1,6 +1,7 @@
 //! An engine without a machine, for tests of what needs no disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::command::lookup;
 use super::mutation::{Op, SetConfig};
@@ -58,6 +59,7 @@ impl Engine {
             tier: Tier::Always,
             segment_bytes: 1 << 20,
             log_room: 0,
+            spin: Duration::ZERO,
             snapshots: SnapshotPlan::default(),
             log_backlog: crate::base::limits::LOG_BACKLOG,
             snapshot_slice: 256,

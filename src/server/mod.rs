@@ -75,6 +75,8 @@ pub struct Server {
     parked: Vec<ConnId>,
     /// Connections with replies that wait for the log.
     behind_log: Vec<ConnId>,
+    /// Until when the log is about to have written what they wait for.
+    spin_until: Mono,
     /// How far the log was, at least, when any of their replies was last looked at.
     released: Lsn,
     /// Who waits for which snapshot.
@@ -130,6 +132,7 @@ impl Server {
             listed: VecDeque::new(),
             parked: Vec::new(),
             behind_log: Vec::new(),
+            spin_until: Mono::default(),
             released: Lsn(0),
             savers: Vec::new(),
             events: Vec::new(),
@@ -195,6 +198,9 @@ impl Server {
     /// When the next turn has to begin whatever happens; the present when there is more to do.
     fn deadline(&self) -> Option<Mono> {
         if self.busy || !self.listed.is_empty() || (!self.parked.is_empty() && self.has_room()) {
+            return Some(self.now);
+        }
+        if !self.behind_log.is_empty() && self.now < self.spin_until && self.pool.in_flight() == 0 {
             return Some(self.now);
         }
         let mut until = self.finishing.or(self.accept_again);

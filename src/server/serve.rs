@@ -223,6 +223,7 @@ impl Server {
             if !connection.waits_for_log {
                 connection.waits_for_log = true;
                 self.behind_log.push(connection.id);
+                self.spin_until = self.now.after(self.options.shares.spin);
             }
         }
         if connection.unserved && !connection.is_full(&self.options.shares) {

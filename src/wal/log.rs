@@ -43,6 +43,7 @@ impl Wal {
             work: Condvar::new("log work"),
             latch: Arc::clone(&latch),
             appended: AtomicU64::new(recovered.last.0),
+            kicked: AtomicU64::new(recovered.last.0),
             synced: AtomicU64::new(recovered.last.0),
             backlog: AtomicU64::new(0),
             bytes: AtomicU64::new(closed + tail),
@@ -79,6 +80,7 @@ impl Wal {
     /// Sets the log thread to work on what was appended, if it waits for that. To be called when nothing more is about
     /// to be appended: a pipeline's records then share one sync instead of the first having one of its own.
     pub fn kick(&self) {
+        self.shared.kicked.store(self.shared.appended.load());
         let mut gather = self.shared.gather.lock();
         if gather.waiting == Waiting::ForWork && !gather.buffer.is_empty() {
             self.wake(&mut gather);

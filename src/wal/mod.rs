@@ -22,6 +22,8 @@ mod thread;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::time::Duration;
+
 pub use error::RecoveryError;
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
@@ -74,6 +76,8 @@ pub struct Options {
     /// overwritten that have their place on the medium already (`limits::LOG_ROOM`). Nothing where this is zero; and
     /// segments are removed then and not used again.
     pub room: u64,
+    /// How long the log thread looks for more records before it sleeps, under [`Tier::Always`].
+    pub spin: Duration,
     /// Entropy for the segments' salts: unknown to clients.
     pub seed: u64,
 }

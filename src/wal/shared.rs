@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) latch: Arc<Latch>,
     pub(super) appended: AtomicU64,
     pub(super) synced: AtomicU64,
+    /// The last record that was appended when the log thread was told of it last.
+    pub(super) kicked: AtomicU64,
     /// Bytes appended and not written yet.
     pub(super) backlog: AtomicU64,
     /// Bytes of all segments.

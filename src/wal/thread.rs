@@ -17,7 +17,7 @@ use super::{Lsn, Options, Poisoned, Tier};
 use crate::base::limits::LOG_BACKLOG;
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;
-use crate::base::sync::{MutexGuard, catch};
+use crate::base::sync::{self, MutexGuard, catch};
 use crate::base::time::Mono;
 use crate::env::{Clock, Waker};
 
@@ -59,6 +59,8 @@ pub(super) struct LogThread {
     batch: Vec<u8>,
     /// When written bytes must be synced ([`Tier::EverySecond`]).
     sync_at: Option<Mono>,
+    /// A batch was written in this turn.
+    was_busy: bool,
     /// When a mark is due, unless more records come first.
     mark_at: Option<Mono>,
 }
@@ -99,6 +101,7 @@ impl LogThread {
             written: recovered.last,
             batch: Vec::new(),
             sync_at: None,
+            was_busy: false,
             mark_at: None,
         })
     }
@@ -146,6 +149,7 @@ impl LogThread {
         assert!(self.batch.is_empty(), "a batch is written before the next is taken");
         let due = [self.sync_at, self.mark_at].into_iter().flatten().min();
         let tier = self.shared.tier();
+        self.look_for_more();
         let mut gather = self.shared.gather.lock();
         let mut lingered = tier == Tier::Always;
         loop {
@@ -167,6 +171,19 @@ impl LogThread {
         std::mem::swap(&mut gather.buffer, &mut self.batch);
         let backlog = self.batch.len();
         Errand { stop: gather.stop, covered: gather.covered.take(), backlog }
+    }
+
+    /// After a batch: whoever waited for it may have more to write soon, and being woken takes long beside a sync.
+    fn look_for_more(&mut self) {
+        if std::mem::take(&mut self.was_busy)
+            && !self.options.spin.is_zero()
+            && self.shared.tier() == Tier::Always
+        {
+            let until = self.clock.now().after(self.options.spin);
+            while self.shared.kicked.load() <= self.written.0 && self.clock.now() < until {
+                sync::relax();
+            }
+        }
     }
 
     fn pause<'a>(
@@ -219,6 +236,7 @@ impl LogThread {
         self.shared.bytes.fetch_add(bytes);
         Shared::recycle(&mut self.batch);
         self.mark_at = None;
+        self.was_busy = true;
         let mut stats = self.shared.stats.lock();
         stats.batches += 1;
         stats.records += records;

@@ -1,5 +1,7 @@
 //! Limits of the server that a plan makes small.
 
+use std::time::Duration;
+
 use engram::server::{Options, Shares};
 
 use super::ServerPlan;
@@ -55,7 +57,7 @@ impl ServerPlan {
     /// Where the server lets clients wait.
     #[must_use]
     pub fn shares(&self) -> Shares {
-        let (mut shares, limits) = (Shares::default(), &self.limits);
+        let (mut shares, limits) = (Shares { spin: Duration::ZERO, ..Shares::default() }, &self.limits);
         put(&mut shares.jobs, limits.jobs);
         put(&mut shares.jobs_per_client, limits.jobs_per_client);
         put(&mut shares.output_pause, limits.output_pause);

@@ -81,6 +81,14 @@ fn is_simulated() -> bool {
     !cfg!(pointless) && SIMULATED.get()
 }
 
+/// Lets other threads have the processor that this one holds only to look for something. Not for what is simulated, where
+/// nothing comes from looking.
+#[expect(clippy::disallowed_methods, reason = "the one place that yields to the system's other threads")]
+pub fn relax() {
+    debug_assert!(!is_simulated(), "a simulation has points for that");
+    std::thread::yield_now();
+}
+
 /// A place where another thread may run. `site` names it in traces: `"hop"`, `"publish row"`.
 #[inline]
 pub fn point(site: &'static str) {

@@ -132,6 +132,7 @@ impl Options {
             snapshots: self.snapshots,
             snapshot_slice: self.snapshot_slice,
             log_backlog: self.shares.log_backlog,
+            spin: self.shares.spin,
             workers: self.workers,
             index: IndexOptions {
                 kernels: self.kernels()?,

@@ -1,5 +1,7 @@
 //! What clients may take in a turn, or have unfinished, before they wait.
 
+use std::time::Duration;
+
 use crate::base::limits;
 
 /// Bounds that backpressure begins at. Not settings: a simulation makes them small, so that little work meets them.
@@ -19,6 +21,8 @@ pub struct Shares {
     pub read_per_turn: usize,
     /// Bytes that wait for the log thread.
     pub log_backlog: usize,
+    /// How long the loop and the log thread look for each other's work before they sleep, while no other job is at work.
+    pub spin: Duration,
 }
 
 impl Default for Shares {
@@ -31,6 +35,7 @@ impl Default for Shares {
             commands_per_turn: limits::COMMANDS_PER_TURN,
             read_per_turn: limits::READ_PER_TURN,
             log_backlog: limits::LOG_BACKLOG,
+            spin: limits::SPIN,
         }
     }
 }

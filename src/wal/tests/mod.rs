@@ -11,6 +11,7 @@ mod living;
 mod room;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::disk::{CountingWaker, MemDisk, StillClock};
 use super::format::{RecordHeader, SegmentHeader, push_record, seal_batch, segment_name};
@@ -105,7 +106,7 @@ impl Rig {
         (segment_bytes, room): (u64, u64),
     ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
-        let options = Options { tier, segment_bytes, room, seed: 7 };
+        let options = Options { tier, segment_bytes, room, spin: Duration::ZERO, seed: 7 };
         let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
         Some(Self { wal, clock, waker })
     }
