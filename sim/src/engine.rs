@@ -31,6 +31,8 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.snapshots.log_bytes = plan.snapshot_log_bytes;
         options.snapshots.rate = plan.snapshot_rate;
         options.snapshot_slice = plan.snapshot_slice;
+        options.sweep_from = plan.sweep_from;
+        options.sweep_slice = plan.sweep_slice;
         options.workers = plan.workers;
         options.kernel = kernels.to_owned();
         options.exact_below = plan.exact_below;

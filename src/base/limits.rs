@@ -60,7 +60,7 @@ pub const MAX_M: usize = 4_096;
 /// Widest candidate list of a search or an insert (`EF`); larger requests are an error.
 pub const MAX_EF: usize = 1_000_000;
 /// Most rows of one index, live and dead.
-pub const MAX_ROWS: usize = (u32::MAX - 1) as usize;
+pub const MAX_ROWS: usize = (1 << 31) - 2;
 /// Highest layer of a graph.
 pub const MAX_LEVEL: usize = 15;
 /// Longest element key in an index.
@@ -76,6 +76,10 @@ pub const FILTER_KEYS: usize = 65_536;
 pub const FILTER_PATTERN: usize = 1_024;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
+/// Dead rows of an index below which it is not swept; above, it is when one row in twenty is dead.
+pub const SWEEP_FROM: usize = 64;
+/// Rows that a slice of a sweep looks at, at most; each list that it changes counts for 64.
+pub const SWEEP_SLICE: usize = 1 << 12;
 /// Entries that a running snapshot looks at in one turn of the loop at most.
 pub const SNAPSHOT_SLICE: usize = 256;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::store::Garbage;
 use super::value::LastWrite;
-use crate::index::{Index, Query, RowId, Scratch};
+use crate::index::{Index, Pinned, Query, RowId, Scratch};
 use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Link { index: Arc<Index>, row: RowId, barrier: Lsn, reply: Vec<u8> },
     /// Search.
     Search(Box<Search>),
+    /// A slice of a sweep.
+    Sweep { index: Arc<Index>, budget: usize },
     /// Drop something.
     Drop(Vec<Garbage>),
 }
@@ -29,7 +31,8 @@ pub(super) enum Kind {
 /// A VSEARCH that has been checked.
 #[derive(Debug)]
 pub(super) struct Search {
-    pub(super) index: Arc<Index>,
+    /// From the look-up of listed rows until the reply has been made of those that are hit, they stay what they are.
+    pub(super) index: Pinned,
     pub(super) last: Arc<LastWrite>,
     pub(super) query: Query,
     /// What decides which rows are hits.
@@ -66,6 +69,10 @@ impl Finished {
         }
     }
 
+    fn silent() -> Self {
+        Self { reply: Vec::new(), barrier: Barrier::At(Lsn(0)), failed: false }
+    }
+
     /// What a job that panicked comes to.
     #[must_use]
     pub fn failed(message: &str) -> Self {
@@ -79,7 +86,13 @@ impl Job {
     /// True for work that nobody waits for.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self.0, Kind::Drop(_))
+        matches!(self.0, Kind::Drop(_) | Kind::Sweep { .. })
+    }
+
+    /// True for work after which the loop has something to look at, though nobody waits for an answer.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(self.0, Kind::Sweep { .. })
     }
 
     /// True for work that takes about as long as handing it to another thread and back.
@@ -102,9 +115,13 @@ impl Job {
                 Finished { reply: std::mem::take(reply), barrier: Barrier::At(*barrier), failed: false }
             }
             Kind::Search(search) => search.run(scratch),
+            Kind::Sweep { index, budget } => {
+                index.sweep_some(*budget, scratch);
+                Finished::silent()
+            }
             Kind::Drop(garbage) => {
                 drop(std::mem::take(garbage));
-                Finished { reply: Vec::new(), barrier: Barrier::At(Lsn(0)), failed: false }
+                Finished::silent()
             }
         }
     }

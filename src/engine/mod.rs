@@ -391,6 +391,19 @@ impl Engine {
         if garbage.is_empty() { None } else { Some(Job(job::Kind::Drop(garbage))) }
     }
 
+    /// A slice of a sweep that a worker is to do. While one is under way its index is not to be checked; when it is done
+    /// there may be another.
+    pub fn take_sweep(&mut self) -> Option<Job> {
+        let index = self.store.take_sweep()?;
+        Some(Job(job::Kind::Sweep { index, budget: self.store.options.sweep_slice }))
+    }
+
+    /// True while a slice of a sweep is under way.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.store.is_sweeping()
+    }
+
     /// Checks what holds between turns: the keyspace's tables, every index, and that nothing is left of a command.
     ///
     /// # Errors

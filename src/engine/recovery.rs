@@ -327,6 +327,6 @@ fn link_all(
 fn link_some(rows: &[(Arc<Index>, RowId)], next: &AtomicU64) {
     let mut scratch = Scratch::default();
     while let Some((index, row)) = rows.get(next.fetch_add(1) as usize) {
-        index.link(*row, &mut scratch);
+        index.link_unseen(*row, &mut scratch);
     }
 }

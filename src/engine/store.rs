@@ -11,7 +11,7 @@ use super::saving::Saving;
 use super::value::{Value, VectorSet, is_large};
 use crate::base::hash::HashKey;
 use crate::base::limits;
-use crate::index::{self, RowId};
+use crate::index::{self, Index, RowId};
 use crate::kernels::Kernels;
 use crate::wal::Lsn;
 
@@ -24,6 +24,10 @@ pub struct IndexOptions {
     pub exact_below: usize,
     /// Keys the tables of names.
     pub hash: HashKey,
+    /// Dead rows from which on an index is swept.
+    pub sweep_from: usize,
+    /// Rows that a slice of a sweep looks at.
+    pub sweep_slice: usize,
 }
 
 /// What applying an operation did, where its command needs to know.
@@ -44,6 +48,8 @@ pub(crate) struct Store {
     floats: Vec<f32>,
     /// Values that are gone but costly to drop; a worker does it.
     garbage: Vec<Garbage>,
+    /// Indexes that are swept, or are to be.
+    sweeping: Vec<Arc<Index>>,
 }
 
 /// Something to be dropped by a worker.
@@ -51,6 +57,8 @@ pub(crate) struct Store {
 pub(crate) enum Garbage {
     /// One value.
     Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
+    /// An index that may be nobody else's any more.
+    Index(#[expect(dead_code, reason = "held only to be dropped")] Arc<Index>),
     /// A whole keyspace.
     Keyspace(#[expect(dead_code, reason = "held only to be dropped")] Keyspace<Value>),
 }
@@ -63,6 +71,7 @@ impl Store {
             options,
             floats: Vec::new(),
             garbage: Vec::new(),
+            sweeping: Vec::new(),
         }
     }
 
@@ -94,10 +103,12 @@ impl Store {
             }
             Op::PutVector { key, element, vector } => return self.put_vector(key, element, vector, lsn),
             Op::RemoveVector { key, element } => {
-                self.edit_set(key, |set| {
+                let index = self.edit_set(key, |set| {
                     set.last.set(lsn);
-                    Ok(set.writer.remove(element))
+                    set.writer.remove(element);
+                    Ok(Arc::clone(set.writer.index()))
                 })?;
+                self.sweep_later(index);
             }
         }
         Ok(Applied::Done)
@@ -135,6 +146,7 @@ impl Store {
         if let Some(all) = self.saving.take_over(all) {
             self.garbage.push(Garbage::Keyspace(all));
         }
+        self.garbage.extend(self.sweeping.drain(..).map(Garbage::Index));
     }
 
     fn edit_string(&mut self, key: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> Result<(), String> {
@@ -173,10 +185,13 @@ impl Store {
             } else {
                 set.last.add(inserted.row, lsn)
             }
-            Ok(inserted)
+            Ok((inserted, Arc::clone(set.writer.index())))
         });
         self.floats = floats;
-        let inserted = inserted?;
+        let (inserted, index) = inserted?;
+        if inserted.replaced {
+            self.sweep_later(index);
+        }
         Ok(Applied::Row { row: inserted.row, replaced: inserted.replaced })
     }
 
@@ -241,6 +256,37 @@ impl Store {
                 return result;
             }
         }
+    }
+
+    /// Takes note of an index of which a row has died.
+    fn sweep_later(&mut self, index: Arc<Index>) {
+        let known = self.sweeping.iter().any(|other| Arc::ptr_eq(other, &index));
+        if !known && index.sweep_is_wanted(self.options.sweep_from) {
+            self.sweeping.push(index);
+        }
+    }
+
+    /// An index that is to be swept, for one slice.
+    pub(crate) fn take_sweep(&mut self) -> Option<Arc<Index>> {
+        let from = self.options.sweep_from;
+        let mut at = 0;
+        while let Some(index) = self.sweeping.get(at) {
+            if index.sweep_is_ready(from) {
+                return Some(Arc::clone(index));
+            }
+            if index.sweep_is_wanted(from) {
+                at += 1;
+            } else {
+                // It may be large, and nobody else's.
+                self.garbage.push(Garbage::Index(self.sweeping.remove(at)));
+            }
+        }
+        None
+    }
+
+    /// True while a slice of a sweep is under way.
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.sweeping.iter().any(|index| index.sweep_is_busy())
     }
 
     /// What has gathered to be dropped elsewhere.

@@ -54,7 +54,7 @@ impl Engine {
 
     /// An engine that keeps its data on this disk, if there is one.
     fn on(storage: Option<Arc<dyn Storage>>, clock: Arc<SetClock>) -> Self {
-        let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
+        let index = index_options();
         let options = Options {
             tier: Tier::Always,
             segment_bytes: 1 << 20,
@@ -154,7 +154,7 @@ fn a_log_begins_behind_a_snapshot_only_when_its_name_is_durable_whatever_failed_
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test is about time")]
 fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
-    let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
+    let index = index_options();
     let mut store = Store::new(index);
     let config = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).unwrap();
@@ -170,7 +170,7 @@ fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
 
 #[test]
 fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
-    let index = IndexOptions { kernels: Kernels::best(), exact_below: 0, hash: HashKey::from_seed(1) };
+    let index = index_options();
     let mut store = Store::new(index);
     let good = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     let bad = [
@@ -183,4 +183,9 @@ fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
         assert!(store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).is_err(), "{config:?}");
     }
     assert_eq!(store.keyspace.len(), 0);
+}
+
+fn index_options() -> IndexOptions {
+    let (kernels, hash) = (Kernels::best(), HashKey::from_seed(1));
+    IndexOptions { kernels, exact_below: 0, hash, sweep_from: 1, sweep_slice: 100 }
 }

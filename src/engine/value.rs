@@ -103,7 +103,7 @@ impl Value {
     pub(super) fn is_heavy(&self) -> bool {
         match self {
             Self::String(bytes) => is_large(bytes),
-            Self::Vectors(set) => set.writer.len() > 64,
+            Self::Vectors(set) => set.writer.index().rows() > 64,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! An index at one moment, to be written while it goes on changing.
 //!
-//! Rows and their keys never change, so their number and a bitmap of the dead are enough to fix them. Neighbour
-//! lists are written as they stand when the writing comes to them, minus rows that the capture does not hold as
-//! linked. A parent's link never goes away, so the tree that makes every row reachable is whole in every capture.
+//! A capture is inside the index, so rows and their keys do not change: their number and a bitmap of the dead are enough
+//! to fix them. Neighbour lists are written as they stand when the writing comes to them, minus rows that the capture
+//! does not hold as linked. A parent's link does not go away while anyone is inside who may need it, so the tree that
+//! makes every row reachable is whole in every capture. Rows that are swept, or that a sweep has begun to unlink, are
+//! written as dead rows outside the graph, full of zeros: others may take their places meanwhile.
 
 use std::io;
 use std::sync::Arc;
 
 use super::Writer;
 use super::codec::{DEAD, Header, IN_GRAPH, SectionKind, Sink};
-use super::graph::{ADD, FACTOR, Index, TERM, links};
+use super::epochs::Pinned;
+use super::graph::{ADD, CONDEMNED, FACTOR, Index, STATE, SWEPT, links};
+use super::sweep::Stage;
 use crate::base::bytes::Put;
 use crate::base::mark::{Mark, reached};
 
@@ -19,12 +23,14 @@ const CHUNK: usize = 64 << 10;
 /// The index as it was when [`Writer::capture`] was called.
 #[derive(Debug)]
 pub struct Capture {
-    index: Arc<Index>,
+    pin: Pinned,
     rows: u32,
     live: u32,
     dead: Vec<u64>,
     /// A bit a row that is to be linked again when the snapshot is opened.
     unlinked: Vec<u64>,
+    /// A bit a row that is written as zeros.
+    gone: Vec<u64>,
     entry: Option<u32>,
     root: Option<u32>,
 }
@@ -33,17 +39,30 @@ impl Writer {
     /// The index as it is now. Takes time for a bit a row.
     #[must_use]
     pub fn capture(&self) -> Capture {
-        let index = Arc::clone(&self.index);
-        let rows = index.view().count();
-        let mut unlinked = vec![0_u64; (rows as usize).div_ceil(64)];
-        let (entry, root) = {
-            // While this is held no row becomes linked: a linked row's parent cannot be missed.
+        let index = &self.index;
+        let view = index.view();
+        let rows = view.count();
+        let words = (rows as usize).div_ceil(64);
+        let (mut unlinked, mut gone) = (vec![0_u64; words], vec![0_u64; words]);
+        let (pin, entry, root) = {
+            // While this is held no row becomes linked: a linked row's parent cannot be missed. And no sweep goes from
+            // one pass to the next: it sees this capture, or this sees where it stands.
             let _settling = index.settling.lock();
-            for row in (index.floor.load()..rows).filter(|row| !index.linked(*row)) {
+            let pin = index.pin();
+            index.sweep.captured(true);
+            for row in index.unlinked(index.floor.load(), &view) {
                 reached(Mark::CaptureLeavesRows);
                 set(&mut unlinked, row);
             }
-            (index.entry().map(|(row, _)| row), index.root())
+            // Without a root there is nothing left in the graph but what is being swept.
+            let unlinking = index.sweep.stage() >= Stage::Unlink || index.root().is_none();
+            let out = if unlinking { SWEPT | CONDEMNED } else { SWEPT };
+            for row in self.dead_rows(rows).filter(|row| index.cold.get(*row, STATE) & out != 0) {
+                set(&mut gone, row);
+            }
+            // Once the entry point has been handed on, higher rows are still in the graph.
+            let entry = index.entry().filter(|_| index.sweep.stage() != Stage::Rehome);
+            (pin, entry.map(|(row, _)| row), index.root())
         };
         // What hangs below a row that is not linked yet has to be linked again as well.
         let mut above: Vec<u32> = (0..rows).filter(|row| has(&unlinked, *row)).collect();
@@ -56,7 +75,21 @@ impl Writer {
                 }
             }
         }
-        Capture { index, rows, live: self.len() as u32, dead: self.dead.clone(), unlinked, entry, root }
+        Capture { pin, rows, live: self.len() as u32, dead: self.dead.clone(), unlinked, gone, entry, root }
+    }
+
+    /// The rows that are dead, of the first `rows`.
+    fn dead_rows(&self, rows: u32) -> impl Iterator<Item = u32> {
+        let words = (0_u32..).step_by(64).zip(&self.dead);
+        let bits = words
+            .flat_map(|(first, word)| (first..first + 64).filter(move |row| word >> (row % 64) & 1 == 1));
+        bits.filter(move |row| *row < rows)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.index().sweep.captured(false);
     }
 }
 
@@ -79,20 +112,29 @@ impl Capture {
     /// The sink's; and where the map that rows are served from has changed since it was checked: what is written would
     /// carry the damage on under a checksum of its own.
     pub fn write(&self, sink: &mut dyn Sink) -> io::Result<()> {
-        let view = self.index.view();
+        let view = self.index().view();
         self.write_facts(sink)?;
         self.section(sink, SectionKind::Vectors, |row, out| {
+            if has(&self.gone, row) {
+                return out.resize(out.len() + self.index().rows.stride() * size_of::<f32>(), 0);
+            }
             out.extend(view.row(row).iter().flat_map(|x| x.to_le_bytes()));
         })?;
         self.section(sink, SectionKind::Ground, |row, out| self.put_list(row, 0, out))?;
         self.section(sink, SectionKind::Upper, |row, out| {
-            (1..=self.index.level(row)).for_each(|layer| self.put_list(row, layer, out));
+            (1..=self.index().level(row)).for_each(|layer| self.put_list(row, layer, out));
         })?;
         self.write_keys(sink)?;
-        if self.index.coder.is_some() {
-            self.section(sink, SectionKind::Codes, |row, out| out.extend_from_slice(view.code(row)))?;
+        if self.index().coder.is_some() {
+            self.section(sink, SectionKind::Codes, |row, out| {
+                if has(&self.gone, row) {
+                    out.resize(out.len() + self.index().rows.code_stride(), 0);
+                } else {
+                    out.extend_from_slice(view.code(row));
+                }
+            })?;
         }
-        if self.index.rows.are_intact() && self.index.keys.are_intact() {
+        if self.index().rows.are_intact() && self.index().keys.are_intact() {
             return Ok(());
         }
         reached(Mark::MapChanged);
@@ -101,8 +143,12 @@ impl Capture {
         ))
     }
 
+    fn index(&self) -> &Arc<Index> {
+        self.pin.index()
+    }
+
     fn write_facts(&self, sink: &mut dyn Sink) -> io::Result<()> {
-        let config = self.index.config();
+        let config = self.index().config();
         let header = Header {
             dim: config.dim as u32,
             metric: config.metric.code(),
@@ -117,13 +163,16 @@ impl Capture {
         };
         self.section_with(sink, SectionKind::Facts, &header.encode(), |row, out| {
             let in_graph = self.in_graph(row);
-            let parent = self.index.parent(row).filter(|_| in_graph);
-            out.put_u32(self.index.hot.get(row, TERM));
+            // The root of this capture may have a parent by now.
+            let parent = self.index().parent(row).filter(|_| in_graph && self.root != Some(row));
+            let (index, gone) = (self.index(), has(&self.gone, row));
+            let fact = |word: u32| if gone { 0 } else { word };
+            out.put_u32(fact(index.term(row)));
             out.put_u32(parent.map_or(0, |parent| parent + 1));
             out.put_u32(if has(&self.dead, row) { DEAD } else { 0 } | if in_graph { IN_GRAPH } else { 0 });
-            if self.index.coder.is_some() {
-                out.put_u32(self.index.hot.get(row, ADD));
-                out.put_u32(self.index.hot.get(row, FACTOR));
+            if index.coder.is_some() {
+                out.put_u32(fact(index.hot.get(row, ADD)));
+                out.put_u32(fact(index.hot.get(row, FACTOR)));
             }
         })
     }
@@ -184,29 +233,30 @@ impl Capture {
     }
 
     fn key(&self, row: u32) -> &[u8] {
-        if has(&self.dead, row) { &[] } else { self.index.keys.get(row) }
+        if has(&self.dead, row) { &[] } else { self.index().keys.get(row) }
     }
 
     fn in_graph(&self, row: u32) -> bool {
         row < self.rows
             && !has(&self.unlinked, row)
-            && (self.root == Some(row) || self.index.parent(row).is_some())
+            && !has(&self.gone, row)
+            && (self.root == Some(row) || self.index().parent(row).is_some())
     }
 
     /// The entry point, or the highest row where that is not part of the capture.
     fn entry(&self) -> Option<u32> {
         let fallback = || {
             let highest =
-                (0..self.rows).filter(|row| self.in_graph(*row)).max_by_key(|row| self.index.level(*row));
+                (0..self.rows).filter(|row| self.in_graph(*row)).max_by_key(|row| self.index().level(*row));
             highest.inspect(|_| reached(Mark::CaptureMovesEntry))
         };
         self.entry.filter(|entry| self.in_graph(*entry)).or_else(fallback)
     }
 
     fn put_list(&self, row: u32, layer: usize, out: &mut Vec<u8>) {
-        let end = out.len() + self.index.capacity(layer) * size_of::<u32>();
+        let end = out.len() + self.index().capacity(layer) * size_of::<u32>();
         if self.in_graph(row) {
-            for link in links(self.index.list(row, layer)) {
+            for link in links(self.index().list(row, layer)) {
                 if self.in_graph(link) {
                     out.put_u32(link + 1);
                 } else {

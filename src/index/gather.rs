@@ -16,7 +16,6 @@ use super::query::Query;
 use super::scratch::Scratch;
 use super::{Hit, RowId};
 use crate::base::mark::{Mark, reached};
-use crate::base::rng::mix64;
 use crate::base::sync::point;
 
 /// Rows between two scheduling points of a scan.
@@ -44,6 +43,11 @@ pub struct Met<'a> {
 }
 
 impl<'a> Met<'a> {
+    /// A row that the caller is inside to read, for as long as this lasts.
+    pub(super) fn new(index: &'a Index, row: u32) -> Self {
+        Self { index, row }
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(self) -> RowId {
@@ -59,7 +63,7 @@ impl<'a> Met<'a> {
     /// Its vector.
     #[must_use]
     pub fn vector(self) -> &'a [f32] {
-        self.index.vector(RowId(self.row))
+        &self.index.rows.published().row(self.row)[..self.index.config.dim]
     }
 }
 
@@ -99,6 +103,7 @@ impl Index {
         gather: &mut G,
         scratch: &mut Scratch,
     ) -> bool {
+        let _inside = self.inside();
         let target = query.target();
         // What is gathered is measured on the rows, so the way there is, too.
         let (view, measure) = self.enter(|_| Measure::Exact(target), scratch);
@@ -110,7 +115,7 @@ impl Index {
                 point("scan");
             }
             if scratch.visited.mark(*row) && view.lives(*row) {
-                gather.meet(view.near(target, *row), Met { index: self, row: *row });
+                gather.meet(view.near(target, *row), Met::new(self, *row));
             }
         }
         true
@@ -118,54 +123,35 @@ impl Index {
 
     /// Brings every living row that is admitted, in the order of insertion.
     pub fn scan<G: Gather + ?Sized>(&self, query: &Query, gather: &mut G) {
+        let _inside = self.inside();
         let view = self.view();
         let target = query.target();
         for row in 0..view.count() {
             if (row as usize).is_multiple_of(STRIDE) {
                 point("scan");
             }
-            let met = Met { index: self, row };
+            let met = Met::new(self, row);
             if view.lives(row) && gather.admits(met) {
                 gather.meet(view.near(target, row), met);
             }
         }
     }
 
-    /// Brings these rows, dead or alive. Panics on a number that no row has.
-    pub fn compare<G: Gather + ?Sized>(&self, query: &Query, rows: &[RowId], gather: &mut G) {
+    /// Brings these rows, dead or alive, which the caller is inside to read.
+    pub(super) fn compare<G: Gather + ?Sized>(
+        &self,
+        query: &Query,
+        rows: impl Iterator<Item = u32>,
+        gather: &mut G,
+    ) {
         let view = self.view();
         let target = query.target();
-        for (n, RowId(row)) in rows.iter().enumerate() {
+        for (n, row) in rows.enumerate() {
             if n.is_multiple_of(STRIDE) {
                 point("scan");
             }
-            gather.meet(view.near(target, *row), Met { index: self, row: *row });
+            gather.meet(view.near(target, row), Met::new(self, row));
         }
-    }
-
-    /// At most `most` living rows from all over the index, always the same ones of the same rows.
-    pub fn sample(&self, most: usize) -> impl Iterator<Item = Met<'_>> {
-        let view = self.view();
-        let (rows, most) = (u64::from(view.count()), (most as u64).max(1));
-        // One row out of each of `most` stretches, which one being drawn: keys that come in turns are no trouble.
-        let drawn = move |n: u64| {
-            let (from, to) = (n * rows / most, (n + 1) * rows / most);
-            (from < to).then(|| (from + mix64(self.config.seed ^ to) % (to - from)) as u32)
-        };
-        (0..most).filter_map(drawn).filter(move |row| view.lives(*row)).map(|row| Met { index: self, row })
-    }
-
-    /// How far a row is from `query`, whether it lives or not. Panics on a number that no row has.
-    #[must_use]
-    pub fn near(&self, query: &Query, row: RowId) -> Near {
-        self.view().near(query.target(), row.0)
-    }
-
-    /// How far two rows are from each other. Panics on a number that no row has.
-    #[must_use]
-    pub fn between(&self, from: RowId, to: RowId) -> Near {
-        let view = self.view();
-        view.near(view.target(from.0), to.0)
     }
 
     /// What a client is told of a row at that distance.
@@ -191,7 +177,7 @@ fn spread<G: Gather + ?Sized>(
     for near in found.iter().copied().filter(|near| visited.mark(near.row())) {
         candidates.push(Reverse(near));
         if view.lives(near.row()) {
-            gather.meet(near, Met { index, row: near.row() });
+            gather.meet(near, Met::new(index, near.row()));
         }
     }
     while let Some(Reverse(nearest)) = candidates.pop() {
@@ -210,7 +196,7 @@ fn spread<G: Gather + ?Sized>(
             if gather.follows(near) {
                 candidates.push(Reverse(near));
                 if view.lives(near.row()) {
-                    gather.meet(near, Met { index, row: near.row() });
+                    gather.meet(near, Met::new(index, near.row()));
                 }
             }
         }

@@ -5,38 +5,53 @@ use std::sync::atomic::{AtomicU32 as Cell, Ordering};
 
 use super::cells::Cells;
 use super::codes::{CodedQuery, Coder};
+use super::epochs::Epochs;
 use super::keys::Keys;
 use super::metric::ByDot;
 use super::near::Near;
+use super::pending::Pending;
 use super::query::{Query, Target};
 use super::rows::{Published, Rows};
+use super::sweep::Sweep;
 use super::{Config, RowId, level};
 use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
 use crate::kernels::{Code, Kernels};
 
-/// Words of `hot`: what every distance needs.
-pub(super) const TERM: usize = 0;
-/// Zero while the row lives; afterwards, the number of published rows from which on it is dead.
+/// Words of `hot`: the moment behind which the row is there.
+pub(super) const BIRTH: usize = 0;
+/// Zero while the row lives; afterwards, the moment from which on it is dead.
 pub(super) const DEATH: usize = 1;
+/// What every distance on the row itself needs, where rows have no codes.
+const TERM: usize = 2;
 /// What the row contributes to a distance that is estimated by its code.
 pub(super) const ADD: usize = 2;
 /// The factor of its code in such a distance.
 pub(super) const FACTOR: usize = 3;
-/// Words of `hot` where rows have codes; two less where they have none.
 const HOT: usize = 4;
 
 /// Words of `cold`: the row whose list keeps this one, plus one; zero for the root and for rows outside the graph.
 pub(super) const PARENT: usize = 0;
-/// [`CLAIMED`], [`LINKED`].
+/// [`CLAIMED`], [`LINKED`], [`CONDEMNED`], [`SWEPT`]; from [`PLACE`] up, where it is pending, plus one.
 pub(super) const STATE: usize = 1;
 /// First group of `upper` that belongs to the row; meaningless where its level is zero.
 pub(super) const UPPER: usize = 2;
-const COLD: usize = 3;
+/// The term, where rows have codes and it is seldom needed.
+const FAR_TERM: usize = 3;
+const COLD: usize = 4;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;
 /// The row is linked, or died before it could be.
 pub(super) const LINKED: u32 = 2;
+/// The row is dead and is being swept: no list takes its name any more, and its own takes no other.
+pub(super) const CONDEMNED: u32 = 4;
+/// The row has been swept: nobody names it, it has no key and no links.
+pub(super) const SWEPT: u32 = 8;
+/// The first bit of a state that tells where the row is pending.
+pub(super) const PLACE: u32 = 8;
+
+/// Bit of a link that its list keeps for good: the owner is the row's parent, or was before that was condemned.
+pub(super) const KEPT: u32 = 1 << 31;
 
 /// Rows that are compared at once.
 const BATCH: usize = 32;
@@ -49,7 +64,7 @@ pub struct Index {
     pub(super) rows: Arc<Rows>,
     pub(super) hot: Cells,
     pub(super) cold: Cells,
-    /// Neighbour lists of the ground layer by row. A link is a row plus one; a zero ends a list that is not full.
+    /// Neighbour lists of the ground layer by row. A link is a row plus one, and perhaps [`KEPT`]; zero is none.
     pub(super) ground: Cells,
     /// Lists of the layers above: `level` groups in a row for a row, from layer 1 up.
     pub(super) upper: Cells,
@@ -61,12 +76,18 @@ pub struct Index {
     pub(super) upper_used: AtomicU32,
     /// Level in the upper half, row + 1 in the lower; zero while the graph is empty.
     pub(super) entry: AtomicU64,
-    /// The first row that was linked, plus one.
-    pub(super) root: AtomicU32,
-    /// Rows below it are linked.
+    /// The row from which every other can be reached, plus one; in the upper half the one before it, plus one.
+    root: AtomicU64,
+    /// Rows below it are linked, or pending.
     pub(super) floor: AtomicU32,
+    /// Rows below the floor that are not linked.
+    pub(super) pending: Pending,
+    /// How many rows were ever inserted or removed: what a view sees was there before.
+    pub(super) moment: AtomicU32,
     /// Held while `LINKED` is set anywhere, and with it `entry`, `root` and `floor`.
     pub(super) settling: Mutex<()>,
+    pub(super) epochs: Epochs,
+    pub(super) sweep: Sweep,
 }
 
 /// The index as it was at one moment, as far as rows go. Everything that reads rows goes through one.
@@ -74,6 +95,7 @@ pub struct Index {
 pub(super) struct View<'a> {
     pub(super) index: &'a Index,
     rows: Published<'a>,
+    moment: u32,
 }
 
 /// How distances are measured on the way through the graph.
@@ -88,10 +110,12 @@ pub(super) enum Measure<'q> {
 /// Counts of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Rows that were inserted, living and dead.
+    /// Rows that there is room for, whatever they hold.
     pub rows: usize,
-    /// Rows that were overwritten or removed.
+    /// Rows that were overwritten or removed and have not been swept yet.
     pub tombstones: usize,
+    /// Rows that have been swept and hold nothing. New rows take their places, save those in mapped files.
+    pub free: usize,
     /// Rows that no [`Index::link`] has finished yet.
     pub unlinked: usize,
     /// The highest layer of the graph.
@@ -107,7 +131,7 @@ impl Index {
         let line = |links: usize| links.next_multiple_of(16);
         Self {
             rows,
-            hot: Cells::new(if coder.is_some() { HOT } else { ADD }),
+            hot: Cells::new(HOT),
             coder,
             cold: Cells::new(COLD),
             ground: Cells::new(line(2 * config.m)),
@@ -117,9 +141,13 @@ impl Index {
             key_bytes: AtomicU64::new(0),
             upper_used: AtomicU32::new(0),
             entry: AtomicU64::new(0),
-            root: AtomicU32::new(0),
+            root: AtomicU64::new(0),
             floor: AtomicU32::new(0),
+            pending: Pending::default(),
+            moment: AtomicU32::new(0),
             settling: Mutex::new("settling", ()),
+            epochs: Epochs::default(),
+            sweep: Sweep::new(),
             config,
         }
     }
@@ -136,7 +164,7 @@ impl Index {
         self.live.load() as usize
     }
 
-    /// Rows that were inserted, living and dead.
+    /// Rows that there is room for, whatever they hold: their numbers are below this.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.view().count() as usize
@@ -154,9 +182,23 @@ impl Index {
         if self.coder.is_some() { self.rows.code_stride() } else { self.row_bytes() }
     }
 
+    /// The index now, for whoever walks the graph: `fresh` gets the rows that a walk cannot come to since they are not
+    /// linked yet.
+    pub(super) fn view_with(&self, fresh: &mut Vec<u32>) -> View<'_> {
+        // The floor first: a row below it was linked before, a row above is looked at one by one.
+        let floor = self.floor.load();
+        let view = self.view();
+        fresh.clear();
+        fresh.extend(self.unlinked(floor, &view));
+        // And the rows to walk on last: what was linked by then hangs below rows that were there by then.
+        View { rows: self.rows.published(), ..view }
+    }
+
     /// The index now.
     pub(super) fn view(&self) -> View<'_> {
-        View { index: self, rows: self.rows.published() }
+        // The moment first: the rows that were there by then are counted among the rows.
+        let moment = self.moment.load();
+        View { index: self, rows: self.rows.published(), moment }
     }
 
     /// A query for `vector`, which [`super::check_vector`] has passed.
@@ -169,18 +211,6 @@ impl Index {
             coder.query(vector, &mut query.coded);
         }
         query
-    }
-
-    /// The vector of a row, bit for bit as it was inserted. Panics on a number that no row has.
-    #[must_use]
-    pub fn vector(&self, row: RowId) -> &[f32] {
-        &self.rows.published().row(row.0)[..self.config.dim]
-    }
-
-    /// The key of a row; of a dead row that came from a snapshot, nothing.
-    #[must_use]
-    pub fn key(&self, row: RowId) -> &[u8] {
-        self.keys.get(row.0)
     }
 
     /// True while the row was neither overwritten nor removed. Panics on a number that no row has.
@@ -214,11 +244,11 @@ impl Index {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (floor, view) = (self.floor.load(), self.view());
-        let unlinked = (floor..view.count()).filter(|row| !self.linked(*row)).count();
-        let rows = view.count() as usize;
+        let unlinked = self.unlinked(floor, &view).count();
         Stats {
-            rows,
-            tombstones: rows.saturating_sub(self.live()),
+            rows: view.count() as usize,
+            tombstones: self.tombstones(),
+            free: self.sweep.swept(),
             unlinked,
             max_level: self.entry().map_or(0, |(_, level)| level),
             bytes: self.bytes(),
@@ -231,10 +261,53 @@ impl Index {
         let rows = self.rows();
         let owned = rows - self.rows.mapped() as usize;
         let words = self.rows.stride() * owned
-            + (self.ground.stride() + self.hot.stride() + COLD) * rows
+            + (self.ground.stride() + HOT + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;
-        let keys = self.key_bytes.load() as usize + owned * size_of::<std::sync::OnceLock<Box<[u8]>>>();
+        let keys = self.key_bytes.load() as usize + owned * super::keys::SLOT;
         words * size_of::<u32>() + self.rows.code_stride() * owned + keys
+    }
+
+    /// Dead rows that have not been swept.
+    pub(super) fn tombstones(&self) -> usize {
+        self.rows().saturating_sub(self.live() + self.sweep.swept())
+    }
+
+    /// Rows that are not linked, dead ones too, of those that `view` sees; some may be linked by now. The floor has been
+    /// read before the view was made.
+    pub(super) fn unlinked<'a>(&'a self, floor: u32, view: &View<'a>) -> impl Iterator<Item = u32> + use<'a> {
+        let new = (floor..view.count()).filter(|row| !self.linked(*row));
+        self.pending.rows().filter(move |row| *row < floor).chain(new)
+    }
+
+    /// The term of a row, as the bits of a float.
+    pub(super) fn term(&self, row: u32) -> u32 {
+        if self.coder.is_some() { self.cold.get(row, FAR_TERM) } else { self.hot.get(row, TERM) }
+    }
+
+    pub(super) fn set_term(&self, row: u32, bits: u32) {
+        let (cells, word) = if self.coder.is_some() { (&self.cold, FAR_TERM) } else { (&self.hot, TERM) };
+        cells.set(row, word, bits);
+    }
+
+    /// True where the row did not die before the end of a moment. Once false it stays so until the row is another.
+    pub(super) fn lived_after(&self, row: u32, moment: u32) -> bool {
+        let death = self.hot.get(row, DEATH);
+        death == 0 || death > moment
+    }
+
+    /// True while nobody has overwritten or removed the row.
+    pub(super) fn lives_on(&self, row: u32) -> bool {
+        self.hot.get(row, DEATH) == 0
+    }
+
+    /// True for a row that is being swept.
+    pub(super) fn condemned(&self, row: u32) -> bool {
+        self.cold.get(row, STATE) & CONDEMNED != 0
+    }
+
+    /// True for a row that others can lead to.
+    pub(super) fn in_graph(&self, row: u32) -> bool {
+        self.parent(row).is_some() || self.root() == Some(row)
     }
 
     pub(super) fn level(&self, row: u32) -> usize {
@@ -252,7 +325,20 @@ impl Index {
 
     /// Where every ground search starts as well.
     pub(super) fn root(&self) -> Option<u32> {
-        self.root.load().checked_sub(1)
+        (self.root.load() as u32).checked_sub(1)
+    }
+
+    /// Makes another row the root, or none. Under the settling lock.
+    pub(super) fn set_root(&self, row: Option<u32>) {
+        let before = self.root.load() << 32;
+        self.root.store(before | row.map_or(0, |row| u64::from(row) + 1));
+    }
+
+    /// The root of the rows `0..count`. It does not change twice while anyone is inside: see [`super::sweep`].
+    pub(super) fn root_within(&self, count: u32) -> Option<u32> {
+        let roots = self.root.load();
+        let (now, before) = ((roots as u32).checked_sub(1), ((roots >> 32) as u32).checked_sub(1));
+        now.filter(|root| *root < count).or(before).filter(|root| now.is_some() && *root < count)
     }
 
     /// The row where a search starts, and its level.
@@ -281,7 +367,13 @@ impl Index {
 /// The rows that a list names.
 #[inline]
 pub(super) fn links(list: &[Cell]) -> impl Iterator<Item = u32> {
-    list.iter().map_while(|link| link.load(Ordering::Acquire).checked_sub(1))
+    list.iter().filter_map(|link| (link.load(Ordering::Acquire) & !KEPT).checked_sub(1))
+}
+
+/// The rows that a list keeps for good.
+pub(super) fn kept(list: &[Cell]) -> impl Iterator<Item = u32> {
+    let words = list.iter().map(|link| link.load(Ordering::Acquire));
+    words.filter(|word| word & KEPT != 0).map(|word| (word & !KEPT) - 1)
 }
 
 /// `row`, whose code gave this sum and which has these words of `hot`, and how far it is.
@@ -310,16 +402,21 @@ impl<'a> View<'a> {
         self.rows.code(row)
     }
 
-    /// True when the row was alive at the view's moment.
+    /// True when the row was there at the view's moment, and alive.
     #[inline]
     pub(super) fn lives(&self, row: u32) -> bool {
-        let death = self.index.hot.get(row, DEATH);
-        death == 0 || death > self.count()
+        // The death first: a row in an earlier one's place is born before that one's death is forgotten.
+        self.index.lived_after(row, self.moment) && self.index.hot.get(row, BIRTH) < self.moment
+    }
+
+    /// How many rows had been inserted or removed.
+    pub(super) fn moment(&self) -> u32 {
+        self.moment
     }
 
     /// `row` as something to measure from.
     pub(super) fn target(&self, row: u32) -> Target<'a> {
-        Target { vector: self.row(row), term: f32::from_bits(self.index.hot.get(row, TERM)) }
+        Target { vector: self.row(row), term: f32::from_bits(self.index.term(row)) }
     }
 
     /// How distances from `query` are measured on the way through the graph.
@@ -408,7 +505,7 @@ impl<'a> View<'a> {
             for row in rows.by_ref().take(BATCH) {
                 numbers[len] = row;
                 vectors[len] = self.row(row);
-                distances[len] = f32::from_bits(self.index.hot.get(row, TERM));
+                distances[len] = f32::from_bits(self.index.term(row));
                 Kernels::prefetch(vectors[len]);
                 len += 1;
             }

@@ -1,16 +1,25 @@
-//! The keys of rows: bytes that never change once their row is published. Those of a snapshot stay in its map.
+//! The keys of rows: bytes that never change while their row can be read. Those of a snapshot stay in its map.
+//!
+//! The invariant behind the unsafe code is that of the rows: a key is written before its row is published and taken
+//! away once it is free, and nobody reads the key of such a row.
 
-use std::sync::OnceLock;
+use std::cell::UnsafeCell;
 
 use super::blocks::Blocks;
 use crate::base::bytes::DecodeError;
 use crate::env::MappedBytes;
 
+/// Bytes that a row's slot takes.
+pub(super) const SLOT: usize = size_of::<Slot>();
 /// Bytes of one entry of the offset table.
 const OFFSET: usize = size_of::<u64>();
 
-/// A key that is set once.
-type Slot = OnceLock<Box<[u8]>>;
+/// A row's key, or nothing.
+#[derive(Debug, Default)]
+struct Slot(UnsafeCell<Box<[u8]>>);
+
+// SAFETY: who reads or writes which slot, and when, is the file's invariant.
+unsafe impl Sync for Slot {}
 
 /// Keys by row.
 #[derive(Debug)]
@@ -67,17 +76,29 @@ impl Keys {
             Some(mapped) if row < mapped.count => mapped.get(row),
             _ => {
                 let (block, place) = self.blocks.at(row - self.mapped());
-                block[place].get().map_or(&[], |key| key)
+                // SAFETY: nobody writes the key of a row that can be read (the file's invariant).
+                unsafe { &*block[place].0.get() }
             }
         }
     }
 
-    /// Sets the key of `row`, once. Only the one writer calls this, before it publishes the row.
+    /// Sets the key of `row`. Only the one writer calls this, before it publishes the row.
     pub(super) fn set(&self, row: u32, key: &[u8]) {
         let owned = row - self.mapped();
-        self.blocks.grow(owned, |items| std::iter::repeat_with(OnceLock::new).take(items).collect());
+        self.blocks.grow(owned, |items| std::iter::repeat_with(Slot::default).take(items).collect());
+        drop(self.replace(owned, key.into()));
+    }
+
+    /// Takes away the key of a row that is free; the length of what is given back.
+    pub(super) fn clear(&self, row: u32) -> usize {
+        row.checked_sub(self.mapped()).map_or(0, |owned| self.replace(owned, Box::default()).len())
+    }
+
+    fn replace(&self, owned: u32, key: Box<[u8]>) -> Box<[u8]> {
         let (block, place) = self.blocks.at(owned);
-        assert!(block[place].set(key.into()).is_ok(), "a row gets its key once");
+        let slot = block[place].0.get();
+        // SAFETY: the row is not published or is free: nobody else has this slot in hand (the file's invariant).
+        unsafe { std::ptr::replace(slot, key) }
     }
 }
 

@@ -5,9 +5,9 @@
 //! that are linked at the same time cannot both have found each other, since both finish searching before either
 //! can be seen; so a list never names a row twice.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::graph::{CLAIMED, Index, LINKED, Measure, PARENT, STATE, View, links};
+use super::graph::{CLAIMED, Index, KEPT, LINKED, Measure, PARENT, PLACE, STATE, SWEPT, View, kept, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
 use super::{RowId, select};
@@ -22,11 +22,24 @@ const BEAM: usize = 64;
 impl Index {
     /// Links a row, so that searches reach it through the graph instead of comparing it one by one. To be called
     /// once for every row; a second call does nothing, unless the first has panicked: then it goes on with what that has
-    /// left. A row that is dead by now is left out of the graph.
+    /// left. Until this has been called a dead row keeps its place.
+    ///
+    /// A row that is dead by now is linked like others: a search that has begun before it died may want it, and may have
+    /// found that it need not look at it by itself.
     ///
     /// Panics on a number that no row has.
     pub fn link(&self, row: RowId, scratch: &mut Scratch) {
-        let RowId(row) = row;
+        self.link_unless(|| false, row, scratch);
+    }
+
+    /// As [`Index::link`], but a row that is dead by now is left out of the graph. For rows that no search has been able to
+    /// see.
+    pub fn link_unseen(&self, row: RowId, scratch: &mut Scratch) {
+        self.link_unless(|| !self.lives_on(row.0), row, scratch);
+    }
+
+    fn link_unless(&self, is_left_out: impl FnOnce() -> bool, RowId(row): RowId, scratch: &mut Scratch) {
+        let _inside = self.inside();
         let view = self.view();
         assert!(row < view.count(), "only published rows are linked");
         if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
@@ -35,9 +48,10 @@ impl Index {
         let mut claim = Claim { index: self, row, done: false };
         if self.is_adopted(row) {
             reached(Mark::LinkResumed);
+            self.sweep.resumed();
             self.take_up(&view, row, scratch);
             self.link_back(row, scratch);
-        } else if !view.lives(row) {
+        } else if is_left_out() {
             reached(Mark::DiedUnlinked);
         } else if !self.settle_as_root(row) {
             self.choose(&view, row, scratch);
@@ -50,8 +64,8 @@ impl Index {
 
     /// Whether the row can be found for good: it is the root, or its parent's list has it.
     fn is_adopted(&self, row: u32) -> bool {
-        let kept = |parent| links(self.list(parent, 0)).any(|child| child == row);
-        self.root() == Some(row) || self.parent(row).is_some_and(kept)
+        let has = |parent| kept(self.list(parent, 0)).any(|child| child == row);
+        self.root() == Some(row) || self.parent(row).is_some_and(has)
     }
 
     /// Chooses as neighbours of an adopted row those that its lists name already.
@@ -113,36 +127,89 @@ impl Index {
         let adopted = nearest.clone().any(|parent| self.adopt_under(parent, row, linking));
         if !adopted {
             reached(Mark::AdoptedFarAway);
-            let Some(mut parent) = nearest.clone().next().or(self.root()) else {
-                unreachable!("there is a root")
-            };
+            let mut near = nearest.clone().find(|near| !self.condemned(*near));
             let mut draw = u64::from(row);
-            // Children were adopted after their parents, so the way down ends at a row without any.
-            while !self.adopt_under(parent, row, linking) {
-                draw = mix64(draw.wrapping_add(1));
-                let children = self.children(parent, linking);
-                parent = children[(draw % children.len() as u64) as usize];
-            }
+            while !self.adopt_below(near.take(), &mut draw, row, linking) && !self.crown(row) {}
         }
         linking.chosen[0] = chosen;
     }
 
-    /// Makes `row` a child of `parent` unless that has too many already: half a list, so that the other half can
-    /// follow the data.
+    /// Gives the row a parent somewhere below `from`, or below the root; false when that is being swept, or there is none.
+    fn adopt_below(&self, from: Option<u32>, draw: &mut u64, row: u32, linking: &mut Linking) -> bool {
+        let root = || self.root().filter(|root| !self.condemned(*root));
+        let Some(mut parent) = from.or_else(root) else { return false };
+        // The rows that are not being swept are a tree of their own below each of them that has no room: the way down
+        // ends.
+        while !self.adopt_under(parent, row, linking) {
+            *draw = mix64(draw.wrapping_add(1));
+            let children = self.children(parent, linking);
+            if children.is_empty() {
+                return false;
+            }
+            parent = children[(*draw % children.len() as u64) as usize];
+        }
+        true
+    }
+
+    /// Makes `row` a child of `parent` unless that is being swept or has too many already: half a list, so that the other
+    /// half can follow the data.
     fn adopt_under(&self, parent: u32, row: u32, linking: &mut Linking) -> bool {
-        if self.children(parent, linking).len() >= self.config.m {
+        if !self.has_room(parent, linking) {
             return false;
         }
         // The row cannot be seen yet, so its parent may still change. It must stand when the row can be seen.
         self.cold.set(row, PARENT, parent + 1);
-        self.add(0, parent, row, true, linking)
+        self.add(0, parent, row, KEPT, linking)
     }
 
-    /// The rows that `parent`'s list keeps for good.
-    fn children<'s>(&self, parent: u32, linking: &'s mut Linking) -> &'s [u32] {
+    /// True for a row that may have one more child.
+    pub(super) fn has_room(&self, parent: u32, linking: &mut Linking) -> bool {
+        !self.condemned(parent) && self.children(parent, linking).len() < self.config.m
+    }
+
+    /// The children of `parent`, those excepted that are being swept.
+    pub(super) fn children<'s>(&self, parent: u32, linking: &'s mut Linking) -> &'s [u32] {
         linking.links.clear();
-        linking.links.extend(links(self.list(parent, 0)).filter(|child| self.parent(*child) == Some(parent)));
+        let children = kept(self.list(parent, 0));
+        linking
+            .links
+            .extend(children.filter(|child| self.parent(*child) == Some(parent) && !self.condemned(*child)));
         &linking.links
+    }
+
+    /// Makes a row the root that has no parent and cannot be seen yet, above the one there is: for when nothing is left
+    /// but what is being swept. False where there is another root.
+    fn crown(&self, row: u32) -> bool {
+        let _settling = self.settling.lock();
+        let old = self.root();
+        if old.is_some_and(|root| !self.condemned(root)) {
+            return false;
+        }
+        self.cold.set(row, PARENT, 0);
+        if let Some(old) = old {
+            reached(Mark::CrownedOverDead);
+            let list = self.list(row, 0);
+            let place = list.iter().position(|link| link.load(Ordering::Acquire) == old + 1);
+            list[place.unwrap_or(0)].store((old + 1) | KEPT, Ordering::Release);
+            self.cold.set(old, PARENT, row + 1);
+        } else {
+            self.entry.store((self.level(row) as u64) << 32 | u64::from(row + 1));
+        }
+        self.set_root(Some(row));
+        self.note_linked(row);
+        true
+    }
+
+    /// The row can be found through the graph from now on, or need not be found. Under the settling lock.
+    fn note_linked(&self, row: u32) {
+        let state = &self.cold.group(row)[STATE];
+        let before = state.fetch_or(LINKED, Ordering::AcqRel);
+        self.sweep.note_linked();
+        assert!(before & SWEPT == 0, "a row is linked before it is swept");
+        if let Some(place) = (before >> PLACE).checked_sub(1) {
+            state.fetch_and((1 << PLACE) - 1, Ordering::AcqRel);
+            self.pending.take(place as usize);
+        }
     }
 
     /// Lets every chosen neighbour link back, the ground layer first.
@@ -151,28 +218,33 @@ impl Index {
         for layer in 0..linking.chosen.len() {
             let chosen = std::mem::take(&mut linking.chosen[layer]);
             for near in &chosen {
-                self.add(layer, near.row(), row, false, linking);
+                self.add(layer, near.row(), row, 0, linking);
             }
             linking.chosen[layer] = chosen;
         }
     }
 
     /// Adds `fresh` to the list of `owner` on `layer`, in the place of another link where the list is full. With
-    /// `must` it is added even where it is the farthest; false means that there was no room for it.
-    fn add(&self, layer: usize, owner: u32, fresh: u32, must: bool, linking: &mut Linking) -> bool {
+    /// [`KEPT`] it is added even where it is the farthest, and is kept; false means that there was no room for it, or that
+    /// the owner is being swept.
+    pub(super) fn add(&self, layer: usize, owner: u32, fresh: u32, keep: u32, linking: &mut Linking) -> bool {
+        if self.condemned(owner) {
+            reached(Mark::LinkToCondemned);
+            return false;
+        }
         let list = self.list(owner, layer);
         loop {
-            linking.links.clear();
-            linking.links.extend(links(list));
-            if linking.links.contains(&fresh) {
-                reached(Mark::LinkThere);
-                return true;
-            }
-            let free = linking.links.len();
-            let (place, before) = if free < list.len() {
+            let (there, free) = linking.read(list, fresh);
+            let (place, before) = if let Some((place, word)) = there {
+                if keep == 0 || word & KEPT != 0 {
+                    reached(Mark::LinkThere);
+                    return true;
+                }
+                (place, word)
+            } else if let Some(free) = free {
                 (free, 0)
             } else {
-                match select::victim(self, layer, owner, fresh, must, linking) {
+                match select::victim(self, owner, fresh, keep != 0, linking) {
                     Some(place) => {
                         reached(Mark::LinkReplaces);
                         (place, linking.links[place] + 1)
@@ -186,7 +258,7 @@ impl Index {
             // Between looking and changing: here another thread may take the place.
             point("link");
             let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-            if list[place].compare_exchange(before, fresh + 1, success, failure).is_ok() {
+            if list[place].compare_exchange(before, (fresh + 1) | keep, success, failure).is_ok() {
                 return true;
             }
             reached(Mark::LinkLost);
@@ -196,13 +268,13 @@ impl Index {
     /// Makes the row the root if there is none.
     fn settle_as_root(&self, row: u32) -> bool {
         let _settling = self.settling.lock();
-        if self.root.load() != 0 {
+        if self.root().is_some() {
             return false;
         }
         self.entry.store((self.level(row) as u64) << 32 | u64::from(row + 1));
         reached(Mark::RootMade);
-        self.root.store(row + 1);
-        self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);
+        self.set_root(Some(row));
+        self.note_linked(row);
         true
     }
 
@@ -213,12 +285,14 @@ impl Index {
         let _settling = self.settling.lock();
         // Counted in here: others may have linked rows that were published while this thread waited.
         let rows = self.view().count();
-        let linked = self.parent(row).is_some();
-        if linked && self.entry().is_none_or(|(_, top)| level > top) {
-            reached(Mark::EntryRaised);
-            self.entry.store((level as u64) << 32 | u64::from(row + 1));
+        if self.in_graph(row) {
+            if self.entry().is_none_or(|(_, top)| level > top) {
+                reached(Mark::EntryRaised);
+                self.entry.store((level as u64) << 32 | u64::from(row + 1));
+            }
+            self.sweep.settled(level, row);
         }
-        self.cold.group(row)[STATE].fetch_or(LINKED, Ordering::AcqRel);
+        self.note_linked(row);
         let floor = self.floor.load();
         let raised = (floor..rows).find(|row| !self.linked(*row)).unwrap_or(rows);
         if raised > floor {
@@ -241,11 +315,37 @@ impl Drop for Claim<'_> {
         if done {
             return;
         }
-        if !index.is_adopted(row) {
+        if index.is_adopted(row) {
+            index.sweep.broken_off();
+        } else {
             index.cold.set(row, PARENT, 0);
             let lists = (0..=index.level(row)).flat_map(|layer| index.list(row, layer));
             lists.for_each(|cell| cell.store(0, Ordering::Release));
         }
         index.cold.group(row)[STATE].fetch_and(!CLAIMED, Ordering::AcqRel);
+    }
+}
+
+impl Linking {
+    /// Reads what `list` holds. Returns the place and the word of the link to `fresh`, and the first free place.
+    fn read(&mut self, list: &[AtomicU32], fresh: u32) -> (Option<(usize, u32)>, Option<usize>) {
+        let (mut there, mut free) = (None, None);
+        self.links.clear();
+        self.keeps.clear();
+        for (place, cell) in list.iter().enumerate() {
+            let word = cell.load(Ordering::Acquire);
+            let Some(row) = (word & !KEPT).checked_sub(1) else {
+                free = free.or(Some(place));
+                continue;
+            };
+            self.links.push(row);
+            if word & KEPT != 0 {
+                self.keeps.push(row);
+            }
+            if row == fresh {
+                there = Some((place, word));
+            }
+        }
+        (there, free)
     }
 }

@@ -15,18 +15,20 @@
 //! - A full list keeps its length: with backfill exactly one link has to go, and the new one is written over it.
 //!   Dead rows go first, then the farthest pruned one. A list is therefore changed one word at a time and never
 //!   moves a link, and no lock is needed: a compare-and-swap decides between two writers.
-//! - An overwritten or removed row stays as a waypoint. New rows link to it only where living ones do not suffice.
+//! - An overwritten or removed row stays as a waypoint until it is swept (`sweep`): then the lists that name it get other
+//!   links, and a new row may take its place. New rows link to a dead one only where living ones do not suffice.
 //!
 //! # Who may do what, and what a reader sees
 //! [`Writer`] adds and removes rows; there is one. [`Index::link`], [`Index::search`] and all else go on from any
 //! number of threads at the same time and take no lock, save a short one when a row has been linked. A row is
-//! complete before its number can be read from anywhere.
+//! complete before its number can be read from anywhere, and written again only when everyone has left who may have
+//! read it (`epochs`).
 //!
 //! A search answers for the moment at which it began: it sees the rows published by then, linked or not, and of an
 //! overwritten key either the old row or the new one, never both and never none.
 //!
 //! # Not guaranteed
-//! The memory of dead rows is not taken back while the index lives. Recall below `ef` = number of rows is a matter
+//! Rows that are served from a snapshot's map are swept, but their places are not taken. Recall below `ef` = number of rows is a matter
 //! of the data. A graph linked by several threads depends on how they met.
 
 mod blocks;
@@ -34,6 +36,7 @@ mod capture;
 mod cells;
 mod codec;
 mod codes;
+mod epochs;
 mod exact;
 mod gather;
 mod graph;
@@ -43,12 +46,14 @@ mod link;
 mod metric;
 mod near;
 mod open;
+mod pending;
 mod pool;
 mod query;
 mod rows;
 mod scratch;
 mod search;
 mod select;
+mod sweep;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -59,6 +64,7 @@ mod writer;
 pub use capture::Capture;
 pub use codec::{FORMAT_VERSION, Opened, Section, SectionKind, Sink};
 pub use codes::Quant;
+pub use epochs::Pinned;
 pub use gather::{Gather, Met};
 pub use graph::{Index, Stats};
 pub use metric::{Assume, ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
@@ -92,7 +98,8 @@ pub struct Config {
     pub kernels: Kernels,
 }
 
-/// The number of a row: 0, 1, 2, ... in the order of insertion, never reused.
+/// The number of a row: the first rows are 0, 1, 2, ... in the order of insertion, later ones may take the number of one
+/// that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub u32);
 
@@ -108,7 +115,7 @@ pub struct Hit {
 /// Why a row was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexError {
-    /// `limits::MAX_ROWS` rows were inserted, counting those that were overwritten or removed since.
+    /// There are `limits::MAX_ROWS` rows, or 2^32 - 2 were inserted, counting those that were overwritten or removed since.
     Full,
 }
 

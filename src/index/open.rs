@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::codec::{CODED_FACTS, DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
 use super::codes::Coder;
-use super::graph::{ADD, CLAIMED, DEATH, FACTOR, Index, LINKED, PARENT, STATE, TERM, UPPER};
+use super::graph::{ADD, CLAIMED, DEATH, FACTOR, Index, KEPT, LINKED, PARENT, STATE, SWEPT, UPPER};
 use super::keys::Keys;
 use super::rows::Rows;
 use super::table::Table;
@@ -112,7 +112,7 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
     index.cold.grow_all(rows);
     let mut dead = vec![0_u64; (rows as usize).div_ceil(64)];
     let mut reader = Reader::new(payload);
-    let mut upper = 0;
+    let (mut upper, mut swept) = (0, 0);
     for row in 0..rows {
         let (term, parent, flags) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let (is_dead, in_graph) = (flags & DEAD != 0, flags & IN_GRAPH != 0);
@@ -123,7 +123,7 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
         if is_root && (parent != 0 || !in_graph) {
             return Err(Invalid("root"));
         }
-        index.hot.set(row, TERM, term);
+        index.set_term(row, term);
         if coded {
             let (add, factor) = (reader.u32()?, reader.u32()?);
             index.hot.set(row, ADD, add);
@@ -134,8 +134,14 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
             index.hot.set(row, DEATH, rows);
             dead[row as usize / 64] |= 1 << (row % 64);
         }
-        // A row that died outside the graph needs no linking any more.
-        index.cold.set(row, STATE, if in_graph || is_dead { LINKED | CLAIMED } else { 0 });
+        // A row that died outside the graph, or was swept out of it, needs no linking any more, and nobody names it.
+        let state = match (in_graph, is_dead) {
+            (true, _) => LINKED | CLAIMED,
+            (false, true) => LINKED | CLAIMED | SWEPT,
+            (false, false) => 0,
+        };
+        index.cold.set(row, STATE, state);
+        swept += u32::from(state & SWEPT != 0);
         let level = index.level(row) as u32;
         if level > 0 {
             index.cold.set(row, UPPER, upper);
@@ -143,15 +149,13 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
         }
     }
     index.upper_used.store(upper);
+    index.sweep.found_swept(swept);
+    index.moment.store(rows);
     if header.root > rows {
         return Err(Invalid("root"));
     }
-    index.root.store(header.root);
+    index.set_root(header.root.checked_sub(1));
     Ok(dead)
-}
-
-fn in_graph(index: &Index, row: u32) -> bool {
-    index.parent(row).is_some() || index.root() == Some(row)
 }
 
 /// Copies and checks the lists of layer 0: each names rows of the graph, each once, not itself; a parent's names its
@@ -166,7 +170,7 @@ fn read_ground(index: &Index, rows: u32, payload: &MappedBytes) -> Result<(), De
             super::graph::links(index.list(row, 0)).filter(|link| index.parent(*link) == Some(row)).count();
     }
     let children = (0..rows).filter(|row| index.parent(*row).is_some()).count();
-    if kept != children || !parents_lead_to_root(index, rows) {
+    if kept != children || !parents_lead_to_root(index, 0..rows) {
         return Err(Invalid("parent of a row"));
     }
     Ok(())
@@ -190,8 +194,8 @@ fn read_entry(index: &Index, header: &Header) -> Result<(), DecodeError> {
         let empty = header.entry == 0 && header.root == 0;
         return if empty { Ok(()) } else { Err(Invalid("entry point")) };
     };
-    let highest = (0..header.rows).filter(|row| in_graph(index, *row)).map(|row| index.level(row)).max();
-    if entry >= header.rows || !in_graph(index, entry) || Some(index.level(entry)) != highest {
+    let highest = (0..header.rows).filter(|row| index.in_graph(*row)).map(|row| index.level(row)).max();
+    if entry >= header.rows || !index.in_graph(entry) || Some(index.level(entry)) != highest {
         return Err(Invalid("entry point"));
     }
     index.entry.store((index.level(entry) as u64) << 32 | u64::from(header.entry));
@@ -234,14 +238,15 @@ impl<'a> Lists<'a> {
                 ended = true;
                 continue;
             };
-            if ended || link >= self.rows || link == row || !in_graph(self.index, row) {
+            if ended || link >= self.rows || link == row || !self.index.in_graph(row) {
                 return Err(Invalid("link of a row"));
             }
             let twice = std::mem::replace(&mut self.seen[link as usize], self.now) == self.now;
-            if twice || !in_graph(self.index, link) || (layer > 0 && self.index.level(link) < layer) {
+            if twice || !self.index.in_graph(link) || (layer > 0 && self.index.level(link) < layer) {
                 return Err(Invalid("link of a row"));
             }
-            cell.store(word, Ordering::Release);
+            let keeps = layer == 0 && self.index.parent(link) == Some(row);
+            cell.store(if keeps { word | KEPT } else { word }, Ordering::Release);
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
-//! The vectors of an index: rows of floats that never change and never move once they are published.
+//! The vectors of an index: rows of floats that never move, and never change while anyone can read them.
 //!
 //! A row is `dim` floats, zero-padded to a multiple of sixteen, on a cache line. The first rows may be served from
 //! the map of a snapshot; the others live in blocks of doubling size.
 //!
-//! The invariant behind the unsafe code: rows `0..published` are immutable. Only the [`Pen`] writes, only to row
-//! number `published`, and only it moves that number; a reader gets at rows through [`Published`] alone, which was
-//! made from that number with acquire ordering and lets nothing past it be read.
+//! The invariant behind the unsafe code: a published row is immutable until it is free. Only the [`Pen`] writes: to row
+//! number `published`, which only it moves, or to a row that has been freed. A row is free when it has been dead, no
+//! list has named it, and everyone who was inside the index at any time until then has left ([`super::epochs`]). A reader
+//! gets at rows through [`Published`] alone, which lets nothing past `published` be read; and it reads no row that it has
+//! not met inside the index, by a link or as one that lives at the moment of its view: such a row is not free.
 
 use std::sync::Arc;
 
@@ -40,7 +42,8 @@ pub(super) struct Rows {
 #[derive(Debug)]
 pub(super) struct Pen {
     rows: Arc<Rows>,
-    staged: bool,
+    /// The row that is being written.
+    staged: Option<u32>,
 }
 
 /// The rows that were published when it was made.
@@ -142,7 +145,7 @@ impl Rows {
         let published = AtomicU32::new(mapped.as_ref().map_or(0, |mapped| mapped.count));
         let (blocks, codes) = (Blocks::new(), Blocks::new());
         let rows = Arc::new(Self { stride, published, mapped, blocks, code_stride, codes });
-        (Arc::clone(&rows), Pen { rows, staged: false })
+        (Arc::clone(&rows), Pen { rows, staged: None })
     }
 
     /// What is published now.
@@ -239,43 +242,50 @@ impl Pen {
         &self.rows
     }
 
-    /// Copies `vector` to where the next row will be, and returns that row's number and what will be read there.
-    /// Nobody else can see it before [`Pen::publish`].
-    pub(super) fn stage(&mut self, vector: &[f32]) -> Result<(u32, &[f32]), IndexError> {
+    /// Copies `vector` to row `free`, or where the next row will be, and returns the row's number and what will be read
+    /// there. Nobody else can see it before [`Pen::publish`].
+    pub(super) fn stage(&mut self, vector: &[f32], free: Option<u32>) -> Result<(u32, &[f32]), IndexError> {
         let rows = &*self.rows;
-        let row = rows.published.load();
+        let next = rows.published.load();
+        let row = free.unwrap_or(next);
         if row as usize >= MAX_ROWS {
             return Err(IndexError::Full);
         }
+        assert!(row <= next && row >= rows.mapped(), "only rows in memory are written");
         assert!(vector.len() <= rows.stride, "a vector fits its row");
         let owned = row - rows.mapped();
         rows.blocks.grow(owned, |items| Slab::new(items * rows.stride));
         let (slab, place) = rows.blocks.at(owned);
         let first = slab.place(place * rows.stride, rows.stride);
-        // SAFETY: `place` checked the bounds; the row is not published, so no reader has it, and `&mut self` makes
-        // this the only writer. Padding was zero and stays so: every vector of an index has the same length.
+        // SAFETY: `place` checked the bounds; the row is not published or is free, so no reader has it (the file's
+        // invariant), and `&mut self` makes this the only writer. Padding was zero and stays so: every vector of an
+        // index has the same length.
         let floats = unsafe { std::slice::from_raw_parts_mut(first, rows.stride) };
         floats[..vector.len()].copy_from_slice(vector);
-        self.staged = true;
+        self.staged = Some(row);
         Ok((row, floats))
     }
 
     /// Where the code of the staged row is to be written; zero so far.
     pub(super) fn code(&mut self) -> &mut [u8] {
-        assert!(self.staged, "a row is staged before its code");
+        let Some(row) = self.staged else { panic!("a row is staged before its code") };
         let rows = &*self.rows;
-        let (row, stride) = (rows.published.load() - rows.mapped(), rows.code_stride);
+        let (row, stride) = (row - rows.mapped(), rows.code_stride);
         rows.codes.grow(row, |items| Slab::new(items * stride));
         let (slab, place) = rows.codes.at(row);
         let first = slab.place(place * stride, stride);
         // SAFETY: as in `stage`.
-        unsafe { std::slice::from_raw_parts_mut(first, stride) }
+        let code = unsafe { std::slice::from_raw_parts_mut(first, stride) };
+        code.fill(0);
+        code
     }
 
-    /// Lets readers see the staged row: all that this thread wrote before is visible to who sees it.
+    /// Counts the staged row among those that may be read: all that this thread wrote before is visible to who counts it.
     pub(super) fn publish(&mut self) {
-        assert!(std::mem::take(&mut self.staged), "a row is staged before it is published");
-        self.rows.published.fetch_add(1);
+        let Some(row) = self.staged.take() else { panic!("a row is staged before it is published") };
+        if row == self.rows.published.load() {
+            self.rows.published.store(row + 1);
+        }
     }
 }
 
@@ -288,7 +298,7 @@ mod tests {
         let (rows, mut pen) = Rows::new(5, 0);
         for n in 0..100_u32 {
             let vector = [n as f32, 1.0, 2.0, -0.0, f32::MIN_POSITIVE];
-            assert_eq!(pen.stage(&vector).unwrap().0, n);
+            assert_eq!(pen.stage(&vector, None).unwrap().0, n);
             assert_eq!(rows.published().count(), n);
             pen.publish();
             let row = rows.published().row(n);
@@ -303,7 +313,7 @@ mod tests {
     #[should_panic(expected = "only published rows")]
     fn a_staged_row_cannot_be_read() {
         let (rows, mut pen) = Rows::new(3, 0);
-        pen.stage(&[1.0; 3]).unwrap();
+        pen.stage(&[1.0; 3], None).unwrap();
         rows.published().row(0);
     }
 
@@ -323,7 +333,7 @@ mod tests {
             }
         });
         for n in 0..total {
-            pen.stage(&[n as f32; 20]).unwrap();
+            pen.stage(&[n as f32; 20], None).unwrap();
             pen.publish();
         }
         reader.unwrap().join().unwrap();

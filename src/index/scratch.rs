@@ -33,12 +33,16 @@ pub(super) struct Linking {
     pub(super) chosen: Vec<Vec<Near>>,
     /// The links of the row that is being changed.
     pub(super) links: Vec<u32>,
+    /// Those of them that it keeps for good.
+    pub(super) keeps: Vec<u32>,
     /// Them as candidates for its list.
     pub(super) candidates: Vec<Near>,
     /// Kept by the selection.
     pub(super) kept: Vec<Near>,
     /// Pruned by it.
     pub(super) pruned: Vec<Near>,
+    /// Candidates that are dead.
+    pub(super) dead: Vec<Near>,
 }
 
 impl Scratch {

@@ -21,6 +21,7 @@ impl Index {
     /// The `k` living rows nearest to `query`, nearest first, as far as a walk of width `max(ef, k)` finds them; rows
     /// that are not linked yet are compared one by one. Fewer only where fewer live. Ties are broken by row.
     pub fn search(&self, query: &Query, k: usize, ef: usize, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+        let _inside = self.inside();
         let (view, measure) = self.enter(|view| view.measure(query), scratch);
         if ef < k {
             reached(Mark::EfRaised);
@@ -52,12 +53,8 @@ impl Index {
         measure: impl FnOnce(&View<'_>) -> Measure<'m>,
         scratch: &mut Scratch,
     ) -> (View<'_>, Measure<'m>) {
-        // The floor first: a row below it was linked before this search, a row above is looked at one by one.
-        let floor = self.floor.load();
-        let view = self.view();
+        let view = self.view_with(&mut scratch.fresh);
         let measure = measure(&view);
-        scratch.fresh.clear();
-        scratch.fresh.extend((floor..view.count()).filter(|row| !self.linked(*row)));
         self.descend(&view, measure, 0, DESCENT, scratch);
         self.seed_root(&view, measure, scratch);
         scratch.visited.begin(view.count());
@@ -131,7 +128,7 @@ impl Index {
         if root.is_some_and(|root| root >= view.count()) {
             reached(Mark::RootNewer);
         }
-        let root = root.filter(|root| *root < view.count()).filter(is_new);
+        let root = self.root_within(view.count()).filter(is_new);
         scratch.found.extend(root.map(|root| view.near_by(measure, root)));
     }
 }

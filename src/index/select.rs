@@ -34,23 +34,29 @@ pub(super) fn neighbours(
     linking: &mut Linking,
     out: &mut Vec<Near>,
 ) {
-    let Linking { candidates, kept, pruned, .. } = linking;
+    let Linking { candidates, kept, pruned, dead, .. } = linking;
     candidates.clear();
-    candidates.extend(found.iter().filter(|near| view.lives(near.row())));
+    dead.clear();
+    // Asked once: a row may die while this goes on.
+    for near in found {
+        if view.index.lives_on(near.row()) {
+            candidates.push(*near);
+        } else if !view.index.condemned(near.row()) {
+            dead.push(*near);
+        }
+    }
     spread(view, candidates, limit, kept, pruned);
-    let dead = found.iter().filter(|near| !view.lives(near.row()));
     out.clear();
-    out.extend(kept.iter().chain(pruned.iter()).chain(dead).take(limit));
+    out.extend(kept.iter().chain(pruned.iter()).chain(dead.iter()).take(limit));
 }
 
-/// The link that the full list of `owner` on `layer` gives up for `fresh`: the farthest dead one, or else the
-/// farthest pruned one, or else the farthest. Never a child of `owner`. `None` where it should be `fresh` itself, or
+/// The link that a full list of `owner` gives up for `fresh`: the farthest dead one, or else the farthest pruned one, or
+/// else the farthest. Never one that it keeps. `None` where it should be `fresh` itself, or
 /// every link is a child; with `must`, `fresh` stays.
 ///
 /// `linking.links` holds the list; where the answer stands in it is returned.
 pub(super) fn victim(
     index: &Index,
-    layer: usize,
     owner: u32,
     fresh: u32,
     must: bool,
@@ -58,7 +64,7 @@ pub(super) fn victim(
 ) -> Option<usize> {
     // Made after the list was read: every row in it is published by now.
     let view = index.view();
-    let Linking { links, candidates, coded, .. } = linking;
+    let Linking { links, keeps, candidates, coded, .. } = linking;
     links.push(fresh);
     let measure = view.measure_row(owner, coded);
     view.nears(measure, links.iter().copied(), candidates);
@@ -66,7 +72,7 @@ pub(super) fn victim(
     candidates.sort_unstable();
     let may_go = |near: &&Near| {
         let row = near.row();
-        !(must && row == fresh) && (layer > 0 || index.parent(row) != Some(owner))
+        !keeps.contains(&row) && (row != fresh || !must)
     };
     let dead = candidates.iter().rev().find(|near| may_go(near) && !view.lives(near.row()));
     // One that is nearer to another link than to the owner is reached by way of that.

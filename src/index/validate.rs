@@ -1,66 +1,93 @@
 //! What holds of an index at a quiet moment: no link and no write under way.
 
-use std::sync::atomic::Ordering;
-
-use super::graph::{DEATH, Index, links};
+use super::graph::{BIRTH, CONDEMNED, DEATH, Index, LINKED, STATE, SWEPT, kept, links};
+use super::sweep::Stage;
 use super::writer::Writer;
 
 impl Index {
     /// Checks everything that holds between operations; the text says what does not. For tests and simulations: it
-    /// takes time for every link.
+    /// takes time for every link. A sweep may stand between two of its slices.
     pub fn validate(&self) -> Result<(), String> {
-        let rows = self.view().count();
+        let view = self.view();
+        let rows = view.count();
         let mut seen = vec![u32::MAX; rows as usize];
         for row in 0..rows {
-            self.validate_row(row, rows)?;
+            self.validate_row(row, view.moment())?;
             for layer in 0..=self.level(row) {
                 self.validate_list(row, layer, &mut seen)
                     .map_err(|e| format!("row {row}, layer {layer}: {e}"))?;
                 seen.iter_mut().filter(|mark| **mark == row).for_each(|mark| *mark = u32::MAX);
             }
         }
-        if !parents_lead_to_root(self, rows) {
+        if !parents_lead_to_root(self, (0..rows).filter(|row| !self.is_gone(*row))) {
             return Err("a row's parents do not lead to the root".to_owned());
         }
         self.validate_entry(rows)?;
-        let living = (0..rows).filter(|row| self.hot.get(*row, DEATH) == 0).count();
+        let living = (0..rows).filter(|row| self.lives_on(*row)).count();
+        let swept = (0..rows).filter(|row| self.cold.get(*row, STATE) & SWEPT != 0).count();
         if living != self.live() {
             return Err(format!("{living} rows live, {} are counted", self.live()));
         }
+        if swept != self.sweep.swept() {
+            return Err(format!("{swept} rows are swept, {} are counted", self.sweep.swept()));
+        }
+        self.validate_floor(rows)
+    }
+
+    /// True for a row that is out of the graph, or on its way out.
+    fn is_gone(&self, row: u32) -> bool {
+        let unlinking = self.sweep.stage() >= Stage::Unlink || self.root().is_none();
+        self.cold.get(row, STATE) & if unlinking { SWEPT | CONDEMNED } else { SWEPT } != 0
+    }
+
+    fn validate_floor(&self, rows: u32) -> Result<(), String> {
         let floor = self.floor.load();
-        if floor > rows || (0..floor).any(|row| !self.linked(row)) || (floor < rows && self.linked(floor)) {
+        let pending: Vec<u32> = self.pending.rows().collect();
+        let waits = |row: &u32| !self.linked(*row) && !pending.contains(row);
+        if floor > rows || (0..floor).any(|row| waits(&row)) || (floor < rows && self.linked(floor)) {
             return Err(format!("the linked floor is {floor} of {rows}"));
         }
-        Ok(())
+        match pending.iter().find(|row| self.linked(**row)) {
+            Some(row) => Err(format!("row {row} is linked, and pending")),
+            None => Ok(()),
+        }
     }
 
-    fn in_graph(&self, row: u32) -> bool {
-        self.parent(row).is_some() || self.root() == Some(row)
-    }
-
-    fn validate_row(&self, row: u32, rows: u32) -> Result<(), String> {
-        let death = self.hot.get(row, DEATH);
-        if death != 0 && (death <= row || death > rows) {
-            return Err(format!("row {row} died at {death} of {rows} rows"));
+    fn validate_row(&self, row: u32, moment: u32) -> Result<(), String> {
+        let (birth, death) = (self.hot.get(row, BIRTH), self.hot.get(row, DEATH));
+        if birth >= moment || (death != 0 && (death <= birth || death > moment)) {
+            return Err(format!("row {row} was born at {birth} and died at {death} of {moment}"));
+        }
+        let state = self.cold.get(row, STATE);
+        if state & (CONDEMNED | SWEPT) != 0 && (death == 0 || state & LINKED == 0) {
+            return Err(format!("row {row} is swept, but lives or was never linked"));
         }
         if self.linked(row) && !self.in_graph(row) && death == 0 {
             return Err(format!("row {row} lives and counts as linked, but is not in the graph"));
         }
-        let Some(parent) = self.parent(row) else { return Ok(()) };
-        if !links(self.list(parent, 0)).any(|child| child == row) {
-            return Err(format!("row {row} is missing from the list of its parent {parent}"));
+        let has_key = row >= self.rows.mapped() && !self.keys.get(row).is_empty();
+        if state & SWEPT != 0 && (self.in_graph(row) || has_key) {
+            return Err(format!("row {row} is swept, but has a key or a parent"));
+        }
+        let Some(parent) = self.parent(row).filter(|_| !self.is_gone(row)) else { return Ok(()) };
+        if !kept(self.list(parent, 0)).any(|child| child == row) {
+            return Err(format!("row {row} is not kept by the list of its parent {parent}"));
         }
         Ok(())
     }
 
     fn validate_list(&self, row: u32, layer: usize, seen: &mut [u32]) -> Result<(), String> {
         let list = self.list(row, layer);
-        let len = links(list).count();
-        if list[len..].iter().any(|link| link.load(Ordering::Relaxed) != 0) {
-            return Err(format!("a link behind the end of the list at {len}"));
-        }
-        if len > 0 && !self.in_graph(row) {
+        if links(list).next().is_some() && !self.in_graph(row) && !self.condemned(row) {
             return Err("links of a row that is not in the graph".to_owned());
+        }
+        let keeps = kept(list).find(|child| layer > 0 || self.parent(*child) != Some(row));
+        if let Some(child) = keeps.filter(|_| self.sweep.stage() == Stage::Idle) {
+            return Err(format!("keeps row {child}, which is not its child"));
+        }
+        // What leaves keeps its links to the end, and may be named until the lists have been gone over.
+        if self.is_gone(row) {
+            return Ok(());
         }
         for link in links(list) {
             let Some(mark) = seen.get_mut(link as usize) else {
@@ -72,17 +99,24 @@ impl Index {
             if !self.in_graph(link) || self.level(link) < layer {
                 return Err(format!("links to row {link}, which is not on this layer"));
             }
+            if self.is_gone(link) && self.sweep.stage() != Stage::Unlink {
+                return Err(format!("links to row {link}, which is swept"));
+            }
         }
         Ok(())
     }
 
     fn validate_entry(&self, rows: u32) -> Result<(), String> {
-        let top =
-            (0..rows).filter(|row| self.in_graph(*row) && self.linked(*row)).map(|row| self.level(row)).max();
+        let there = |row: &u32| self.in_graph(*row) && self.linked(*row) && !self.is_gone(*row);
+        let top = (0..rows).filter(there).map(|row| self.level(row)).max();
+        let handed_on = |row: u32| self.sweep.stage() >= Stage::Rehome && !self.condemned(row);
         match (self.entry(), top) {
             (None, None) => Ok(()),
             (Some((entry, level)), Some(top))
-                if entry < rows && self.in_graph(entry) && self.level(entry) == level && level == top =>
+                if entry < rows
+                    && self.in_graph(entry)
+                    && self.level(entry) == level
+                    && (level == top || handed_on(entry)) =>
             {
                 Ok(())
             }
@@ -116,17 +150,18 @@ impl Writer {
     }
 }
 
-/// True when the parents of every row that has one lead to the root.
-pub(super) fn parents_lead_to_root(index: &Index, rows: u32) -> bool {
-    let mut leads = vec![false; rows as usize];
+/// True when the parents of each of `rows` that has one lead to the root.
+pub(super) fn parents_lead_to_root(index: &Index, rows: impl Iterator<Item = u32>) -> bool {
+    let all = index.rows();
+    let mut leads = vec![false; all];
     let mut path = Vec::new();
-    for row in 0..rows {
+    for row in rows {
         let mut at = row;
         while !leads[at as usize] {
             path.push(at);
             match index.parent(at) {
                 // A path longer than there are rows goes round in a circle.
-                Some(parent) if path.len() <= rows as usize => at = parent,
+                Some(parent) if path.len() <= all => at = parent,
                 Some(_) => return false,
                 None if index.root() == Some(at) => break,
                 // Not in the graph, so nobody's child.

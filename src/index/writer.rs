@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::codes::Coder;
-use super::graph::{ADD, DEATH, FACTOR, Index, TERM, UPPER};
+use super::graph::{ADD, BIRTH, DEATH, FACTOR, Index, PLACE, STATE, UPPER};
 use super::keys::Keys;
+use super::pending::PLACES;
 use super::rows::{Pen, Rows};
 use super::table::Table;
 use super::{Config, IndexError, MIN_M, RowId};
 use crate::base::hash::HashKey;
-use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M};
+use crate::base::limits::{MAX_DIM, MAX_EF, MAX_M, MAX_ROWS};
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::{Rng, mix64};
 
@@ -22,17 +23,37 @@ pub struct Writer {
     hash_key: HashKey,
     /// A bit a row, set when it is dead.
     pub(super) dead: Vec<u64>,
+    /// Rows that are free.
+    free: Vec<u32>,
+    /// Where the next row that takes a free one's place is to be pending.
+    place: usize,
     /// Room to rotate a vector in.
     rotated: Vec<f32>,
+}
+
+/// The last moment of an index.
+const MOMENTS: u64 = u32::MAX as u64 - 1;
+
+/// Where a new row goes that takes an earlier one's place.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    row: u32,
+    place: usize,
 }
 
 /// What [`Writer::insert`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inserted {
-    /// The new row; somebody has to call [`Index::link`] for it.
+    /// The row; somebody has to call [`Index::link`] for it. It may have been another's that is gone.
     pub row: RowId,
     /// True when the key had a row before, which is dead now.
     pub replaced: bool,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.index.sweep.close();
+    }
 }
 
 impl Writer {
@@ -60,7 +81,8 @@ impl Writer {
         assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
         let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
         let index = Arc::new(Index::new(config, coder, rows, keys));
-        Self { index, pen, table, hash_key, dead: Vec::new(), rotated: Vec::new() }
+        let (dead, free, rotated) = (Vec::new(), Vec::new(), Vec::new());
+        Self { index, pen, table, hash_key, dead, free, place: 0, rotated }
     }
 
     /// The shared side.
@@ -76,22 +98,29 @@ impl Writer {
     /// Adds a row that [`super::check_vector`] has passed under `key`, and kills the one that the key had. From here
     /// on searches find it; linking it into the graph is left to [`Index::link`]. Takes time for one copy.
     pub fn insert(&mut self, key: &[u8], vector: &[f32]) -> Result<Inserted, IndexError> {
+        if self.is_full() {
+            return Err(IndexError::Full);
+        }
         let hash = self.hash(key);
+        self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
+        let free = self.take_free();
         let Self { index, pen, table, dead, rotated, .. } = self;
         assert_eq!(vector.len(), index.config.dim, "a vector has the dimensions of its index");
-        let (row, padded) = pen.stage(vector)?;
+        let (row, padded) = pen.stage(vector, free.map(|free| free.row))?;
         let term = index.config.metric.term(&index.config.kernels, padded);
-        for cells in [&index.hot, &index.cold, &index.ground] {
-            cells.grow(row);
+        if free.is_none() {
+            for cells in [&index.hot, &index.cold, &index.ground] {
+                cells.grow(row);
+            }
         }
-        index.hot.set(row, TERM, term.to_bits());
+        index.set_term(row, term.to_bits());
         if let Some(coder) = &index.coder {
             let share = coder.encode(vector, rotated, pen.code());
             index.hot.set(row, ADD, share.add.to_bits());
             index.hot.set(row, FACTOR, share.factor.to_bits());
         }
         let level = index.level(row) as u32;
-        if level > 0 {
+        if level > 0 && free.is_none() {
             let first = index.upper_used.fetch_add(level);
             (first..first + level).for_each(|group| index.upper.grow(group));
             index.cold.set(row, UPPER, first);
@@ -100,14 +129,25 @@ impl Writer {
         index.key_bytes.fetch_add(key.len() as u64);
         let keys = &index.keys;
         let old = table.insert(hash, row, |other| keys.get(other) == key);
-        if row % 64 == 0 {
+        if dead.len() == row as usize / 64 {
             dead.push(0);
+        }
+        let now = index.moment.load();
+        index.hot.set(row, BIRTH, now);
+        if let Some(free) = free {
+            reached(Mark::RowReused);
+            index.cold.set(row, STATE, (free.place as u32 + 1) << PLACE);
+            index.pending.put(free.place, row);
+            // Only behind its birth: see `View::lives`.
+            index.hot.set(row, DEATH, 0);
+            dead[row as usize / 64] &= !(1 << (row % 64));
+            index.sweep.reused();
         }
         match old {
             // Dead for whoever sees the new row, alive for whoever does not.
             Some(old) => {
                 reached(Mark::RowReplaced);
-                index.hot.set(old, DEATH, row + 1);
+                index.hot.set(old, DEATH, now + 1);
                 dead[old as usize / 64] |= 1 << (old % 64);
             }
             None => {
@@ -118,18 +158,45 @@ impl Writer {
             reached(Mark::RowBehindMapped);
         }
         pen.publish();
+        index.moment.store(now + 1);
         Ok(Inserted { row: RowId(row), replaced: old.is_some() })
     }
 
-    /// Removes the key; false where it was not there. Its row stays as a waypoint.
+    /// A free row, and where it is to be pending, if there are both.
+    fn take_free(&mut self) -> Option<Free> {
+        if self.free.is_empty() {
+            self.index.sweep.take_freed(&mut self.free);
+        }
+        self.free.last()?;
+        let place = self.place;
+        self.place = (place + 1) % PLACES;
+        if !self.index.pending.is_free(place) {
+            reached(Mark::PlaceTaken);
+            return None;
+        }
+        self.free.pop().map(|row| Free { row, place })
+    }
+
+    /// True when no row can be added.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        // A moment is kept for the removal of each.
+        let moments = u64::from(self.index.moment.load()) + self.len() as u64;
+        self.index.rows() >= MAX_ROWS || moments >= MOMENTS
+    }
+
+    /// Removes the key; false where it was not there. Its row stays as a waypoint until it is swept.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let hash = self.hash(key);
         let keys = &self.index.keys;
         let Some(row) = self.table.remove(hash, |row| keys.get(row) == key) else { return false };
         reached(Mark::RowRemoved);
-        self.index.hot.set(row, DEATH, self.index.view().count());
+        self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
+        let now = self.index.moment.load();
+        self.index.hot.set(row, DEATH, now + 1);
         self.dead[row as usize / 64] |= 1 << (row % 64);
         self.index.live.fetch_sub(1);
+        self.index.moment.store(now + 1);
         true
     }
 
@@ -151,15 +218,15 @@ impl Writer {
         self.len() == 0
     }
 
-    /// The rows that live, from `first` on, in the order of their insertion.
+    /// The rows that live, from `first` on, in the order of their numbers.
     pub fn rows(&self, first: RowId) -> impl Iterator<Item = RowId> {
         let dead = |row: u32| self.dead[row as usize / 64] >> (row % 64) & 1 == 1;
         (first.0..self.index.view().count()).filter(move |row| !dead(*row)).map(RowId)
     }
 
-    /// The keys, in the order in which they were last inserted.
+    /// The keys, in the order of their rows.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows(RowId(0)).map(|row| self.index.key(row))
+        self.rows(RowId(0)).map(|row| self.index.keys.get(row.0))
     }
 
     /// A key, each equally likely; `None` where there is none.
@@ -170,6 +237,7 @@ impl Writer {
     /// Bytes of memory in use: those of [`super::Stats`] and the key table.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.index.bytes() + self.table.bytes() + self.dead.len() * size_of::<u64>()
+        let words = self.dead.len() * size_of::<u64>() + self.free.capacity() * size_of::<u32>();
+        self.index.bytes() + self.table.bytes() + words
     }
 }

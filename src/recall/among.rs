@@ -11,7 +11,7 @@ use super::exact::compare_all;
 use super::nearest::COMPARED;
 use super::{Closest, Filter, Nearest, Recall, Way};
 use crate::base::mark::{Mark, reached};
-use crate::index::{Gather, Hit, Index, Met, Near, Query, Scratch};
+use crate::index::{Gather, Hit, Index, Met, Near, Pinned, Query, Scratch};
 
 /// The nearest rows among those whose keys `filter` accepts.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl<F: Filter> Among<F> {
 }
 
 impl<F: Filter> Recall for Among<F> {
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let Nearest { k, ef, .. } = self.nearest;
         let shares = Shares::of(index, query, &self.filter, None);
         // For as many as are asked for, since rows may have come since they were counted; that count says what it costs.

@@ -2,7 +2,7 @@
 
 use super::nearest::COMPARED;
 use super::{Filter, Way};
-use crate::index::{Index, Query};
+use crate::index::{Pinned, Query};
 
 /// Rows that are looked at.
 const SAMPLE: usize = 128;
@@ -29,7 +29,7 @@ pub(super) struct Shares {
 impl Shares {
     /// Looks at a few rows. `within` tells whether a reported distance is near enough; none where all are.
     pub(super) fn of<F: Filter>(
-        index: &Index,
+        index: &Pinned,
         query: &Query,
         filter: &F,
         within: Option<&dyn Fn(f32) -> bool>,

@@ -2,7 +2,7 @@
 
 use super::{Closest, Everything, Filter, Recall};
 use crate::base::mark::{Mark, reached};
-use crate::index::{Gather, Hit, Index, Met, Near, Query, RowId, Scratch};
+use crate::index::{Gather, Hit, Index, Met, Near, Pinned, Query, RowId, Scratch};
 
 /// The `k` nearest rows that a filter accepts and that are no farther than `radius`: every living row is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +29,13 @@ impl<F: Filter> Recall for Exact<F> {
         if self.filter.is_open() { index.live().saturating_mul(index.row_bytes()) } else { usize::MAX }
     }
 
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         compare_all(index, query, (self.k, self.radius), &self.filter, scratch, hits);
     }
 }
 
 /// The `k` nearest rows of a list that are no farther than `radius`. What has become of the rows since they were listed
-/// plays no part: the answer is that of the moment at which they lived.
+/// plays no part: the answer is that of the moment at which they lived. Who lists them is inside the index by then.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// How many at most.
@@ -51,7 +51,7 @@ impl Recall for Listed {
         self.rows.len().saturating_mul(index.row_bytes())
     }
 
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         reached(Mark::ListCompared);
         let best = Closest::new(self.k.min(self.rows.len()), scratch);
         let mut accepted = Accepted { best, index, radius: self.radius, filter: &Everything };

@@ -19,7 +19,7 @@ mod tests;
 
 use std::fmt::Debug;
 
-use crate::index::{Hit, Index, Query, Scratch};
+use crate::index::{Hit, Index, Pinned, Query, Scratch};
 
 pub use among::Among;
 pub use closest::Closest;
@@ -30,8 +30,9 @@ pub use range::Range;
 
 /// A way to retrieve rows.
 pub trait Recall: Debug + Send + Sync {
-    /// Replaces `hits` by the answer for `query`, closest first, ties broken by row.
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>);
+    /// Replaces `hits` by the answer for `query`, closest first, ties broken by row. By `index` their keys and vectors can
+    /// be read, however long that takes.
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>);
 
     /// Bytes of rows or codes that an answer will about look at: a brief one need not leave the thread that asks. Where
     /// nobody can say, as many as there can be.

@@ -2,7 +2,7 @@
 
 use super::Recall;
 use crate::base::mark::{Mark, reached};
-use crate::index::{Hit, Index, Query, Scratch};
+use crate::index::{Hit, Index, Pinned, Query, Scratch};
 
 /// Default of [`Nearest::exact_below`].
 pub const EXACT_BELOW: usize = 1_000;
@@ -66,7 +66,7 @@ impl Recall for Nearest {
         self.bytes(index, index.live(), index.rows())
     }
 
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         match self.way(index.live(), index.rows()) {
             Way::Exact => {
                 reached(Mark::ScanChosen);
@@ -115,8 +115,8 @@ mod tests {
             writer.index().link(row, &mut scratch);
         }
         let query = writer.index().query(&[3.0, 20.5]);
-        Nearest::new(5, 50).recall(writer.index(), &query, &mut scratch, &mut a);
-        Nearest { exact_below: 0, k: 5, ef: 50 }.recall(writer.index(), &query, &mut scratch, &mut b);
+        Nearest::new(5, 50).recall(&writer.index().pin(), &query, &mut scratch, &mut a);
+        Nearest { exact_below: 0, k: 5, ef: 50 }.recall(&writer.index().pin(), &query, &mut scratch, &mut b);
         assert_eq!(a, b);
         assert_eq!(a.len(), 5);
     }

@@ -11,7 +11,7 @@ use super::nearest::COMPARED;
 use super::{Closest, Everything, Filter, Nearest, Recall, Way};
 use crate::base::limits;
 use crate::base::mark::{Mark, reached};
-use crate::index::{Gather, Hit, Index, Met, Near, Query, Scratch};
+use crate::index::{Gather, Hit, Index, Met, Near, Pinned, Query, Scratch};
 
 /// The nearest rows among those that `filter` accepts and that are no farther than `radius`.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl<F: Filter> Range<F> {
 }
 
 impl<F: Filter> Recall for Range<F> {
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let assumed = index.config().metric.assume();
         if self.radius < f64::from(assumed.least) {
             return hits.clear();

@@ -89,7 +89,7 @@ fn ask(
     all: &[(f32, Vec<u8>)],
     k: usize,
 ) -> (usize, usize) {
-    let index = writer.index();
+    let index = &writer.index().pin();
     let (mut scratch, mut hits) = (Scratch::new(), vec![]);
     // The second time, the memory has been used before.
     for _ in 0..2 {
@@ -223,9 +223,21 @@ fn listed_rows_answer_as_they_were_when_they_were_listed() {
     assert_eq!(ask(&writer, &listed, &query, &all, 10), (10, 10));
     let near = Listed { radius: f64::from(all[3].0), ..listed.clone() };
     assert_eq!(ask(&writer, &near, &query, &all[..4], 10), (4, 4));
-    keys.iter().for_each(|key| assert!(writer.remove(key)));
-    let index = writer.index();
+    let index = &writer.index().pin();
     let (mut scratch, mut hits) = (Scratch::new(), vec![]);
+    for n in 0..keys.len() as u32 * 2 {
+        if let Some(key) = keys.get(n as usize) {
+            assert!(writer.remove(key));
+        }
+        if index.sweep_is_ready(1) {
+            index.sweep_some(1_000, &mut scratch);
+        }
+        if n % 2 == 0 {
+            let row = writer
+                .insert(format!("later {n}").as_bytes(), &query.iter().map(|x| x + 9.0).collect::<Vec<_>>());
+            index.link(row.unwrap().row, &mut scratch);
+        }
+    }
     listed.recall(index, &index.query(&query), &mut scratch, &mut hits);
     assert!(hits.iter().map(|hit| hit.distance).eq(all[..10].iter().map(|(distance, _)| *distance)));
     Exact::new(10).recall(index, &index.query(&query), &mut scratch, &mut hits);

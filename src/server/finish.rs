@@ -14,7 +14,8 @@ impl Server {
     /// True between turns when nobody is at work: no job under way, no command half served.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.pool.in_flight() == 0 && self.listed.is_empty() && !self.busy
+        let at_work = self.pool.in_flight() > 0 || self.engine.is_sweeping();
+        !at_work && self.listed.is_empty() && !self.busy
     }
 
     /// Changes to the data so far.

@@ -189,6 +189,11 @@ impl Server {
             reached(Mark::GarbageSent);
             self.pool.put_silent(job);
         }
+        while self.finishing.is_none()
+            && let Some(job) = self.engine.take_sweep()
+        {
+            self.pool.put_silent(job);
+        }
         if self.now >= self.next_chores {
             self.do_chores();
         }

@@ -163,6 +163,7 @@ impl Pool {
 fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
+        let goes_on = job.goes_on();
         let finished = run(job, &mut scratch);
         if let Some(ticket) = ticket {
             let mut done = shared.done.lock();
@@ -174,6 +175,8 @@ fn work(shared: &Shared) {
             } else {
                 reached(Mark::AnswersMerge);
             }
+        } else if goes_on {
+            shared.waker.wake();
         }
     }
 }

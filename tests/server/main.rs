@@ -11,6 +11,7 @@
 )]
 
 mod bounds;
+mod churn;
 mod connections;
 mod durability;
 mod faulty;

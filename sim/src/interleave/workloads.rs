@@ -55,10 +55,29 @@ life 0
     break shutdown 20000
 ";
 
+/// Rows die and are swept, and others take their places, while two workers link and search and a snapshot is written.
+const SWEEP: &str = "\
+# rows are swept while others are linked, searched for and captured
+plan seed 4
+server workers 2 exact-below 0 sweep-from 1 sweep-slice 1
+life 0
+  ending shutdown twice false
+  client 0 depth 8
+    VNEW c0:v0 2 METRIC l2 M 4 EF_CONSTRUCTION 20
+    VADD c0:v0 e0 [0,1]
+    VADD c0:v0 e1 [1,0]
+    VADD c0:v0 e0 [1,1]
+    VSEARCH c0:v0 [1,1] 2
+    BGSAVE
+    VADD c0:v0 e1 [0,1]
+    VADD c0:v0 e2 [0,0]
+    VSEARCH c0:v0 [0,1] 3
+";
+
 /// All there are.
 #[must_use]
 pub fn workloads() -> Vec<Workload> {
-    let all = [("set-get", SET_GET), ("vectors", VECTORS), ("finish", FINISH)];
+    let all = [("set-get", SET_GET), ("vectors", VECTORS), ("finish", FINISH), ("sweep", SWEEP)];
     all.map(|(name, text)| Workload { name, plan: parse(text).0 }).to_vec()
 }
 
@@ -68,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_workload_is_understood() {
-        for text in [SET_GET, VECTORS, FINISH] {
+        for text in [SET_GET, VECTORS, FINISH, SWEEP] {
             assert_eq!(parse(text).1, Vec::<String>::new());
         }
     }

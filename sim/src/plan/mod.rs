@@ -69,6 +69,10 @@ pub struct ServerPlan {
     pub snapshot_rate: u64,
     /// Entries that a running snapshot looks at in one turn.
     pub snapshot_slice: usize,
+    /// Dead rows from which on an index is swept.
+    pub sweep_from: usize,
+    /// Rows that a slice of a sweep looks at.
+    pub sweep_slice: usize,
     /// Limits that are not the usual ones.
     pub limits: Limits,
 }
@@ -185,6 +189,8 @@ impl Default for ServerPlan {
             snapshot_log_bytes: 0,
             snapshot_rate: 0,
             snapshot_slice: 256,
+            sweep_from: 64,
+            sweep_slice: 4_096,
             limits: Limits::default(),
         }
     }

@@ -61,6 +61,8 @@ impl Fields for ServerPlan {
         each("snapshot-log-bytes", &mut self.snapshot_log_bytes);
         each("snapshot-rate", &mut self.snapshot_rate);
         each("snapshot-slice", &mut self.snapshot_slice);
+        each("sweep-from", &mut self.sweep_from);
+        each("sweep-slice", &mut self.sweep_slice);
         self.limits.fields(each);
     }
 }

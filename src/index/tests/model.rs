@@ -15,6 +15,8 @@ enum Op {
     Remove(u8),
     Link,
     Search(Vec<f32>, usize),
+    /// So many slices of so many rows.
+    Sweep(u8, u8),
     Reopen,
 }
 
@@ -26,6 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0_u8..40).prop_map(Op::Remove),
         4 => Just(Op::Link),
         3 => (vector, 0_usize..50).prop_map(|(vector, k)| Op::Search(vector, k)),
+        3 => (1_u8..30, 1_u8..100).prop_map(|(slices, budget)| Op::Sweep(slices, budget)),
         1 => Just(Op::Reopen),
     ]
 }
@@ -67,6 +70,14 @@ fn check(metric: &'static dyn Metric, quant: Quant, ops: &[Op]) {
                 assert_eq!(distances, expected(&model, metric, query, *k));
                 assert_eq!(searched(writer.index(), query, *k, 1_000), exact);
             }
+            Op::Sweep(slices, budget) => {
+                for _ in 0..*slices {
+                    if writer.index().sweep_is_ready(1) {
+                        writer.index().sweep_some(usize::from(*budget), &mut scratch);
+                    }
+                }
+                writer.validate().unwrap();
+            }
             Op::Reopen => {
                 (writer, waiting) = codec::reopened(&writer);
             }
@@ -75,7 +86,7 @@ fn check(metric: &'static dyn Metric, quant: Quant, ops: &[Op]) {
     }
     writer.validate().unwrap();
     for key in 0..40_u8 {
-        let found = writer.get(&[key]).map(|row| writer.index().vector(row).to_vec());
+        let found = writer.get(&[key]).map(|row| writer.index().pin().vector(row).to_vec());
         assert_eq!(found.as_ref(), model.get(&key), "key {key}");
     }
     let mut keys: Vec<_> = writer.keys().map(|key| key[0]).collect();

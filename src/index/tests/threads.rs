@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
+use crate::base::sync::Mutex;
 
 /// Links rows `from..` as they come, until `total` are done.
 fn link_all(index: &Index, next: &AtomicU32, total: u32) {
@@ -92,12 +93,13 @@ fn a_search_sees_the_old_row_of_a_key_or_the_new_one_but_never_both_and_never_no
                 let query = index.query(&[2.5; 4]);
                 while !done.load(Ordering::Acquire) {
                     for exact in [false, true] {
+                        let pin = index.pin();
                         if exact {
                             index.exact(&query, 10, &mut scratch, &mut hits);
                         } else {
                             index.search(&query, 10, 1, &mut scratch, &mut hits);
                         }
-                        let mut keys: Vec<_> = hits.iter().map(|hit| index.key(hit.row)).collect();
+                        let mut keys: Vec<_> = hits.iter().map(|hit| pin.key(hit.row)).collect();
                         keys.sort_unstable();
                         keys.dedup();
                         assert_eq!((hits.len(), keys.len()), (3, 3), "exact: {exact}");
@@ -114,4 +116,106 @@ fn a_search_sees_the_old_row_of_a_key_or_the_new_one_but_never_both_and_never_no
         }
         done.store(true, Ordering::Release);
     });
+}
+
+/// A vector that tells which key it belongs to, and how often that was overwritten.
+fn telling(key: u32, version: u32) -> Vec<f32> {
+    let noise = Rng::new(u64::from(key) << 32 | u64::from(version));
+    let mut noise = noise;
+    let mut vector: Vec<f32> = (0..10).map(|_| noise.unit_f32() - 0.5).collect();
+    vector.extend([key as f32, version as f32]);
+    vector
+}
+
+#[test]
+fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
+    let (keys, rounds) = (sized(12, 200) as u32, sized(4, 12) as u32);
+    for quant in [Quant::F32, Quant::Int4] {
+        let mut writer = Writer::new(Config { m: 4, quant, ..config(12, &L2) });
+        for key in 0..keys {
+            writer.insert(&key.to_le_bytes(), &telling(key, 0)).unwrap();
+        }
+        let index = Arc::clone(writer.index());
+        (0..keys).for_each(|row| index.link(RowId(row), &mut Scratch::new()));
+        let done = AtomicBool::new(false);
+        let (send, receive) = std::sync::mpsc::sync_channel::<RowId>(16);
+        let receive = Mutex::new("receive", receive);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut scratch = Scratch::new();
+                    loop {
+                        let next = receive.lock().recv();
+                        let Ok(row) = next else { return };
+                        index.link(row, &mut scratch);
+                    }
+                });
+            }
+            scope.spawn(|| {
+                let mut scratch = Scratch::new();
+                while !done.load(Ordering::Acquire) {
+                    if index.sweep_is_ready(1) {
+                        index.sweep_some(sized(50, 300), &mut scratch);
+                    } else {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+            for reader in 0..2 {
+                let (index, done) = (&index, &done);
+                scope.spawn(move || {
+                    let (mut rng, mut scratch, mut hits) = (Rng::new(reader), Scratch::new(), Vec::new());
+                    while !done.load(Ordering::Acquire) {
+                        let query = index.query(&telling(rng.below(u64::from(keys)) as u32, 1));
+                        let pin = index.pin();
+                        if reader == 0 {
+                            index.search(&query, keys as usize, 100_000, &mut scratch, &mut hits);
+                        } else {
+                            index.exact(&query, keys as usize, &mut scratch, &mut hits);
+                        }
+                        let mut seen: Vec<u32> = hits
+                            .iter()
+                            .map(|hit| {
+                                let vector = pin.vector(hit.row);
+                                let (key, version) = (vector[10] as u32, vector[11] as u32);
+                                assert_eq!(vector, telling(key, version));
+                                assert_eq!(pin.key(hit.row), key.to_le_bytes());
+                                key
+                            })
+                            .collect();
+                        seen.sort_unstable();
+                        assert_eq!(seen, (0..keys).collect::<Vec<_>>(), "reader {reader}");
+                    }
+                });
+            }
+            let mut rng = Rng::new(9);
+            for n in 0..rounds * keys {
+                let key = rng.below(u64::from(keys)) as u32;
+                let row = writer.insert(&key.to_le_bytes(), &telling(key, 1 + n)).unwrap().row;
+                send.send(row).unwrap();
+                while index.stats().tombstones > keys as usize {
+                    std::hint::spin_loop();
+                }
+                if n % (2 * keys) == keys / 2 {
+                    let capture = writer.capture();
+                    scope.spawn(move || {
+                        let opened = super::codec::File::of(&capture).open().unwrap();
+                        opened.writer.validate().unwrap();
+                        assert_eq!(opened.writer.len(), keys as usize);
+                    });
+                }
+            }
+            drop(send);
+            while index.stats().unlinked > 0 {
+                std::hint::spin_loop();
+            }
+            done.store(true, Ordering::Release);
+        });
+        writer.validate().unwrap();
+        super::sweep::sweep(&writer, usize::MAX);
+        let stats = index.stats();
+        assert!(stats.tombstones * 20 < stats.tombstones + keys as usize, "too few to be worth a sweep");
+        assert_eq!(stats.rows - stats.free - stats.tombstones, keys as usize);
+        assert!(stats.rows < (rounds * keys) as usize, "{stats:?}");
+    }
 }

@@ -4,7 +4,7 @@
 //! A primitive is a type that is a [`Recall`]. What it gathers it says by a [`Gather`], and the index brings the rows: by
 //! a walk through the graph, or by a scan where the walk would take too long.
 
-use engram::index::{Config, Cosine, Gather, Hit, Index, Met, Near, Quant, Query, Scratch, Writer};
+use engram::index::{Config, Cosine, Gather, Hit, Met, Near, Pinned, Quant, Query, Scratch, Writer};
 use engram::kernels::Kernels;
 use engram::recall::{Closest, Recall};
 
@@ -40,7 +40,7 @@ impl Gather for Candidates {
 }
 
 impl Recall for Diverse {
-    fn recall(&self, index: &Index, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+    fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let mut nearest = Candidates(Closest::new(self.among, scratch));
         if !index.walk(query, self.patience, &mut nearest, scratch) {
             nearest.0.clear();
@@ -81,7 +81,7 @@ fn groups(each: u32) -> Writer {
 /// What a primitive finds around `query`.
 fn ask(writer: &Writer, recall: &dyn Recall, query: &[f32]) -> Vec<Hit> {
     let mut hits = Vec::new();
-    recall.recall(writer.index(), &writer.index().query(query), &mut Scratch::new(), &mut hits);
+    recall.recall(&writer.index().pin(), &writer.index().query(query), &mut Scratch::new(), &mut hits);
     hits
 }
 
@@ -90,7 +90,7 @@ fn main() {
     let query = [0.9, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0, 0.2];
     let diverse = Diverse { k: 4, among: 400, apart: 0.2, patience: 10_000 };
     for hit in ask(&writer, &diverse, &query) {
-        println!("{}: {}", String::from_utf8_lossy(writer.index().key(hit.row)), hit.distance);
+        println!("{}: {}", String::from_utf8_lossy(writer.index().pin().key(hit.row)), hit.distance);
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
         let writer = groups(50);
         let query = [0.9, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0, 0.2];
         let nearest = ask(&writer, &Exact::new(4), &query);
-        let group = |hit: &Hit| writer.index().key(hit.row)[.."group 0".len()].to_vec();
+        let group = |hit: &Hit| writer.index().pin().key(hit.row)[.."group 0".len()].to_vec();
         assert!(nearest.iter().all(|hit| group(hit) == b"group 0"), "the nearest are of one group");
         for patience in [0, 10_000] {
             let diverse = ask(&writer, &Diverse { k: 3, among: 400, apart: 0.2, patience }, &query);

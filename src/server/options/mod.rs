@@ -80,6 +80,11 @@ pub struct Options {
     /// Entries that a running snapshot looks at in one turn; at least 1. Not a setting: a simulation makes it small, so
     /// that commands come between two slices of a keyspace that is small as well.
     pub snapshot_slice: usize,
+    /// Dead rows from which on an index is swept, and rows that a slice of a sweep looks at. Not settings: a simulation
+    /// makes them small.
+    pub sweep_from: usize,
+    /// See `sweep_from`.
+    pub sweep_slice: usize,
     /// Where clients begin to wait. Not a setting.
     pub shares: Shares,
     /// The config file that was read, if any. Not a setting.
@@ -115,6 +120,8 @@ impl Options {
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,
             snapshot_slice: limits::SNAPSHOT_SLICE,
+            sweep_from: limits::SWEEP_FROM,
+            sweep_slice: limits::SWEEP_SLICE,
             shares: Shares::default(),
             config_file: None,
         }
@@ -138,6 +145,8 @@ impl Options {
                 kernels: self.kernels()?,
                 exact_below: self.exact_below,
                 hash: HashKey::from_seed(seed),
+                sweep_from: self.sweep_from,
+                sweep_slice: self.sweep_slice,
             },
             seed,
         })

@@ -54,7 +54,7 @@ fn spiral(n: u32) -> Writer {
 
 /// What a primitive finds around `query`: key and distance.
 fn ask(writer: &Writer, recall: &dyn Recall, query: [f32; 3]) -> Vec<(String, f32)> {
-    let index = writer.index();
+    let index = &writer.index().pin();
     let mut hits = Vec::new();
     recall.recall(index, &index.query(&query), &mut Scratch::new(), &mut hits);
     let shown = |hit: &Hit| (String::from_utf8_lossy(index.key(hit.row)).into_owned(), hit.distance);
@@ -79,7 +79,8 @@ mod tests {
         let writer = spiral(2_000);
         writer.validate().unwrap();
         for query in [[0.0; 3], [3.0, -2.0, 20.0], [-50.0, 50.0, 80.0]] {
-            let row = |i: u32| writer.index().vector(engram::index::RowId(i));
+            let index = writer.index().pin();
+            let row = |i: u32| index.vector(engram::index::RowId(i));
             let far = |i| row(i).iter().zip(&query).map(|(a, b)| (a - b).abs()).sum::<f32>();
             let mut all: Vec<f32> = (0..2_000).map(far).collect();
             all.sort_by(f32::total_cmp);

@@ -1,0 +1,238 @@
+//! Sweeps: what they take away, what they leave, and what comes in its place.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::base::limits::SWEEP_FROM;
+use crate::index::sweep::Stage;
+
+/// Sweeps until there is nothing more to sweep, in slices of `budget`, with a look at everything after each.
+pub(super) fn sweep(writer: &Writer, budget: usize) {
+    let mut scratch = Scratch::new();
+    while writer.index().sweep_is_ready(1) {
+        writer.index().sweep_some(budget, &mut scratch);
+        if budget < 1_000 {
+            writer.validate().unwrap();
+        }
+    }
+    assert_eq!(writer.index().sweep.stage(), Stage::Idle);
+    writer.validate().unwrap();
+}
+
+/// How much of the nearest ten is found.
+fn recall(index: &Index, queries: &[Vec<f32>], ef: usize) -> f64 {
+    let (mut found, mut asked) = (0, 0);
+    for query in queries {
+        let truth = scanned(index, query, 10);
+        let hits = searched(index, query, 10, ef);
+        found += hits.iter().filter(|hit| truth.contains(hit)).count();
+        asked += truth.len();
+    }
+    f64::from(found as u32) / f64::from(asked as u32)
+}
+
+#[test]
+fn swept_rows_are_named_by_nobody_and_searches_lose_nothing() {
+    for (m, budget) in [(MIN_M, 70), (8, 500), (8, usize::MAX)] {
+        for vectors in [
+            random_vectors(51, sized(40, 400), 6),
+            clustered_vectors(52, 4, sized(10, 100), 6, 0.01),
+            vec![vec![1.0; 6]; sized(40, 400)],
+            (0..sized(40, 400)).map(|i| vec![i as f32, 0.0, 0.0, 0.0, 0.0, 1.0]).collect(),
+        ] {
+            let mut writer = built(Config { m, ..config(6, &L2) }, &vectors);
+            for n in (0..vectors.len() as u32).filter(|n| n % 3 != 1) {
+                writer.remove(&n.to_le_bytes());
+            }
+            sweep(&writer, budget);
+            let stats = writer.index().stats();
+            assert_eq!((stats.tombstones, stats.free), (0, vectors.len() - writer.len()));
+            let all = searched(writer.index(), &vectors[0], vectors.len(), 1);
+            assert_eq!(all, scanned(writer.index(), &vectors[0], vectors.len()));
+            assert_eq!(all.len(), writer.len());
+        }
+    }
+}
+
+#[test]
+fn rows_of_every_form_take_the_places_of_those_that_are_gone() {
+    for quant in Quant::ALL {
+        let vectors = random_vectors(53, sized(40, 300), 20);
+        let mut writer = built(Config { quant, ..config(20, &Cosine) }, &vectors);
+        let mut scratch = Scratch::new();
+        for round in 0..4_u64 {
+            for (n, vector) in random_vectors(60 + round, vectors.len(), 20).iter().enumerate() {
+                let row = writer.insert(&(n as u32).to_le_bytes(), vector).unwrap().row;
+                assert_eq!(searched(writer.index(), vector, 1, 10)[0].row, row, "before it is linked");
+                writer.index().link(row, &mut scratch);
+                let found = searched(writer.index(), vector, 10, vectors.len() * 3);
+                assert_eq!(found, scanned(writer.index(), vector, 10));
+                assert_eq!(
+                    (found[0].row, writer.index().pin().key(row)),
+                    (row, &(n as u32).to_le_bytes()[..])
+                );
+                if n % 10 == 0 {
+                    sweep(&writer, usize::MAX);
+                }
+            }
+        }
+        let rows = writer.index().rows();
+        assert!(rows <= vectors.len() + vectors.len() / 10 + 12, "{rows} rows for {}", vectors.len());
+    }
+}
+
+#[test]
+fn recall_and_memory_hold_while_every_vector_is_replaced_three_times() {
+    let n = sized(60, 3_000);
+    let mut writer = built(config(16, &L2), &random_vectors(54, n, 16));
+    let (before, mut rng, mut scratch) = (writer.bytes(), Rng::new(3), Scratch::new());
+    let mut last = Vec::new();
+    for round in 0..3_u64 {
+        last = random_vectors(70 + round, n, 16);
+        let mut order: Vec<usize> = (0..n).collect();
+        (1..n).for_each(|i| order.swap(i, rng.index(i + 1)));
+        for i in order {
+            let row = writer.insert(&(i as u32).to_le_bytes(), &last[i]).unwrap().row;
+            writer.index().link(row, &mut scratch);
+            if writer.index().sweep_is_ready(SWEEP_FROM) {
+                writer.index().sweep_some(1 << 12, &mut scratch);
+            }
+        }
+    }
+    writer.validate().unwrap();
+    let fresh = built(config(16, &L2), &last);
+    let queries = random_vectors(80, sized(5, 200), 16);
+    for ef in [20, 60] {
+        let (churned, built) = (recall(writer.index(), &queries, ef), recall(fresh.index(), &queries, ef));
+        assert!(churned >= built - 0.01, "recall {churned} after churn, {built} of a fresh build at {ef}");
+    }
+    let after = writer.bytes();
+    assert!(cfg!(miri) || after * 10 <= before * 11, "{after} bytes, {before} before");
+}
+
+#[test]
+fn the_root_and_the_entry_point_may_die_and_so_may_all() {
+    let vectors = random_vectors(55, sized(30, 200), 4);
+    let mut writer = built(Config { m: 2, ..config(4, &L2) }, &vectors);
+    let mut scratch = Scratch::new();
+    for _ in 0..sized(3, 15) {
+        let root = writer.index().root().unwrap();
+        let (entry, _) = writer.index().entry().unwrap();
+        let others = writer.rows(RowId(0)).map(|row| row.0).filter(|row| *row != root && *row != entry);
+        for row in [root, entry].into_iter().chain(others.take(writer.len() / 15).collect::<Vec<_>>()) {
+            if writer.index().is_live(RowId(row)) {
+                let key = writer.index().pin().key(RowId(row)).to_vec();
+                writer.remove(&key);
+            }
+        }
+        sweep(&writer, 70);
+        assert!(writer.index().is_live(RowId(writer.index().root().unwrap())));
+        assert_eq!(searched(writer.index(), &vectors[0], 1_000, 1).len(), writer.len());
+    }
+    for n in 0..vectors.len() as u32 {
+        writer.remove(&n.to_le_bytes());
+    }
+    sweep(&writer, 7);
+    assert_eq!((writer.index().root(), writer.index().entry()), (None, None));
+    assert_eq!(writer.index().stats().free, vectors.len());
+    for (n, vector) in vectors.iter().enumerate() {
+        let row = writer.insert(&(n as u32).to_le_bytes(), vector).unwrap().row;
+        writer.index().link(row, &mut scratch);
+        assert_eq!(searched(writer.index(), vector, 1, 500)[0].row, row);
+    }
+    writer.validate().unwrap();
+    assert_eq!(writer.index().rows(), vectors.len());
+}
+
+#[test]
+fn links_made_at_every_stage_of_a_sweep_hold() {
+    let vectors = random_vectors(56, sized(30, 120), 4);
+    for dead in [10, vectors.len()] {
+        let mut writer = built(Config { m: 2, ..config(4, &L2) }, &vectors);
+        let mut scratch = Scratch::new();
+        (0..dead as u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+        let mut n = 1_000_u32;
+        while writer.index().sweep_is_ready(1) {
+            writer.index().sweep_some(1, &mut scratch);
+            if writer.index().sweep.stage() == Stage::Idle {
+                break;
+            }
+            n += 1;
+            let vector = &vectors[n as usize % vectors.len()];
+            let row = writer.insert(&n.to_le_bytes(), vector).unwrap().row;
+            writer.index().link(row, &mut scratch);
+            writer.validate().unwrap();
+            let all = searched(writer.index(), vector, usize::MAX, 1);
+            assert_eq!(all, scanned(writer.index(), vector, 10_000));
+        }
+        sweep(&writer, usize::MAX);
+    }
+}
+
+#[test]
+fn nothing_is_taken_away_from_who_is_inside() {
+    let vectors = random_vectors(57, 100, 4);
+    let mut writer = built(config(4, &L2), &vectors);
+    let index = Arc::clone(writer.index());
+    let mut scratch = Scratch::new();
+    let pin = index.pin();
+    let hit = searched(&index, &vectors[7], 1, 10)[0];
+    let (key, vector) = (pin.key(hit.row), pin.vector(hit.row));
+    for (n, vector) in random_vectors(58, 100, 4).iter().enumerate() {
+        let row = writer.insert(&(n as u32).to_le_bytes(), vector).unwrap().row;
+        index.link(row, &mut scratch);
+        while index.sweep_is_ready(1) {
+            index.sweep_some(usize::MAX, &mut scratch);
+        }
+    }
+    assert_eq!((index.rows(), index.stats().free), (200, 0));
+    assert_eq!((key, vector), (&7_u32.to_le_bytes()[..], &vectors[7][..]));
+    drop(pin);
+    sweep(&writer, usize::MAX);
+    assert_eq!((index.rows(), index.stats().free), (200, 100));
+}
+
+#[test]
+fn an_index_is_captured_and_opened_at_every_stage_of_a_sweep() {
+    let vectors = random_vectors(59, sized(30, 100), 5);
+    for dead in [30, vectors.len()] {
+        let mut writer = built(Config { m: 2, quant: Quant::Int8, ..config(5, &L2) }, &vectors);
+        let mut scratch = Scratch::new();
+        (0..dead.min(vectors.len()) as u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+        let mut slices = 0;
+        while writer.index().sweep_is_ready(1) {
+            writer.index().sweep_some(1, &mut scratch);
+            slices += 1;
+            let (mut opened, unlinked) = codec::reopened(&writer);
+            assert_eq!((opened.len(), unlinked), (writer.len(), Vec::new()));
+            let all = searched(opened.index(), &vectors[0], 1_000, 1);
+            assert_eq!(all, scanned(writer.index(), &vectors[0], 1_000));
+            sweep(&opened, usize::MAX);
+            let row = opened.insert(b"new", &vectors[1]).unwrap().row;
+            opened.index().link(row, &mut scratch);
+            opened.validate().unwrap();
+        }
+        assert!(slices > 10);
+    }
+}
+
+#[test]
+fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
+    let vectors = random_vectors(61, sized(30, 150), 5);
+    let mut writer = built(Config { m: 2, ..config(5, &L2) }, &vectors);
+    let mut scratch = Scratch::new();
+    for first in (0..vectors.len() as u32).step_by(10) {
+        let capture = writer.capture();
+        let expected = codec::File::of(&capture);
+        (first..first + 5).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+        while writer.index().sweep_is_ready(1) {
+            writer.index().sweep_some(usize::MAX, &mut scratch);
+        }
+        let file = codec::File::of(&capture);
+        file.open().unwrap().writer.validate().unwrap();
+        assert_eq!(file.sections[1], expected.sections[1]);
+        assert_eq!(file.sections[4], expected.sections[4]);
+        drop(capture);
+        sweep(&writer, usize::MAX);
+    }
+}
