@@ -1,5 +1,6 @@
 //! The index as a whole; what a single file promises is tested in that file.
 
+mod between;
 mod codec;
 mod corrupt;
 mod forms;
