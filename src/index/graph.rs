@@ -14,7 +14,7 @@ use super::query::{Query, Target};
 use super::rows::{Published, Rows};
 use super::sweep::Sweep;
 use super::{Config, RowId, level};
-use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
+use crate::base::sync::{AtomicU32, AtomicU64, Mutex, point};
 use crate::kernels::{Code, Kernels};
 
 /// Words of `hot`: the moment behind which the row is there.
@@ -188,6 +188,8 @@ impl Index {
         // The floor first: a row below it was linked before, a row above is looked at one by one.
         let floor = self.floor.load();
         let view = self.view();
+        // Here another thread may link some of them, below rows that come only now.
+        point("fresh");
         fresh.clear();
         fresh.extend(self.unlinked(floor, &view));
         // And the rows to walk on last: what was linked by then hangs below rows that were there by then.
