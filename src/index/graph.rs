@@ -170,6 +170,12 @@ impl Index {
         self.view().count() as usize
     }
 
+    /// Rows that a walk can come to: those that live, and the dead that have not been swept.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.rows().saturating_sub(self.sweep.swept())
+    }
+
     /// Bytes that comparing a row exactly looks at.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
@@ -271,7 +277,7 @@ impl Index {
 
     /// Dead rows that have not been swept.
     pub(super) fn tombstones(&self) -> usize {
-        self.rows().saturating_sub(self.live() + self.sweep.swept())
+        self.held().saturating_sub(self.live())
     }
 
     /// Rows that are not linked, dead ones too, of those that `view` sees; some may be linked by now. The floor has been

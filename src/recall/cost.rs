@@ -34,7 +34,7 @@ impl Shares {
         filter: &F,
         within: Option<&dyn Fn(f32) -> bool>,
     ) -> Self {
-        let (live, rows, keyed) = (index.live(), index.rows(), !filter.is_open());
+        let (live, rows, keyed) = (index.live(), index.held(), !filter.is_open());
         let mut shares = Self { live, rows, seen: 0, accepted: 0, within: 0, keyed };
         for row in index.sample(SAMPLE) {
             shares.seen += 1;

@@ -47,7 +47,7 @@ impl Nearest {
         }
     }
 
-    /// How it would be answered on an index with `live` living rows of `rows`. The walk passes through dead rows as
+    /// How it would be answered on an index with `live` living rows of `rows` that a walk can come to. The walk passes through dead rows as
     /// well, the scan does not compare them.
     #[must_use]
     pub fn way(&self, live: usize, rows: usize) -> Way {
@@ -63,11 +63,11 @@ impl Nearest {
 
 impl Recall for Nearest {
     fn looks_at(&self, index: &Index) -> usize {
-        self.bytes(index, index.live(), index.rows())
+        self.bytes(index, index.live(), index.held())
     }
 
     fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        match self.way(index.live(), index.rows()) {
+        match self.way(index.live(), index.held()) {
             Way::Exact => {
                 reached(Mark::ScanChosen);
                 index.exact(query, self.k, scratch, hits);

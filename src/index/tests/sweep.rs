@@ -170,6 +170,24 @@ fn links_made_at_every_stage_of_a_sweep_hold() {
 }
 
 #[test]
+fn bytes_change_under_the_writers_hand_alone() {
+    let mut writer = built(config(4, &L2), &random_vectors(62, sized(30, 200), 4));
+    for n in 0..writer.len() as u32 - 1 {
+        writer.remove(&n.to_le_bytes());
+    }
+    let counted = writer.bytes();
+    let mut scratch = Scratch::new();
+    while writer.index().sweep_is_ready(1) {
+        writer.index().sweep_some(100, &mut scratch);
+        assert_eq!(writer.bytes(), counted);
+    }
+    assert!(writer.index().stats().free > 0);
+    writer.insert(b"", &[1.0; 4]).unwrap();
+    let (keys, free) = (writer.index().key_bytes.load(), writer.index().stats().free);
+    assert_eq!((keys, free), (4, writer.index().rows() - 2));
+}
+
+#[test]
 fn nothing_is_taken_away_from_who_is_inside() {
     let vectors = random_vectors(57, 100, 4);
     let mut writer = built(config(4, &L2), &vectors);
