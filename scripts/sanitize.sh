@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 what=${1:-all}
 host=$(rustc -vV | sed -n 's/^host: //p')
 
+rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 for component in miri rust-src; do
     rustup component list --toolchain nightly --installed | grep -q "^$component" ||
         rustup component add --toolchain nightly "$component"
@@ -17,13 +18,15 @@ if [ "$what" = all ] || [ "$what" = miri ]; then
     # Proptest asks for the working directory, and seeds itself from the host.
     MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" \
         cargo +nightly miri test --package engram --lib -- \
-        index::epochs index::rows index::tests::sweep index::tests::threads index::tests::model index::tests::codec
+        index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads \
+        index::tests::codec
 fi
 
 if [ "$what" = all ] || [ "$what" = threads ]; then
     RUSTFLAGS="-Z sanitizer=thread" TSAN_OPTIONS="halt_on_error=1" \
         cargo +nightly test -Z build-std --target "$host" --package engram --lib -- \
-        index::epochs index::rows index::tests::sweep index::tests::threads index::tests::codec
+        index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads \
+        index::tests::codec
     RUSTFLAGS="-Z sanitizer=thread" TSAN_OPTIONS="halt_on_error=1" \
         cargo +nightly test -Z build-std --target "$host" --package engram --test server -- churned
 fi

@@ -169,6 +169,7 @@ fn a_capture_taken_while_rows_are_inserted_and_linked_opens_as_it_was_taken() {
                 {
                     index.link(RowId(row), &mut scratch);
                 }
+                std::hint::spin_loop();
             }
         };
         let _ = [(); 3].map(|()| scope.spawn(linker));
