@@ -76,7 +76,7 @@ pub const FILTER_KEYS: usize = 65_536;
 pub const FILTER_PATTERN: usize = 1_024;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
-/// Dead rows of an index below which it is not swept; above, it is when one row in twenty is dead.
+/// Dead rows of an index below which it is not swept; above, it is when one row in forty is dead.
 pub const SWEEP_FROM: usize = 64;
 /// Rows that a slice of a sweep looks at, at most; each list that it changes counts for 64.
 pub const SWEEP_SLICE: usize = 1 << 12;

@@ -30,7 +30,7 @@ use crate::base::mark::{Mark, reached};
 use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, point};
 
 /// One dead row in so many is worth a sweep.
-const SHARE: usize = 20;
+const SHARE: usize = 40;
 /// Rows between two scheduling points of a pass that only looks.
 const STRIDE: u32 = 256;
 /// What a list that is changed costs of a slice's budget, in rows that are looked at.
