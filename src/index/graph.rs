@@ -53,6 +53,9 @@ pub(super) const PLACE: u32 = 8;
 /// Bit of a link that its list keeps for good: the owner is the row's parent, or was before that was condemned.
 pub(super) const KEPT: u32 = 1 << 31;
 
+/// A place of a list that a sweep has left empty. Zero is one behind the last link: nobody looks further.
+pub(super) const HOLE: u32 = KEPT;
+
 /// Rows that are compared at once.
 const BATCH: usize = 32;
 
@@ -64,7 +67,8 @@ pub struct Index {
     pub(super) rows: Arc<Rows>,
     pub(super) hot: Cells,
     pub(super) cold: Cells,
-    /// Neighbour lists of the ground layer by row. A link is a row plus one, and perhaps [`KEPT`]; zero is none.
+    /// Neighbour lists of the ground layer by row. A link is a row plus one, and perhaps [`KEPT`]; behind the
+    /// last there are zeros, between them perhaps a [`HOLE`].
     pub(super) ground: Cells,
     /// Lists of the layers above: `level` groups in a row for a row, from layer 1 up.
     pub(super) upper: Cells,
@@ -288,6 +292,7 @@ impl Index {
     }
 
     /// The term of a row, as the bits of a float.
+    #[inline]
     pub(super) fn term(&self, row: u32) -> u32 {
         if self.coder.is_some() { self.cold.get(row, FAR_TERM) } else { self.hot.get(row, TERM) }
     }
@@ -298,6 +303,7 @@ impl Index {
     }
 
     /// True where the row did not die before the end of a moment. Once false it stays so until the row is another.
+    #[inline]
     pub(super) fn lived_after(&self, row: u32, moment: u32) -> bool {
         let death = self.hot.get(row, DEATH);
         death == 0 || death > moment
@@ -375,13 +381,14 @@ impl Index {
 /// The rows that a list names.
 #[inline]
 pub(super) fn links(list: &[Cell]) -> impl Iterator<Item = u32> {
-    list.iter().filter_map(|link| (link.load(Ordering::Acquire) & !KEPT).checked_sub(1))
+    let words = list.iter().map(|link| link.load(Ordering::Acquire)).take_while(|word| *word != 0);
+    words.filter_map(|word| (word & !KEPT).checked_sub(1))
 }
 
 /// The rows that a list keeps for good.
 pub(super) fn kept(list: &[Cell]) -> impl Iterator<Item = u32> {
     let words = list.iter().map(|link| link.load(Ordering::Acquire));
-    words.filter(|word| word & KEPT != 0).map(|word| (word & !KEPT) - 1)
+    words.filter(|word| word & KEPT != 0).filter_map(|word| (word & !KEPT).checked_sub(1))
 }
 
 /// `row`, whose code gave this sum and which has these words of `hot`, and how far it is.
@@ -513,8 +520,8 @@ impl<'a> View<'a> {
             for row in rows.by_ref().take(BATCH) {
                 numbers[len] = row;
                 vectors[len] = self.row(row);
-                distances[len] = f32::from_bits(self.index.term(row));
                 Kernels::prefetch(vectors[len]);
+                distances[len] = f32::from_bits(self.index.term(row));
                 len += 1;
             }
             metric.distances(kernels, target.vector, target.term, &vectors[..len], &mut distances[..len]);

@@ -242,7 +242,7 @@ impl Index {
                 }
                 (place, word)
             } else if let Some(free) = free {
-                (free, 0)
+                free
             } else {
                 match select::victim(self, owner, fresh, keep != 0, linking) {
                     Some(place) => {
@@ -326,16 +326,19 @@ impl Drop for Claim<'_> {
     }
 }
 
+/// Where in a list, and the word that stands there.
+type Place = (usize, u32);
+
 impl Linking {
-    /// Reads what `list` holds. Returns the place and the word of the link to `fresh`, and the first free place.
-    fn read(&mut self, list: &[AtomicU32], fresh: u32) -> (Option<(usize, u32)>, Option<usize>) {
+    /// Reads what `list` holds. Returns the place and the word of the link to `fresh`, and the first free place and its word.
+    fn read(&mut self, list: &[AtomicU32], fresh: u32) -> (Option<Place>, Option<Place>) {
         let (mut there, mut free) = (None, None);
         self.links.clear();
         self.keeps.clear();
         for (place, cell) in list.iter().enumerate() {
             let word = cell.load(Ordering::Acquire);
             let Some(row) = (word & !KEPT).checked_sub(1) else {
-                free = free.or(Some(place));
+                free = free.or(Some((place, word)));
                 continue;
             };
             self.links.push(row);

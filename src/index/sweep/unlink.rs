@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::graph::{Index, KEPT, LINKED, STATE, SWEPT, View, links};
+use super::super::graph::{HOLE, Index, KEPT, LINKED, STATE, SWEPT, View, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
 use super::{CHANGE, STRIDE, Work};
@@ -62,7 +62,7 @@ impl Index {
         let mut next = 0;
         for (place, word) in holes {
             point("sweep: relink");
-            let link = chosen.get(next).map_or(0, |row| row + 1);
+            let link = chosen.get(next).map_or(HOLE, |row| row + 1);
             if list[place].compare_exchange(word, link, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 next += 1;
             } else {
