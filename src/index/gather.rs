@@ -10,10 +10,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::graph::{Index, Measure, View, links};
+use super::graph::{Index, links};
 use super::near::Near;
 use super::query::Query;
 use super::scratch::Scratch;
+use super::view::{Measure, View};
 use super::{Hit, RowId};
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;

@@ -7,9 +7,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::graph::{CLAIMED, Index, KEPT, LINKED, Measure, PARENT, PLACE, STATE, SWEPT, View, kept, links};
+use super::graph::{CLAIMED, Index, KEPT, LINKED, PARENT, PLACE, STATE, SWEPT, kept, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
+use super::view::{Measure, View};
 use super::{RowId, select};
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;

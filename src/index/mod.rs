@@ -59,6 +59,7 @@ mod table;
 mod tests;
 mod validate;
 mod vector;
+mod view;
 mod writer;
 
 pub use capture::Capture;

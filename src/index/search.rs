@@ -1,10 +1,11 @@
 //! Walking the graph: algorithms 2 and 5 of the paper, and the search that a client asks for.
 
-use super::graph::{Index, Measure, View, links};
+use super::graph::{Index, links};
 use super::near::Near;
 use super::pool::Pool;
 use super::query::{Query, Target};
 use super::scratch::Scratch;
+use super::view::{Measure, View};
 use super::{Hit, RowId};
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;

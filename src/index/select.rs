@@ -1,8 +1,9 @@
 //! Algorithm 4: which candidates become links, and which link a full list gives up.
 
-use super::graph::{Index, View};
+use super::graph::Index;
 use super::near::Near;
 use super::scratch::Linking;
+use super::view::View;
 
 /// Splits `candidates`, nearest first, into those to keep, at most `limit`, and those pruned: a candidate is kept
 /// when it is nearer to the centre than to everything kept before it. Once `limit` are kept the rest is in neither.

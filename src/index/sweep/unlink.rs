@@ -3,9 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::graph::{HOLE, Index, KEPT, LINKED, STATE, SWEPT, View, links};
+use super::super::graph::{HOLE, Index, KEPT, LINKED, STATE, SWEPT, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
+use super::super::view::View;
 use super::{CHANGE, STRIDE, Work};
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;

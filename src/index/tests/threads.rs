@@ -127,6 +127,52 @@ fn telling(key: u32, version: u32) -> Vec<f32> {
     vector
 }
 
+/// Links what comes.
+fn link_what_comes(index: &Index, rows: &Mutex<std::sync::mpsc::Receiver<RowId>>) {
+    let mut scratch = Scratch::new();
+    loop {
+        let next = rows.lock().recv();
+        let Ok(row) = next else { return };
+        index.link(row, &mut scratch);
+    }
+}
+
+/// Sweeps until `done`.
+fn sweep_on(index: &Index, done: &AtomicBool) {
+    let mut scratch = Scratch::new();
+    while !done.load(Ordering::Acquire) {
+        if index.sweep_is_ready(1) {
+            index.sweep_some(sized(50, 300), &mut scratch);
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Looks until `done`, through the graph or exactly, whether all `keys` are there once, each with a vector of its own.
+fn look_for_all(index: &Arc<Index>, keys: u32, exactly: bool, done: &AtomicBool) {
+    let (mut rng, mut scratch, mut hits) = (Rng::new(1), Scratch::new(), Vec::new());
+    while !done.load(Ordering::Acquire) {
+        let query = index.query(&telling(rng.below(u64::from(keys)) as u32, 1));
+        let pin = index.pin();
+        if exactly {
+            index.exact(&query, keys as usize, &mut scratch, &mut hits);
+        } else {
+            index.search(&query, keys as usize, 100_000, &mut scratch, &mut hits);
+        }
+        let key_of = |hit: &Hit| {
+            let vector = pin.vector(hit.row);
+            let (key, version) = (vector[10] as u32, vector[11] as u32);
+            assert_eq!(vector, telling(key, version));
+            assert_eq!(pin.key(hit.row), key.to_le_bytes());
+            key
+        };
+        let mut seen: Vec<u32> = hits.iter().map(key_of).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..keys).collect::<Vec<_>>(), "exactly: {exactly}");
+    }
+}
+
 #[test]
 fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
     let (keys, rounds) = (sized(12, 200) as u32, sized(4, 12) as u32);
@@ -141,53 +187,12 @@ fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
         let (send, receive) = std::sync::mpsc::sync_channel::<RowId>(16);
         let receive = Mutex::new("receive", receive);
         std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let mut scratch = Scratch::new();
-                    loop {
-                        let next = receive.lock().recv();
-                        let Ok(row) = next else { return };
-                        index.link(row, &mut scratch);
-                    }
-                });
+            for exactly in [false, true] {
+                let (index, receive, done) = (&index, &receive, &done);
+                scope.spawn(|| link_what_comes(index, receive));
+                scope.spawn(move || look_for_all(index, keys, exactly, done));
             }
-            scope.spawn(|| {
-                let mut scratch = Scratch::new();
-                while !done.load(Ordering::Acquire) {
-                    if index.sweep_is_ready(1) {
-                        index.sweep_some(sized(50, 300), &mut scratch);
-                    } else {
-                        std::hint::spin_loop();
-                    }
-                }
-            });
-            for reader in 0..2 {
-                let (index, done) = (&index, &done);
-                scope.spawn(move || {
-                    let (mut rng, mut scratch, mut hits) = (Rng::new(reader), Scratch::new(), Vec::new());
-                    while !done.load(Ordering::Acquire) {
-                        let query = index.query(&telling(rng.below(u64::from(keys)) as u32, 1));
-                        let pin = index.pin();
-                        if reader == 0 {
-                            index.search(&query, keys as usize, 100_000, &mut scratch, &mut hits);
-                        } else {
-                            index.exact(&query, keys as usize, &mut scratch, &mut hits);
-                        }
-                        let mut seen: Vec<u32> = hits
-                            .iter()
-                            .map(|hit| {
-                                let vector = pin.vector(hit.row);
-                                let (key, version) = (vector[10] as u32, vector[11] as u32);
-                                assert_eq!(vector, telling(key, version));
-                                assert_eq!(pin.key(hit.row), key.to_le_bytes());
-                                key
-                            })
-                            .collect();
-                        seen.sort_unstable();
-                        assert_eq!(seen, (0..keys).collect::<Vec<_>>(), "reader {reader}");
-                    }
-                });
-            }
+            scope.spawn(|| sweep_on(&index, &done));
             let mut rng = Rng::new(9);
             for n in 0..rounds * keys {
                 let key = rng.below(u64::from(keys)) as u32;
