@@ -154,7 +154,7 @@ fn an_opened_index_grows_and_can_be_captured_again() {
 
 #[test]
 fn a_capture_taken_while_rows_are_inserted_and_linked_opens_as_it_was_taken() {
-    let total = sized(40, 1_500);
+    let total = sized(60, 1_500);
     let vectors = random_vectors(33, total, 8);
     let mut writer = Writer::new(config(8, &L2));
     let index = Arc::clone(writer.index());
