@@ -19,7 +19,7 @@ if [ "$what" = all ] || [ "$what" = miri ]; then
     MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" \
         cargo +nightly miri test --package engram --lib -- \
         index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads \
-        index::tests::codec
+        index::tests::codec::a_capture
 fi
 
 if [ "$what" = all ] || [ "$what" = threads ]; then
