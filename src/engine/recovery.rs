@@ -186,15 +186,9 @@ fn recover(
     // sync of the directory that failed, after which syncing again proves nothing.
     let swept = snapshot::remove_stale(&*storage, Lsn(0));
     swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
-    let wal_options = wal::Options {
-        tier: options.tier,
-        segment_bytes: options.segment_bytes,
-        room: options.log_room,
-        spin: options.spin,
-        seed: options.seed,
-    };
-    let wal =
-        Wal::start(Arc::clone(&storage), &recovered, wal_options, Arc::clone(clock), Arc::clone(&waker));
+    let Options { tier, segment_bytes, log_room: room, log_backlog: backlog, spin, seed, .. } = *options;
+    let kept = wal::Options { tier, segment_bytes, room, backlog, spin, seed };
+    let wal = Wal::start(Arc::clone(&storage), &recovered, kept, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
     Ok(Durability {
         storage,

@@ -117,7 +117,7 @@ impl Wal {
     }
 
     /// Bytes that were appended and have not been written. Zero once the log has failed. The loop is woken when a
-    /// batch has been written that had `limits::LOG_BACKLOG / 2` bytes or more waiting.
+    /// batch of [`Options::backlog`]` / 2` bytes or more has been written: of what is too much, one batch or the next has half.
     #[must_use]
     pub fn backlog(&self) -> usize {
         if self.has_failed() { 0 } else { self.shared.backlog.load() as usize }

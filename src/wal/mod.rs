@@ -78,6 +78,9 @@ pub struct Options {
     pub room: u64,
     /// How long the log thread looks for more records before it sleeps, under [`Tier::Always`].
     pub spin: Duration,
+    /// Bytes that may wait for the log thread before the loop lets those who write wait (`limits::LOG_BACKLOG`): half of it is
+    /// when the loop has to hear that there is room again.
+    pub backlog: usize,
     /// Entropy for the segments' salts: unknown to clients.
     pub seed: u64,
 }

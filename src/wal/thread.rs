@@ -14,7 +14,6 @@ use super::recover::{Closed, Recovered};
 use super::room::{Spare, end_of};
 use super::shared::{Gather, LINGER_BYTES, Shared, Waiting};
 use super::{Lsn, Options, Poisoned, Tier};
-use crate::base::limits::LOG_BACKLOG;
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;
 use crate::base::sync::{self, MutexGuard, catch};
@@ -123,7 +122,7 @@ impl LogThread {
             let errand = self.wait();
             if !self.batch.is_empty() {
                 self.write_batch()?;
-                if errand.backlog >= LOG_BACKLOG / 2 {
+                if errand.backlog >= self.options.backlog / 2 {
                     self.waker.wake();
                 }
             }

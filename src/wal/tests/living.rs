@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::{MemDisk, Mishap};
-use super::{Rig, name, pause, payload, recover_all};
+use super::{BACKLOG, Rig, name, pause, payload, recover_all};
 use crate::wal::guard::{Guard, Latch};
 use crate::wal::{Case, Lsn, Tier};
 
@@ -139,6 +139,28 @@ fn tier_no_syncs_at_the_end_of_a_segment_and_at_shutdown() {
         recover_all(&disk.after_power_loss(&mut crate::base::rng::Rng::new(1)), 0).unwrap().last,
         last
     );
+}
+
+#[test]
+fn loop_hears_that_there_is_room_again_though_nothing_is_synced() {
+    for tier in [Tier::EverySecond, Tier::No] {
+        let disk = MemDisk::default();
+        let rig = fresh(&disk, tier, 1 << 20);
+        let small = || {
+            rig.append().unwrap();
+            until(|| rig.wal.backlog() == 0);
+        };
+        small();
+        while rig.wal.backlog() <= BACKLOG {
+            rig.wal.append(&payload(rig.wal.appended().0 + 1)).unwrap();
+        }
+        rig.wal.kick();
+        until(|| rig.wal.backlog() == 0);
+        // When this one is written, the one before it has been told of.
+        small();
+        assert_eq!((rig.waker.0.load(), rig.wal.synced()), (1, Lsn(0)));
+        rig.wal.shutdown().unwrap();
+    }
 }
 
 #[test]

@@ -87,6 +87,9 @@ pub(super) fn pause() {
     std::thread::yield_now();
 }
 
+/// Bytes above which whoever appends to a [`Rig`]'s log would wait.
+pub(super) const BACKLOG: usize = 1_000;
+
 /// A running log on `disk`.
 pub(super) struct Rig {
     pub(super) wal: Wal,
@@ -106,7 +109,7 @@ impl Rig {
         (segment_bytes, room): (u64, u64),
     ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
-        let options = Options { tier, segment_bytes, room, spin: Duration::ZERO, seed: 7 };
+        let options = Options { tier, segment_bytes, room, backlog: BACKLOG, spin: Duration::ZERO, seed: 7 };
         let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
         Some(Self { wal, clock, waker })
     }
