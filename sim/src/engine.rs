@@ -34,6 +34,7 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.sweep_from = plan.sweep_from;
         options.sweep_slice = plan.sweep_slice;
         options.workers = plan.workers;
+        options.fsync = plan.fsync.into();
         options.kernel = kernels.to_owned();
         options.exact_below = plan.exact_below;
         plan.limits.apply(&mut options);

@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod names;
 mod past;
+mod promise;
 mod search;
 mod seen;
 mod shown;
@@ -29,13 +30,15 @@ use self::context::Context;
 use self::linear::{Cut, History};
 use self::model::Model;
 use self::names::{is_shared, told_names};
+use self::promise::Promise;
 use self::state::{Span, clears};
 use crate::clock::Timeline;
 use crate::faults::Faults;
-use crate::plan::Op;
+use crate::plan::{Op, Tier};
 use crate::shared::Shared;
 
 pub use expect::show;
+pub use promise::Death;
 pub use search::{distance, read_rows};
 pub use seen::{Found, Seen};
 pub use state::Span as WallSpan;
@@ -52,6 +55,8 @@ pub struct Oracle {
     clearings: BTreeMap<(usize, u64), Vec<u64>>,
     /// The faults of this life: whether the disk has failed.
     faults: Option<Arc<Shared<Faults>>>,
+    /// What was acknowledged and may be gone all the same.
+    promise: Promise,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
     /// Internal errors that were heard of in this life: one for each panic.
@@ -99,6 +104,20 @@ impl Oracle {
         self.refused = None;
         self.told_of_panics = 0;
         self.flying.fill(0);
+        self.promise.begin();
+    }
+
+    /// The life ended at `now`, however late its threads and its disk were: by `slack` virtual nanoseconds at most.
+    pub fn ended(&mut self, now: u64, death: Death, slack: u64) {
+        self.promise.ended(now, if self.log_failed() { Death::LogFailed } else { death }, slack);
+    }
+
+    /// The server answers before it has synced, unless this says otherwise.
+    pub fn promise(&mut self, tier: Tier) {
+        self.promise = Promise::new(tier);
+        if !self.promise.is_whole() {
+            self.remember();
+        }
     }
 
     /// What was acknowledged may be taken back where the medium lies: keeps what is needed to judge that.
@@ -121,9 +140,9 @@ impl Oracle {
         })
     }
 
-    /// From when on the medium may have taken back what was acknowledged.
+    /// From when on the medium, or a crash, may have taken back what was acknowledged.
     fn taken_back(&self) -> Option<u64> {
-        self.faults.as_ref().and_then(|faults| faults.lock().blame.since)
+        self.promise.taken_back(self.faults.as_ref().and_then(|faults| faults.lock().blame.since))
     }
 
     /// Whether the medium has changed vectors that the server serves from a map: what it says of them is not to be
@@ -230,6 +249,9 @@ impl Oracle {
         }
         if let Some(id) = self.clearing_of(client, op, at) {
             self.clients.iter_mut().for_each(|model| model.clearing_answered((client, id), now));
+        }
+        if matches!((op, replies), (Op::Save, [Value::Simple(_)])) {
+            self.promise.saved(at);
         }
         self.judge(client, (op, later), replies, (at, now)).map_err(wrong)
     }
@@ -411,6 +433,7 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             shared.keys.insert(key, found);
         }
+        self.promise.inspected(now);
         let cuts = std::mem::take(&mut self.cuts);
         self.shared.inspected(&shared, &cuts, now)
     }

@@ -15,6 +15,7 @@ mod op_words;
 mod parse;
 mod show;
 mod smaller;
+mod tier;
 mod visitor;
 
 use crate::clock;
@@ -28,6 +29,7 @@ pub use generate::generate;
 pub use limits::Limits;
 pub use op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
 pub use parse::parse;
+pub use tier::Tier;
 pub use visitor::{Errand, Visitor};
 
 /// One run of the rig.
@@ -73,6 +75,8 @@ pub struct ServerPlan {
     pub sweep_from: usize,
     /// Rows that a slice of a sweep looks at.
     pub sweep_slice: usize,
+    /// When the log is synced.
+    pub fsync: Tier,
     /// Limits that are not the usual ones.
     pub limits: Limits,
 }
@@ -191,6 +195,7 @@ impl Default for ServerPlan {
             snapshot_slice: 256,
             sweep_from: 64,
             sweep_slice: 4_096,
+            fsync: Tier::Always,
             limits: Limits::default(),
         }
     }

@@ -63,6 +63,7 @@ impl Fields for ServerPlan {
         each("snapshot-slice", &mut self.snapshot_slice);
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);
+        each("fsync", &mut self.fsync);
         self.limits.fields(each);
     }
 }

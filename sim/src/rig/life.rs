@@ -9,7 +9,7 @@ use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
 use crate::disk::Disk;
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
 use crate::plan::{Life, Plan};
@@ -19,6 +19,12 @@ use crate::trace::Trace;
 
 /// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
 const PATIENCE: u64 = 60_000_000_000;
+
+/// Calls of the disk and waits, each twice as long as usual at most, that come between a write and its sync.
+const CALLS: u64 = 16;
+
+/// Virtual nanoseconds for which threads that are ready may keep another from its turn.
+const BUSY: u64 = 100_000_000;
 
 /// How a server begins that tells why it does not start.
 const REFUSING: &str = "start: ";
@@ -164,6 +170,13 @@ fn lapses(life: &Life) -> u64 {
     let stalls: u64 = life.threads.disturbances.iter().map(stall).sum();
     let pauses: u64 = life.clock.pauses.iter().map(|(_, nanos)| nanos).sum();
     stalls + pauses + life.clock.grain
+}
+
+/// Virtual nanoseconds by which what the server does by time may be late in all.
+pub(super) fn slack(life: &Life) -> u64 {
+    let slow = |planned: &Planned| if let Fault::Slow(nanos) = planned.fault { nanos } else { 0 };
+    let slow: u64 = life.faults.iter().map(slow).sum();
+    lapses(life) + slow + CALLS * (life.latency.sync + life.latency.transfer + life.clock.late) + BUSY
 }
 
 /// What everyone who talks to the server has to know.

@@ -18,7 +18,7 @@ use engram::env::Machine;
 pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::net;
-use crate::oracle::Oracle;
+use crate::oracle::{Death, Oracle};
 use crate::plan::{Ending, Life, Plan, ServerPlan};
 use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
 use crate::shared::{Binding, Shared};
@@ -160,6 +160,7 @@ impl Rig {
         if plan.server.limits.maxmemory > 0 {
             run.oracle.lock().tighten();
         }
+        run.oracle.lock().promise(plan.server.fsync);
         if plan.harms_medium() {
             run.disk.watch();
             run.oracle.lock().remember();
@@ -209,6 +210,12 @@ impl Run<'_> {
         let ending = life.ending.to_string();
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
         let before = self.report.trace.keeps().then(|| lengths(&disk));
+        let death = match life.ending {
+            _ if self.gave_up => Death::InOrder,
+            Ending::Kill => Death::Killed,
+            Ending::Shutdown | Ending::Power(_) => Death::PowerLost,
+        };
+        self.oracle.lock().ended(self.now, death, life::slack(life));
         match life.ending {
             Ending::Kill => disk.kill(),
             Ending::Shutdown => disk.power_loss(Loss::All, &mut |_| 0),

@@ -250,6 +250,7 @@ fn toy_rig(bug: Bug) -> Rig {
 /// A seed's plan without what the toy cannot do.
 fn toy_plan(seed: u64) -> Plan {
     let mut plan = generate(seed);
+    plan.server.fsync = crate::plan::Tier::Always;
     for life in &mut plan.lives {
         life.visitors.clear();
         life.rest.clear();

@@ -14,6 +14,7 @@ mod source;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -89,6 +90,7 @@ pub fn generate(seed: u64) -> Plan {
         sweep_from: pick(&mut Rng::stream(seed, "sweeps"), &[1, 1, 3, 8, 64]),
         sweep_slice: pick(&mut Rng::stream(seed, "sweep slice"), &[1, 8, 200, 4_096]),
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
+        ..ServerPlan::default()
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(58);
@@ -102,6 +104,7 @@ pub fn generate(seed: u64) -> Plan {
     corners::turn(&mut Rng::stream(seed, "corner"), &mut server, &mut lives);
     scarce(&mut Rng::stream(seed, "memory"), &mut server, &mut lives);
     visitors::strain(&mut Rng::stream(seed, "strain"), &mut server, &mut lives);
+    tiers::choose(&mut Rng::stream(seed, "tier"), &mut server, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 
