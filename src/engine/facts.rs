@@ -36,9 +36,13 @@ impl Engine {
     }
 
     /// Changes when a write is acknowledged. Nothing to do without a directory.
-    pub fn set_tier(&self, tier: Tier) {
-        if let Some(durability) = &self.durability {
+    pub fn set_tier(&mut self, tier: Tier) {
+        if let Some(durability) = &mut self.durability {
             durability.wal.set_tier(tier);
+            // Names are forgotten as soon as their records count as durable, which under the tier before came early.
+            if durability.wal.durable() < durability.wal.appended() {
+                durability.unsynced.note_everything(durability.wal.appended());
+            }
         }
     }
 

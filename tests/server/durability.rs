@@ -282,8 +282,12 @@ fn a_weaker_promise_is_kept_at_once_and_a_stronger_one_when_the_disk_allows() {
     assert_eq!(client.receive(), ok());
     client.send(&[b"DBSIZE"]);
     assert!(client.hears_nothing_for(SILENCE));
+    let mut other = server.connect();
+    other.send(&[b"GET", b"b"]);
+    assert!(other.hears_nothing_for(SILENCE), "what was said before the change is not durable either");
     dial.turn(Sync::Well);
     let start = Instant::now();
     assert_eq!(client.receive(), Value::Integer(2));
+    assert_eq!(other.receive(), bulk("1"));
     assert!(start.elapsed() < Duration::from_secs(5));
 }
