@@ -2,7 +2,7 @@
 
 use super::visitor::{PIECE, judge};
 use crate::net::{LinkId, Wire};
-use crate::plan::{Errand, ServerPlan};
+use crate::plan::{Errand, ServerPlan, Tier};
 use crate::scheduler::Scheduler;
 
 /// What all who talk to the server of one life have in common.
@@ -11,6 +11,8 @@ pub(crate) struct Town {
     pub(crate) scheduler: Scheduler,
     pub(crate) wire: Wire,
     pub(crate) server: ServerPlan,
+    /// The weakest tier that it ever has.
+    pub(crate) weakest: Tier,
     /// Bytes on their way to a client at most, and the mean time that they take.
     pub(crate) capacity: usize,
     pub(crate) latency: u64,

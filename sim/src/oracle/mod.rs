@@ -7,11 +7,13 @@
 mod context;
 mod expect;
 mod index;
+mod kinds;
 mod linear;
 mod memory;
 mod model;
 mod names;
 mod past;
+mod prefixes;
 mod promise;
 mod search;
 mod seen;
@@ -27,10 +29,12 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use self::context::Context;
-use self::linear::{Cut, History};
+use self::kinds::{is_for_all, refused, searches, short};
+use self::linear::History;
 use self::model::Model;
-use self::names::{is_shared, told_names};
-use self::promise::Promise;
+use self::names::told_names;
+use self::past::{Ends, at_one_moment};
+use self::promise::{Loss, Promise};
 use self::state::{Span, clears};
 use crate::clock::Timeline;
 use crate::faults::Faults;
@@ -38,6 +42,7 @@ use crate::plan::{Op, Tier};
 use crate::shared::Shared;
 
 pub use expect::show;
+pub(crate) use kinds::internal;
 pub use promise::Death;
 pub use search::{distance, read_rows};
 pub use seen::{Found, Seen};
@@ -49,7 +54,7 @@ pub struct Oracle {
     clients: Vec<Model>,
     shared: History,
     /// Where each client's requests may have been cut off, from the inspection under way.
-    cuts: BTreeMap<usize, Vec<Cut>>,
+    ends: BTreeMap<usize, Ends>,
     /// Requests so far, and the numbers of those that clear everything and are not answered, by client and asking.
     numbered: u64,
     clearings: BTreeMap<(usize, u64), Vec<u64>>,
@@ -112,10 +117,10 @@ impl Oracle {
         self.promise.ended(now, if self.log_failed() { Death::LogFailed } else { death }, slack);
     }
 
-    /// The server answers before it has synced, unless this says otherwise.
-    pub fn promise(&mut self, tier: Tier) {
-        self.promise = Promise::new(tier);
-        if !self.promise.is_whole() {
+    /// Each life's server begins with `tier`, and one of them has at times the `weakest`.
+    pub fn promise(&mut self, tier: Tier, weakest: Tier) {
+        self.promise = Promise::new(tier, weakest > Tier::Always);
+        if weakest > Tier::Always {
             self.remember();
         }
     }
@@ -140,8 +145,8 @@ impl Oracle {
         })
     }
 
-    /// From when on the medium, or a crash, may have taken back what was acknowledged.
-    fn taken_back(&self) -> Option<u64> {
+    /// What the medium, or a crash, may have taken back of what was acknowledged.
+    fn taken_back(&self) -> Option<Loss> {
         self.promise.taken_back(self.faults.as_ref().and_then(|faults| faults.lock().blame.since))
     }
 
@@ -193,6 +198,7 @@ impl Oracle {
     /// A client is about to send `op`.
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
         self.flies(client, op, 1);
+        op.tiers().into_iter().for_each(|tier| self.promise.ordered(tier, at));
         if clears(op) {
             let id = self.next_number();
             self.clearings.entry((client, at)).or_default().push(id);
@@ -250,8 +256,12 @@ impl Oracle {
         if let Some(id) = self.clearing_of(client, op, at) {
             self.clients.iter_mut().for_each(|model| model.clearing_answered((client, id), now));
         }
-        if matches!((op, replies), (Op::Save, [Value::Simple(_)])) {
-            self.promise.saved(at);
+        match (op, replies) {
+            (Op::Save, [Value::Simple(_)]) => self.promise.saved(at),
+            (Op::ConfigSet { .. }, [Value::Simple(_)]) => {
+                op.tiers().into_iter().for_each(|tier| self.promise.obeyed(tier, at, now));
+            }
+            _ => {}
         }
         self.judge(client, (op, later), replies, (at, now)).map_err(wrong)
     }
@@ -414,17 +424,17 @@ impl Oracle {
             let found = seen.keys.get(&key).cloned().flatten();
             own.keys.insert(key, found);
         }
-        let since = self.taken_back();
+        let lost = self.taken_back();
         let span = self.span(at, now);
-        let cuts = self.clients[client].inspected(&own, span, (at, now), since);
-        self.cuts.insert(client, cuts.map_err(|what| format!("client {client}: {what}"))?);
+        let ends = self.clients[client].inspected(&own, span, (at, now), lost.as_ref());
+        self.ends.insert(client, ends.map_err(|what| format!("client {client}: {what}"))?);
         Ok(())
     }
 
     /// A new life begins with everything looked at: each client's keys first, then the shared ones.
     pub fn inspected_shared(&mut self, seen: &Seen, now: u64) -> Result<(), String> {
-        if let Some(since) = self.taken_back() {
-            self.shared.take_back(since);
+        if let Some(loss) = self.taken_back() {
+            self.shared.take_back(&loss);
         }
         self.clients.iter_mut().for_each(Model::settled);
         self.clearings.clear();
@@ -434,8 +444,14 @@ impl Oracle {
             shared.keys.insert(key, found);
         }
         self.promise.inspected(now);
-        let cuts = std::mem::take(&mut self.cuts);
-        self.shared.inspected(&shared, &cuts, now)
+        let ends = std::mem::take(&mut self.ends);
+        if !at_one_moment(ends.values().map(|ends| ends.windows.as_slice())) {
+            let windows: Vec<_> = ends.iter().map(|(client, ends)| (client, &ends.windows)).collect();
+            return Err(format!(
+                "there was no one moment until which everybody's requests survived: {windows:?}"
+            ));
+        }
+        self.shared.inspected(&shared, &ends, now)
     }
 
     /// Steps that looking for orders has taken, and how often it was given up.
@@ -455,52 +471,4 @@ impl Oracle {
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
-}
-
-/// How many answers to a job that has panicked there are, those in transactions included.
-pub(crate) fn internal(replies: &[Value]) -> usize {
-    let count = |reply: &Value| match reply {
-        Value::Error(text) => usize::from(text.starts_with(b"ERR internal error")),
-        Value::Array(parts) => internal(parts),
-        _ => 0,
-    };
-    replies.iter().map(count).sum()
-}
-
-/// True for a search, and for a transaction with one.
-fn searches(op: &Op) -> bool {
-    match op {
-        Op::Search { .. } => true,
-        Op::Transaction(ops) | Op::Discarded(ops) => ops.iter().any(searches),
-        Op::Unheard(op) => searches(op),
-        _ => false,
-    }
-}
-
-/// True for a request that is about shared keys and nothing of the client's own.
-fn is_for_all(op: &Op) -> bool {
-    if let Op::Unheard(op) = op {
-        return is_for_all(op);
-    }
-    let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);
-    !tied && op.keys().iter().any(|key| is_shared(key))
-}
-
-/// True for an answer that only a failed log gives.
-fn refused(op: &Op, replies: &[Value]) -> bool {
-    let aborts = op.is_aborted();
-    let code = |text: &[u8]| text.starts_with(b"MISCONF ") || (text.starts_with(b"EXECABORT ") && !aborts);
-    replies.iter().any(|reply| match reply {
-        Value::Error(text) => code(text),
-        // The log failed while the transaction was executed: no part of it counts.
-        Value::Array(parts) => refused(op, parts),
-        _ => false,
-    })
-}
-
-/// An operation for a report.
-fn short(op: &Op) -> String {
-    let text = op.to_string();
-    let end = text.char_indices().nth(160).map_or(text.len(), |(end, _)| end);
-    format!("{}{}", &text[..end], if end < text.len() { "..." } else { "" })
 }

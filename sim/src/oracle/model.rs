@@ -10,9 +10,10 @@ use engram::resp::client::Value;
 
 use super::context::Context;
 use super::expect::Expect;
-use super::linear::Cut;
 use super::names::Names;
-use super::past::Past;
+use super::past::{Ends, Past, Window};
+use super::prefixes::{after, maybe_cleared, prefixes};
+use super::promise::Loss;
 use super::seen::Seen;
 use super::shown::Shown;
 use super::state::{Due, NOBODY, Span, State, clears};
@@ -41,6 +42,8 @@ pub(super) struct Model {
     /// In this life, and what has expired since.
     log_failed: bool,
     unwritten: Unwritten,
+    /// When everything was looked at last.
+    looked: u64,
     /// Memory is limited: what is pending may have been passed over.
     pub(super) tight: bool,
 }
@@ -58,6 +61,7 @@ impl Default for Model {
             past: Past::default(),
             log_failed: false,
             unwritten: Unwritten::default(),
+            looked: 0,
             tight: false,
         }
     }
@@ -78,20 +82,20 @@ impl Model {
             return self.scanned(pattern.as_deref(), replies, at, context);
         }
         self.touch(context.op, now);
-        if context.op.is_write() && !self.log_failed {
+        if context.op.is_write() && !self.log_failed && !self.past.is_kept() {
             self.unwritten.forget(&context.op.keys());
         }
         let mut changed = context.op.is_write();
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
-            changed |= self.note_gone(&before, now, matches!(context.op, Op::Watch(_)));
+            changed |= self.note_gone(&before, (asked, now), matches!(context.op, Op::Watch(_)));
             self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
         if changed {
-            self.past.note(&self.states, now);
+            self.past.note(&self.states, Some(asked), now);
         }
         Ok(())
     }
@@ -115,9 +119,11 @@ impl Model {
     /// What was there `before` and is not any more is gone by `now`, though perhaps by itself: a look at it has told. Its
     /// removal may yet be lost where the log has failed, and where the look was `silent`: nobody waited for it then. True if
     /// there was anything.
-    fn note_gone(&mut self, before: &[State], now: u64, silent: bool) -> bool {
+    fn note_gone(&mut self, before: &[State], (asked, now): (u64, u64), silent: bool) -> bool {
         if self.log_failed || silent {
-            self.unwritten.note(before, &self.states);
+            self.unwritten.note(before, &self.states, None);
+        } else if self.past.is_kept() {
+            self.unwritten.note(before, &self.states, Some((asked, now)));
         }
         let left = |key: &String| self.states.iter().any(|state| state.entries.contains_key(key));
         let gone = before.iter().flat_map(|state| state.entries.keys()).filter(|key| !left(key));
@@ -195,7 +201,7 @@ impl Model {
             let mut settled = settled.map(|state| before.iter().any(|other| other.entries == state.entries));
             if !next.is_empty() && !settled.any(|same| same) {
                 let now = context.times.1;
-                prefixes.iter().skip(1).for_each(|states| self.past.note(states, now));
+                prefixes.iter().skip(1).for_each(|states| self.past.note(states, None, now));
                 self.states = next;
                 let made = std::mem::take(&mut self.pending);
                 made.iter().for_each(|(op, ..)| self.touch(op, now));
@@ -242,18 +248,15 @@ impl Model {
         self.pending.len()
     }
 
-    /// Everything of this client was looked at during `at`, from `since` to `now`, while it did nothing; what was
-    /// acknowledged from `lost` on may be gone. An error says why no state explains it.
-    ///
-    /// Returns where its requests may have been cut off: for each number of unanswered ones that explains it, the last
-    /// that took place and the first that did not; nothing where that cannot be told.
+    /// Everything of this client was looked at during `at`, from `since` to `now`, while it did nothing; `lost` may be gone
+    /// of what was acknowledged. An error says why no state explains it. Returns where its requests may have been cut off.
     pub(super) fn inspected(
         &mut self,
         seen: &Seen,
         at: Span,
         (since, now): (u64, u64),
-        lost: Option<u64>,
-    ) -> Result<Vec<Cut>, String> {
+        lost: Option<&Loss>,
+    ) -> Result<Ends, String> {
         self.clear_until(since);
         let pending = std::mem::take(&mut self.pending);
         pending.iter().for_each(|(op, ..)| self.touch(op, now));
@@ -263,10 +266,10 @@ impl Model {
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         let mut were = self.states.clone();
         let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight);
-        prefixes.iter_mut().for_each(|states| self.unwritten.maybe_wake(states));
+        prefixes.iter_mut().for_each(|states| self.unwritten.maybe_wake(states, lost));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
-        let (older, stages) = self.stages(prefixes, since, lost);
-        let (clearing, mut last) = (self.is_clearing(since), 0);
+        let (older, stages, windows) = self.stages(prefixes, since, lost);
+        let (clearing, mut last, mut found) = (self.is_clearing(since), 0, Vec::new());
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             if number < least {
@@ -280,6 +283,9 @@ impl Model {
                         if cuts.len() == before {
                             let last = number.checked_sub(1).map_or(0, |last| pending[last].2);
                             cuts.push((last, pending.get(number).map_or(u64::MAX, |next| next.2)));
+                        }
+                        if found.last() != Some(&windows[stage]) {
+                            found.push(windows[stage]);
                         }
                         last = stage;
                         were.push(state.clone());
@@ -303,29 +309,38 @@ impl Model {
             ));
         }
         self.states = explained;
-        self.note_gone(&were, now, false);
+        self.note_gone(&were, (since, now), false);
+        self.looked = since;
         self.past.forget(older.saturating_sub(last));
         // Each prefix was the state for a while, the last one perhaps before others cleared it, and may be what is left
         // once more.
         let passed = passed.iter().take((last + 1).saturating_sub(older)).skip(1);
-        passed.for_each(|states| self.past.note(states, now));
-        self.past.note(&self.states, now);
-        Ok(if lost.is_none() { cuts } else { Vec::new() })
+        passed.for_each(|states| self.past.note(states, None, now));
+        self.past.note(&self.states, None, now);
+        Ok(if lost.is_none() {
+            Ends { cuts, windows: Vec::new() }
+        } else {
+            Ends { cuts: Vec::new(), windows: found }
+        })
     }
 
-    /// What may be found, in order: what the states were before some of what was acknowledged from `lost` on, then what
-    /// they are after more and more of what is pending. With how many there are of the former.
+    /// What may be found, in order: what the states were before some of what may be `lost`, then what they are after more
+    /// and more of what is pending. With how many there are of the former, and where the log was cut off if that is found.
     fn stages(
         &self,
         mut prefixes: Vec<Vec<State>>,
         since: u64,
-        lost: Option<u64>,
-    ) -> (usize, Vec<Vec<State>>) {
-        let mut stages = self.past.taken_back(lost);
+        lost: Option<&Loss>,
+    ) -> (usize, Vec<Vec<State>>, Vec<Window>) {
+        let (mut stages, mut windows): (Vec<_>, Vec<_>) = self.past.taken_back(lost).into_iter().unzip();
         // The last of them is where the prefixes begin.
         stages.pop();
-        // Others may have cleared everything before that or after it.
-        stages.iter_mut().for_each(|states| *states = maybe_cleared(states));
+        let whole = windows.last().copied().unwrap_or((0, u64::MAX));
+        for states in &mut stages {
+            self.unwritten.maybe_wake(states, lost);
+            // Others may have cleared everything before that or after it.
+            *states = maybe_cleared(states);
+        }
         let older = stages.len();
         // What others were told has taken place, though perhaps only behind some of what is pending.
         let done = self.cleared_by(since);
@@ -334,7 +349,8 @@ impl Model {
             states.retain(|state| lost.is_some() || !state.due.iter().any(|id| done.contains(id)));
         }
         stages.extend(prefixes);
-        (older, stages)
+        windows.resize(stages.len(), whole);
+        (older, stages, windows)
     }
 
     /// Another client asks for everything to be cleared.
@@ -344,7 +360,7 @@ impl Model {
             state.due.push(id);
             state.due.sort_unstable();
         });
-        self.past.note(&maybe_cleared(&self.states), asked);
+        self.past.note(&maybe_cleared(&self.states), None, asked);
     }
 
     /// Its answer has come.
@@ -365,7 +381,7 @@ impl Model {
     /// A life is over, and with it what others have asked for.
     pub(super) fn settled(&mut self) {
         self.clearings.clear();
-        self.unwritten = Unwritten::default();
+        self.unwritten.settled(self.looked);
         self.log_failed = false;
         self.states.iter_mut().for_each(|state| state.due.clear());
         let mut states: Vec<State> = Vec::new();
@@ -428,26 +444,8 @@ impl Model {
         }
         let answered = self.clearings.iter().filter_map(|(.., answered)| *answered);
         let last = answered.filter(|when| *when < now).max();
-        self.past.note(&self.states, last.unwrap_or(now));
+        self.past.note(&self.states, None, last.unwrap_or(now));
     }
-}
-
-/// The states, and what they are if some of what others have asked for takes place now.
-fn maybe_cleared(states: &[State]) -> Vec<State> {
-    let mut all = states.to_vec();
-    let mut at = 0;
-    while at < all.len() {
-        let mut next = all[at].due.clone();
-        next.dedup_by_key(|(who, _)| *who);
-        for id in next {
-            let cleared = all[at].clone().cleared(id);
-            if !all.contains(&cleared) {
-                all.push(cleared);
-            }
-        }
-        at += 1;
-    }
-    all
 }
 
 /// True for what changes only what the connection watches.
@@ -457,44 +455,4 @@ fn is_about_transactions(op: &Op) -> bool {
     }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();
     reads || matches!(op, Op::Watch(_) | Op::Unwatch | Op::Reset | Op::Discarded(_))
-}
-
-/// The states after an operation that was answered so; an error if there is none.
-fn after(states: &[State], replies: &[Value], at: Span, context: Context<'_>) -> Result<Vec<State>, String> {
-    let (mut next, mut wrong) = (Vec::new(), None);
-    let states = maybe_cleared(states).into_iter();
-    for (state, expect) in states.flat_map(|state| state.outcomes(context.op, at)) {
-        match expect.check(replies, context) {
-            Ok(()) if !next.contains(&state) => next.push(state),
-            Ok(()) => {}
-            Err(what) => wrong = wrong.or(Some(what)),
-        }
-    }
-    match wrong {
-        Some(what) if next.is_empty() => Err(what),
-        _ => Ok(next),
-    }
-}
-
-/// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
-/// set behind any of them, and where memory is `tight` any of them may have been passed over.
-fn prefixes(states: &[State], ops: &[(Op, Span, u64)], jumps: &[(u64, u64)], tight: bool) -> Vec<Vec<State>> {
-    let mut prefixes = vec![maybe_cleared(states)];
-    for (op, at, _) in ops {
-        let mut next = Vec::new();
-        let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        let passed =
-            last.iter().filter(|_| tight && op.is_write()).map(|state| state.clone().passed_over(op));
-        let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);
-        for state in taken.chain(passed) {
-            if !next.contains(&state) {
-                next.push(state);
-            }
-        }
-        for (before, after) in jumps {
-            next.iter_mut().for_each(|state| state.clock_set(*before, *after));
-        }
-        prefixes.push(maybe_cleared(&next));
-    }
-    prefixes
 }

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Break, Errand, Life, Op, Visitor};
+use super::{Break, Errand, Life, Op, Tier, Visitor};
 use crate::faults::{Fault, Planned};
 use crate::scheduler::{Blow, Disturbance};
 
@@ -114,6 +114,9 @@ pub(super) fn request(op: &Op) -> Result<(), String> {
         Op::Transaction(ops) | Op::Discarded(ops) => ops.iter().try_for_each(request),
         Op::Unheard(op) => request(op),
         Op::Hello(version) => within(version, &(2..=3)),
+        Op::ConfigSet { name, .. } if name.ends_with("fsync") && Tier::ordered(op).is_none() => {
+            Err("that is none of the tiers".to_owned())
+        }
         Op::SetRange { offset, .. } => within(offset, &(0..=1 << 20)),
         Op::NewIndex { dim, .. } => within(dim, &(1..=1 << 12)),
         Op::Search { k, ef, .. } => {

@@ -52,6 +52,13 @@ impl Plan {
         let lies = |life: &Life| life.faults.iter().any(|planned| planned.fault.harms_medium());
         self.lives.iter().any(|life| !life.rest.is_empty() || lies(life))
     }
+
+    /// The weakest tier that its server ever has.
+    #[must_use]
+    pub fn weakest(&self) -> Tier {
+        let ops = self.lives.iter().flat_map(|life| &life.clients).flat_map(|client| &client.ops);
+        ops.flat_map(Op::tiers).fold(self.server.fsync, Tier::max)
+    }
 }
 
 /// What a server is started with.

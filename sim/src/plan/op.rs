@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::among::Among;
+use super::tier::Tier;
 
 /// Which unit and which beginning a time has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +290,16 @@ impl Op {
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         matches!(self, Self::Transaction(ops) if ops.iter().any(|op| matches!(op, Self::Wrong(_))))
+    }
+
+    /// The tiers that it orders.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<Tier> {
+        match self {
+            Self::Transaction(ops) | Self::Discarded(ops) => ops.iter().flat_map(Self::tiers).collect(),
+            Self::Unheard(op) => op.tiers(),
+            op => Tier::ordered(op).into_iter().collect(),
+        }
     }
 
     /// How many replies it gets.

@@ -3,8 +3,10 @@
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
-/// When the server syncs its log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use super::Op;
+
+/// When the server syncs its log; the strictest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// Before it answers.
     #[default]
@@ -31,6 +33,23 @@ impl FromStr for Tier {
     fn from_str(text: &str) -> Result<Self, String> {
         let known = NAMES.iter().find(|(name, _)| *name == text);
         known.map(|(_, tier)| *tier).ok_or_else(|| format!("no tier `{text}`"))
+    }
+}
+
+impl Tier {
+    /// The tier that `op` orders at run time, if it does.
+    #[must_use]
+    pub fn ordered(op: &Op) -> Option<Self> {
+        match op {
+            Op::ConfigSet { name, value } if name == "appendfsync" || name == "fsync" => value.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The request that orders it.
+    #[must_use]
+    pub fn order(self) -> Op {
+        Op::ConfigSet { name: "appendfsync".to_owned(), value: self.to_string() }
     }
 }
 

@@ -185,6 +185,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         scheduler: scheduler.clone(),
         wire: wire.clone(),
         server: plan.server.clone(),
+        weakest: plan.weakest(),
         capacity: life.net.capacity,
         room: life.net.capacity.max(net::Settings::default().capacity),
         latency: life.net.latency,

@@ -160,7 +160,7 @@ impl Rig {
         if plan.server.limits.maxmemory > 0 {
             run.oracle.lock().tighten();
         }
-        run.oracle.lock().promise(plan.server.fsync);
+        run.oracle.lock().promise(plan.server.fsync, plan.weakest());
         if plan.harms_medium() {
             run.disk.watch();
             run.oracle.lock().remember();

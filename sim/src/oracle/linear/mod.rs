@@ -24,6 +24,8 @@ use self::explore::{Found, Question, explore};
 use self::told::told;
 use super::context::Context;
 use super::names::is_shared;
+use super::past::{Ends, Window, at_one_moment};
+use super::promise::Loss;
 use super::search::check_order;
 use super::seen::Seen;
 use super::state::Span;
@@ -201,23 +203,23 @@ impl History {
         place
     }
 
-    /// What was acknowledged from `since` on may have been lost. Where that reaches back behind the last look at the keys,
+    /// So much may have been lost of what was acknowledged. Where that reaches back behind the last look at the keys,
     /// nothing is known of them any more.
-    pub(super) fn take_back(&mut self, since: u64) {
-        if since <= self.since {
+    pub(super) fn take_back(&mut self, loss: &Loss) {
+        if loss.reaches(self.since) {
             self.unknown = true;
         }
         // What only watches leaves nothing behind by which it could be told when it happened: behind what was lost, or before.
-        let lost = |act: &&mut Act| act.answered >= since || act.leaves_no_trace();
+        let lost = |act: &&mut Act| loss.may_take(act.asked, act.answered) || act.leaves_no_trace();
         self.acts.iter_mut().filter(lost).for_each(|act| act.losable = true);
     }
 
-    /// All shared keys were looked at by `now`, after the life ended. `cuts` are the places where each client's requests may
+    /// All shared keys were looked at by `now`, after the life ended. `ends` are the places where each client's requests may
     /// have been cut off, as far as its own keys tell.
     pub(super) fn inspected(
         &mut self,
         seen: &Seen,
-        cuts: &BTreeMap<usize, Vec<Cut>>,
+        ends: &BTreeMap<usize, Ends>,
         now: u64,
     ) -> Result<(), String> {
         let acts = std::mem::take(&mut self.acts);
@@ -234,8 +236,8 @@ impl History {
         let missed = hits::missed(&start.state, &acts);
         let acts: Vec<Act> = acts.into_iter().chain(missed).collect();
         let (all, tight): (Vec<&Act>, bool) = (acts.iter().collect(), self.tight);
-        let ends = |done: &[bool], acts: &[&Act]| {
-            cuts.iter().all(|(client, cuts)| {
+        let cut_off = |done: &[bool], acts: &[&Act]| {
+            ends.iter().all(|(client, Ends { cuts, .. })| {
                 let connection = lines.get(client).map_or(0, |line| line.connection);
                 let own = |i: &usize| (acts[*i].client, acts[*i].connection) == (*client, connection);
                 let maybe = |i: &usize| own(i) && !acts[*i].took_place();
@@ -245,7 +247,11 @@ impl History {
                 cuts.is_empty() || tight || cuts.iter().any(fits)
             })
         };
-        let may_lose = |done: &[bool]| ends(done, &all);
+        let may_lose = |done: &[bool]| {
+            let own = [window(done, &all)];
+            let windows = ends.values().map(|ends| ends.windows.as_slice());
+            cut_off(done, &all) && at_one_moment(windows.chain([own.as_slice()]))
+        };
         let is_end = |world: &World| seen.explained_by(&world.state, NEVER, false).map(drop);
         let question = Question { acts: &all, start: &start, is_end: &is_end, may_lose: &may_lose };
         let (found, steps) = explore(&question, STEPS_TOGETHER);
@@ -284,6 +290,14 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// When the log was cut off if these acts have survived, and all others have not.
+fn window(done: &[bool], acts: &[&Act]) -> Window {
+    let writes = |act: &Act| matches!(&act.deed, Deed::Done(op, _) if op.is_write());
+    let of = |wanted: bool| (0..acts.len()).filter(move |&i| done[i] == wanted && writes(acts[i]));
+    let survived = of(true).map(|i| acts[i].asked).max();
+    (survived.unwrap_or(0), of(false).map(|i| acts[i].answered).min().unwrap_or(u64::MAX))
 }
 
 /// The acts that are about some of the keys, each tied to the one before it on its connection.
