@@ -16,8 +16,8 @@ use crate::shared::{Held, Shared};
 
 /// Virtual nanoseconds between two questions.
 const EVERY: u64 = 100_000_000;
-/// Questions after which what is not at rest never will be.
-const QUESTIONS: u32 = 100;
+/// Questions after which what is not at rest never will be, but for what the plan makes late.
+const QUESTIONS: u64 = 100;
 /// At last the memory runs out: commands, each on the first connection or on another, and what each has to be answered
 /// with.
 const OUT_OF_MEMORY: [(usize, &str, &str); 18] = [
@@ -48,7 +48,7 @@ struct State {
     /// Another one, for what takes two.
     second: Option<LinkId>,
     input: Vec<u8>,
-    asked: u32,
+    asked: u64,
     /// A question has no answer yet.
     waits: bool,
     /// The accounts are right, and so many answers have come since.
@@ -71,6 +71,10 @@ impl Auditor {
         Self { town: town.clone(), done: Arc::new(done), state: Arc::new(Shared::new(state)) }
     }
 
+    fn questions(&self) -> u64 {
+        QUESTIONS + self.town.slack / EVERY
+    }
+
     /// Asks, on a new connection if there is none.
     pub(crate) fn ask(&self) {
         let mut state = self.state.lock();
@@ -78,7 +82,7 @@ impl Auditor {
             return;
         }
         state.asked += 1;
-        if state.asked > QUESTIONS {
+        if state.asked > self.questions() {
             return self.town.scheduler.fail("the auditor gets no answer");
         }
         let this = self.clone();
@@ -134,7 +138,7 @@ impl Auditor {
                 state.refusals = Some(0);
                 self.ask_next(&mut state);
             }
-            Some(what) if asked == QUESTIONS => {
+            Some(what) if asked >= self.questions() => {
                 self.town.scheduler.fail(&format!("all are through, but {what}"))
             }
             Some(_) => {}

@@ -22,6 +22,8 @@ pub(crate) struct Town {
     pub(crate) audits: bool,
     /// Virtual nanoseconds that the loop may have stood still in all: a turn that it began before counts as the past.
     pub(crate) lapses: u64,
+    /// Virtual nanoseconds by which what the server does by time may be late in all.
+    pub(crate) slack: u64,
     /// Virtual nanoseconds without a byte, while one is due, that count as silence.
     pub(crate) patience: u64,
 }

@@ -191,6 +191,7 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         latency: life.net.latency,
         audits: false,
         lapses: lapses(life),
+        slack: slack(life),
         patience: PATIENCE,
     }
 }
