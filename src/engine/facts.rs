@@ -1,6 +1,7 @@
 //! What INFO tells of the engine, and what CONFIG changes in it.
 
 use super::Engine;
+use crate::base::mark::{Mark, reached};
 use crate::wal::{self, Lsn, Tier};
 
 /// How the log stands.
@@ -41,6 +42,7 @@ impl Engine {
             durability.wal.set_tier(tier);
             // Names are forgotten as soon as their records count as durable, which under the tier before came early.
             if durability.wal.durable() < durability.wal.appended() {
+                reached(Mark::TierTightened);
                 durability.unsynced.note_everything(durability.wal.appended());
             }
         }

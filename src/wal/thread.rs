@@ -124,6 +124,7 @@ impl LogThread {
                 self.write_batch()?;
                 if errand.backlog >= self.options.backlog / 2 {
                     self.waker.wake();
+                    reached(Mark::RoomIsTold);
                 }
             }
             if self.sync_is_due() || errand.stop {
@@ -292,7 +293,9 @@ impl LogThread {
 
     /// Makes what was written survive, and tells so.
     fn sync(&mut self) -> Result<(), Poisoned> {
-        self.sync_at = None;
+        if self.sync_at.take().is_some_and(|due| due <= self.clock.now()) {
+            reached(Mark::SecondIsOver);
+        }
         let Some(tail) = self.tail.as_mut().filter(|tail| tail.synced < tail.written) else {
             return Ok(());
         };
