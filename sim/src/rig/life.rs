@@ -17,8 +17,12 @@ use crate::scheduler::{Blow, CrashAt, Disturbance, Ended, Outcome, Scheduler};
 use crate::shared::Shared;
 use crate::trace::Trace;
 
-/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence.
-const PATIENCE: u64 = 60_000_000_000;
+/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence where the plan makes
+/// nothing late: a server that finishes may wait for so long for those who do not read, and everyone else with it.
+const PATIENCE: u64 = 6_000_000_000;
+
+/// Scheduling points that the work of all who are ready takes, before a thread of the server has its turn.
+const WORK: u64 = 100_000;
 
 /// Calls of the disk and waits, each twice as long as usual at most, that come between a write and its sync.
 const CALLS: u64 = 16;
@@ -179,6 +183,14 @@ pub(super) fn slack(life: &Life) -> u64 {
     lapses(life) + slow + CALLS * (life.latency.sync + life.latency.transfer + life.clock.late) + BUSY
 }
 
+/// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence. What is late may make
+/// late what waits behind it: a batch behind another's sync, a client that comes back behind its old connection.
+fn patience(life: &Life) -> u64 {
+    let gap = life.clients.iter().map(|client| client.gap).max().unwrap_or(0);
+    let way = life.net.latency + life.net.wake_delay;
+    PATIENCE + 2 * slack(life) + 4 * gap + CALLS * way + WORK * life.threads.tick
+}
+
 /// What everyone who talks to the server has to know.
 fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
     Town {
@@ -192,6 +204,6 @@ fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
         audits: false,
         lapses: lapses(life),
         slack: slack(life),
-        patience: PATIENCE,
+        patience: patience(life),
     }
 }
