@@ -1,13 +1,14 @@
-//! The engram server: flags, the real machine, and the loop. `engram check` looks at a directory without serving it.
+//! The engram server: flags, the real machine, and the loop. What operators do without serving is in `operate`.
 //!
 //! Exit codes: 0 when it has done what was asked, 1 when it failed (one line on standard error says why), 2 when the
 //! command line or the config file was wrong.
 
+mod operate;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use engram::engine;
 use engram::env::Level;
 use engram::os;
 use engram::server::{Options, Parsed, Server};
@@ -23,10 +24,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(arg) => return fail(WRONG_USAGE, format_args!("{arg:?} is not UTF-8 text")),
     };
-    if let Some(("check", dirs)) = args.split_first().map(|(first, rest)| (first.as_str(), rest))
-        && !dirs.iter().any(|dir| dir == "--help")
-    {
-        return check(dirs);
+    if let Some(done) = operate::operate(&args) {
+        return done;
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut read = |path: &str| std::fs::read_to_string(path).map_err(|e| e.to_string());
@@ -64,33 +63,6 @@ fn serve(mut options: Options) -> Result<(), String> {
         machine.console.line(Level::Warning, &text);
     }
     Server::start(machine, options).and_then(Server::run).map_err(|e| e.to_string())
-}
-
-/// `engram check DIR...`
-fn check(dirs: &[String]) -> ExitCode {
-    if dirs.is_empty() {
-        return fail(WRONG_USAGE, "check: which directory?");
-    }
-    let options = match Options::default().engine(0) {
-        Ok(options) => options.index,
-        Err(e) => return fail(FAILED, e),
-    };
-    let mut healthy = true;
-    for dir in dirs {
-        print(&format!("{dir}:"));
-        match os::Directory::open_read_only(Path::new(dir)) {
-            Err(e) => {
-                healthy = false;
-                fail(FAILED, e);
-            }
-            Ok(storage) => {
-                let found = engine::check(&storage, options);
-                found.lines.iter().for_each(|line| print(&format!("  {line}")));
-                healthy &= found.healthy;
-            }
-        }
-    }
-    if healthy { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
 /// Prints lines; whoever does not read them does not want them.

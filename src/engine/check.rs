@@ -1,4 +1,4 @@
-//! `engram check`: what is in a directory and what is wrong with it, without changing a byte.
+//! `engram check`: what is in a directory, what is wrong with it and what a start would do, without changing a byte.
 //!
 //! It does what a start does, with the same code, on a scratch copy in memory: every checksum is verified, every record
 //! is applied, every index validated. Only the repair of a torn tail and the linking of rows are left out.
@@ -32,7 +32,10 @@ pub fn check(storage: &dyn Storage, options: IndexOptions) -> Check {
     if check.healthy {
         check.contents(&store);
     }
-    check.lines.push(if check.healthy { "healthy".to_owned() } else { "NOT healthy".to_owned() });
+    check.others(storage);
+    let verdict =
+        if check.healthy { "healthy: a start would serve this" } else { "NOT healthy: a start would refuse" };
+    check.say(verdict.to_owned());
     check
 }
 
@@ -46,37 +49,55 @@ impl Check {
         self.lines.push(line);
     }
 
+    /// Every snapshot, and which a start would open.
     fn snapshot(&mut self, storage: &dyn Storage, store: &mut Store) -> Option<Lsn> {
-        match snapshot::open_newest(storage) {
+        let all = match snapshot::inspect(storage) {
+            Ok(all) => all,
             Err(e) => {
                 self.fault(format!("snapshot: {e}"));
+                return None;
+            }
+        };
+        let newest = match snapshot::open_newest(storage) {
+            Ok(newest) => newest,
+            Err(e) => {
+                self.fault(format!("snapshot: a start would refuse: {e}"));
                 None
             }
-            Ok(None) => {
-                self.say("snapshot: none".to_owned());
-                Some(Lsn(0))
-            }
-            Ok(Some(snapshot)) => {
-                let lsn = snapshot.lsn;
-                let (name, sections) = (snapshot.file.clone(), snapshot.sections().count());
-                match load(&snapshot, store) {
-                    Ok(()) => {
-                        self.say(format!(
-                            "snapshot: {name}: {sections} sections, state at LSN {}, {} keys",
-                            lsn.0,
-                            store.keyspace.len()
-                        ));
-                        Some(lsn)
-                    }
-                    Err(e) => {
-                        self.fault(format!("snapshot: {name}: {e}"));
-                        None
-                    }
+        };
+        for report in all.iter().filter(|report| report.published) {
+            match &report.sections {
+                _ if newest.as_ref().is_some_and(|newest| newest.file == report.file) => {}
+                Err(e) => self.say(format!("snapshot: older: {e}")),
+                Ok(sections) => {
+                    self.say(format!("snapshot: {}: older, sound, {} sections", report.file, sections.len()));
                 }
+            }
+        }
+        let Some(newest) = newest else {
+            if self.healthy {
+                self.say("snapshot: none".to_owned());
+            }
+            return self.healthy.then_some(Lsn(0));
+        };
+        let (name, sections) = (&newest.file, newest.sections().count());
+        match load(&newest, store) {
+            Ok(()) => {
+                let (lsn, keys) = (newest.lsn, store.keyspace.len());
+                self.say(format!(
+                    "snapshot: {name}: {} bytes, {sections} sections, state at LSN {lsn}, {keys} keys; a start would open it",
+                    newest.bytes
+                ));
+                Some(lsn)
+            }
+            Err(e) => {
+                self.fault(format!("snapshot: a start would refuse: {name}: {e}"));
+                None
             }
         }
     }
 
+    /// Every segment, and what a start would do with it.
     fn log(&mut self, storage: &dyn Storage, store: &mut Store, after: Lsn) {
         let mut operations = 0_u64;
         let mut see = |lsn, payload: &[u8]| {
@@ -88,12 +109,15 @@ impl Check {
         };
         let inspection = match wal::inspect(storage, after, &mut see) {
             Ok(inspection) => inspection,
-            Err(e) => return self.fault(format!("log: {e}")),
+            Err(e) => return self.fault(format!("log: a start would refuse: {e}")),
         };
-        for segment in &inspection.segments {
+        let behind = inspection.segments.iter().skip(1).map(|next| Some(next.first)).chain([None]);
+        for (segment, behind) in inspection.segments.iter().zip(behind) {
             let fault = segment.fault.as_ref().map_or(String::new(), |f| format!("; {f}"));
+            let covered = behind.is_some_and(|behind| behind <= after.next());
+            let covered = if covered { "; covered by the snapshot, a start does not read it" } else { "" };
             self.say(format!(
-                "log: {}: {} bytes, {} records, LSN {}..={}{fault}",
+                "log: {}: {} bytes, {} records, LSN {}..={}{fault}{covered}",
                 segment.name, segment.bytes, segment.records, segment.first.0, segment.last.0
             ));
         }
@@ -110,6 +134,24 @@ impl Check {
                         cut.bytes, cut.file, cut.offset
                     ));
                 }
+            }
+        }
+    }
+
+    /// Files that are neither.
+    fn others(&mut self, storage: &dyn Storage) {
+        let names = match storage.list() {
+            Ok(names) => names,
+            Err(e) => return self.fault(format!("cannot list the directory: {e}")),
+        };
+        for name in names {
+            let engrams = name.starts_with("wal-") || name.starts_with("snapshot-");
+            if engrams && name.ends_with(".tmp") {
+                self.say(format!("other: {name}: left by an unfinished write; a start would remove it"));
+            } else if name.starts_with("repair-") {
+                self.say(format!("other: {name}: kept by a repair; nothing reads it"));
+            } else if !engrams {
+                self.say(format!("other: {name}: not engram's; nothing reads it"));
             }
         }
     }

@@ -10,11 +10,13 @@ mod check;
 pub mod command;
 mod desk;
 mod directory;
+mod dump;
 mod facts;
 mod job;
 mod keyspace;
 mod mutation;
 mod recovery;
+mod repair;
 mod saving;
 mod snapshots;
 mod store;
@@ -26,6 +28,7 @@ mod watch;
 
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
 pub use check::{Check, check};
+pub use dump::{Excerpt, dump};
 pub use facts::LogFacts;
 pub use watch::Watches;
 
@@ -45,6 +48,7 @@ use value::Value;
 
 pub use job::{Finished, Job};
 pub use recovery::{Doors, OpenError, Options, Report};
+pub use repair::repair;
 pub use saving::{Progress, Saved};
 pub use snapshots::SnapshotPlan;
 pub use store::IndexOptions;

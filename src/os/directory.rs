@@ -33,6 +33,18 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let created =
             create(path).map_err(saying(format_args!("cannot create the directory {}", path.display())))?;
+        Self::lock(path, created)
+    }
+
+    /// Opens a directory that is there, as [`Directory::open`] does.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; `ResourceBusy` while another process holds it.
+    pub fn open_existing(path: &Path) -> io::Result<Self> {
+        Self::lock(path, false)
+    }
+
+    fn lock(path: &Path, created: bool) -> io::Result<Self> {
         let fd = open_directory(path)
             .map_err(saying(format_args!("cannot open the directory {}", path.display())))?;
         let parent = sync_parent(&fd);

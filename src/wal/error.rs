@@ -59,6 +59,13 @@ pub enum RecoveryError {
         /// Its version.
         version: u32,
     },
+    /// A repair was begun and has not ended.
+    HalfRepaired {
+        /// The file that says so.
+        file: String,
+        /// The last record that it keeps.
+        after: Lsn,
+    },
     /// The engine could not apply a valid record.
     Refused {
         /// The file.
@@ -82,8 +89,9 @@ impl std::fmt::Display for RecoveryError {
             Self::Corrupt { file, offset, lsn, what } => write!(
                 f,
                 "the log is corrupt: {file}, offset {offset}, record {lsn}: {what}. Acknowledged writes would be lost, \
-                 so nothing was changed. Restore the directory from a copy; or, to give up record {lsn} and all after \
-                 it, cut {file} to {offset} bytes and move later segments away"
+                 so nothing was changed. Restore the directory from a copy; or look at it: engram check DIR, engram \
+                 dump DIR; or {}",
+                giving_up(*lsn)
             ),
             Self::Misnamed { file, says } => write!(
                 f,
@@ -92,7 +100,10 @@ impl std::fmt::Display for RecoveryError {
             Self::Missing { from, to, file } => write!(
                 f,
                 "records {from} to {to} are missing: the log goes on with {file} only. Put back the missing segment, \
-                 or the snapshot that covers these records"
+                 or the snapshot that covers these records; or look at it: engram check DIR, engram dump DIR --from \
+                 {}; or {}",
+                to.next(),
+                giving_up(*from)
             ),
             Self::Overlap { file, first, expected } => write!(
                 f,
@@ -104,14 +115,31 @@ impl std::fmt::Display for RecoveryError {
                 "{file} has format version {version}, which this binary does not know. Start the version of engram \
                  that wrote it"
             ),
+            Self::HalfRepaired { file, after } => {
+                write!(
+                    f,
+                    "a repair has not ended ({file}). End it: engram repair DIR --truncate-after {after}"
+                )
+            }
             Self::Refused { file, offset, lsn, why } => {
-                write!(f, "record {lsn} ({file}, offset {offset}) is intact but cannot be applied: {why}")
+                let up = giving_up(*lsn);
+                write!(
+                    f,
+                    "record {lsn} ({file}, offset {offset}) is intact but cannot be applied: {why}. Start the version \
+                     of engram that wrote it; or look at it: engram dump DIR --from {lsn} --to {lsn}; or {up}"
+                )
             }
         }
     }
 }
 
 impl std::error::Error for RecoveryError {}
+
+/// What takes `lsn` and all after it away.
+fn giving_up(lsn: Lsn) -> String {
+    let after = lsn.0.saturating_sub(1);
+    format!("give up record {lsn} and all after it: engram repair DIR --truncate-after {after}")
+}
 
 pub(super) fn io_error(file: &str, operation: &'static str, error: &io::Error) -> RecoveryError {
     RecoveryError::Io { file: file.to_owned(), operation, error: error.to_string() }

@@ -3,7 +3,8 @@
 use super::Lsn;
 use super::error::RecoveryError;
 use super::format::{HeaderFault, SegmentHeader};
-use super::recover::{Apply, Recovered, read, segments, survey};
+use super::reading::read;
+use super::recover::{Apply, Recovered, Segment, follows, is_bare, segments, survey};
 use super::scan::Walk;
 use crate::env::Storage;
 
@@ -43,6 +44,99 @@ pub fn inspect(storage: &dyn Storage, after: Lsn, see: &mut Apply<'_>) -> Result
         reports.push(report(name, first, &bytes));
     }
     Ok(Inspection { segments: reports, verdict: survey(storage, after, see) })
+}
+
+/// One thing that a log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A segment begins.
+    Segment {
+        /// The file.
+        file: &'a str,
+        /// Its length.
+        bytes: u64,
+        /// Its first record.
+        first: Lsn,
+    },
+    /// A record of the segment that began last.
+    Record {
+        /// Where it begins in its file.
+        offset: u64,
+        /// Its number.
+        lsn: Lsn,
+        /// What had been synced when it was written, by its own word.
+        durable: Lsn,
+        /// What it carries.
+        payload: &'a [u8],
+    },
+    /// The log ends in bytes that were never acknowledged, or in room for the next records: a start cuts them.
+    Torn {
+        /// They are room.
+        room: bool,
+        /// The file.
+        file: &'a str,
+        /// Where they begin.
+        offset: u64,
+        /// How many they are.
+        bytes: u64,
+        /// The record that should be there.
+        lsn: Lsn,
+    },
+}
+
+/// Gives every record `from..=to` to `see`, in order, with the segments that hold them; changes nothing. Segments that
+/// end before `from` or begin behind `to` are not read.
+///
+/// # Errors
+/// At the first damage that no crash explains, after all that stands before it; or if a file cannot be read.
+pub fn list(
+    storage: &dyn Storage,
+    from: Lsn,
+    to: Lsn,
+    see: &mut dyn FnMut(Item<'_>),
+) -> Result<(), RecoveryError> {
+    let segments = segments(storage)?;
+    let (mut bytes, mut expected) = (Vec::new(), None);
+    for (i, (first, name)) in segments.iter().enumerate() {
+        let successor = segments.get(i + 1).map(|(lsn, _)| *lsn);
+        if successor.is_some_and(|behind| behind <= from) {
+            continue;
+        }
+        if *first > to {
+            break;
+        }
+        follows(name, *first, expected, Lsn(first.0 - 1))?;
+        read(storage, name, &mut bytes)?;
+        let bare = is_bare(storage, segments.get(i + 1))?;
+        let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
+        expected = Some(show(&segment, from, to, see)?);
+    }
+    Ok(())
+}
+
+/// Shows one segment's records; returns the LSN that follows.
+fn show(
+    segment: &Segment<'_>,
+    from: Lsn,
+    to: Lsn,
+    see: &mut dyn FnMut(Item<'_>),
+) -> Result<Lsn, RecoveryError> {
+    let (file, bytes, first) = (segment.name, segment.bytes.len() as u64, segment.first);
+    see(Item::Segment { file, bytes, first });
+    let torn = |offset: u64, lsn, room| Item::Torn { room, file, offset, bytes: bytes - offset, lsn };
+    let Some(header) = segment.header()? else {
+        see(torn(0, first, false));
+        return Ok(first);
+    };
+    let mut walk = Walk::new(segment.bytes, header.seal(), first);
+    for record in walk.by_ref().take_while(|record| record.lsn <= to).filter(|record| record.lsn >= from) {
+        let (offset, durable) = (record.offset as u64, record.durable);
+        see(Item::Record { offset, lsn: record.lsn, durable, payload: record.payload });
+    }
+    if walk.next_lsn().0 <= to.0.saturating_add(1) && segment.is_torn(&walk)? {
+        see(torn(walk.end() as u64, walk.next_lsn(), segment.is_room(walk.end())));
+    }
+    Ok(walk.next_lsn())
 }
 
 fn report(name: String, first: Lsn, bytes: &[u8]) -> SegmentReport {

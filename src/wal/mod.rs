@@ -13,11 +13,13 @@ mod format;
 mod guard;
 mod inspect;
 mod log;
+mod reading;
 mod recover;
 mod room;
 mod scan;
 mod shared;
 mod thread;
+mod truncate;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,12 +29,13 @@ use std::time::Duration;
 pub use error::RecoveryError;
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
-pub use inspect::{Inspection, SegmentReport, inspect};
+pub use inspect::{Inspection, Item, SegmentReport, inspect, list};
 pub use log::Wal;
 #[cfg(test)]
 pub(crate) use recover::recover;
 pub use recover::{Case, Cut, Recovered, repair, survey};
 pub use shared::Stats;
+pub use truncate::{Kept, Refusal, Truncated, truncate_after};
 
 /// A log sequence number: counts records from 1. `Lsn(0)` is before all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,6 +14,7 @@
 //! | records missing in front of the log, or between segments | [`RecoveryError::Missing`] | refused |
 //! | two segments with the same LSN | [`RecoveryError::Overlap`] | refused |
 //! | a version that this binary does not know | [`RecoveryError::Version`] | refused |
+//! | a repair that has not ended | [`RecoveryError::HalfRepaired`] | refused |
 //! | a payload that the engine refuses | [`RecoveryError::Refused`] | refused |
 //!
 //! Nothing is changed before every record has been applied. The repair is idempotent: a crash inside it, or a second
@@ -33,9 +34,11 @@ use super::format::{
     HeaderFault, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name,
 };
 use super::guard::write_all;
+use super::reading::{fill, open, read};
 use super::scan::{Fault, Walk};
+use super::truncate::parse_begun;
 use crate::base::mark::{Mark, reached};
-use crate::env::{File, Storage};
+use crate::env::Storage;
 
 /// What a copy of a segment is called until it has taken the segment's place, and one that may be used again.
 pub(super) const TEMPORARY: &str = ".tmp";
@@ -137,10 +140,18 @@ pub(crate) fn recover(
 /// The segments of the directory, in the order of their LSNs.
 pub(super) fn segments(storage: &dyn Storage) -> Result<Vec<(Lsn, String)>, RecoveryError> {
     let names = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
-    let mut found: Vec<(Lsn, String)> =
-        names.into_iter().filter_map(|name| parse_segment_name(&name).map(|first| (first, name))).collect();
+    if let Some((file, after)) = names.iter().find_map(|name| Some((name.clone(), parse_begun(name)?))) {
+        return Err(RecoveryError::HalfRepaired { file, after });
+    }
+    Ok(among(names))
+}
+
+/// The segments among these names, in the order of their LSNs.
+pub(super) fn among(names: Vec<String>) -> Vec<(Lsn, String)> {
+    let mut found: Vec<_> =
+        names.into_iter().filter_map(|name| Some((parse_segment_name(&name)?, name))).collect();
     found.sort();
-    Ok(found)
+    found
 }
 
 /// Reads the log, gives every record behind `after` (the snapshot's LSN) to `apply`, in order, and decides the case; changes
@@ -173,10 +184,7 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         follows(name, *first, expected, after)?;
         read(storage, name, &mut bytes)?;
         log.bytes += bytes.len() as u64;
-        let bare = match segments.get(i + 1) {
-            Some((first, name)) => is_bare(storage, name, *first)?,
-            None => false,
-        };
+        let bare = is_bare(storage, segments.get(i + 1))?;
         let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
         expected = Some(segment.visit(after, &mut log, apply)?);
     }
@@ -191,21 +199,27 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
 }
 
 /// Whether there is a header and no record behind it, whatever room there is.
-fn is_bare(storage: &dyn Storage, name: &str, first: Lsn) -> Result<bool, RecoveryError> {
+pub(super) fn is_bare(storage: &dyn Storage, segment: Option<&(Lsn, String)>) -> Result<bool, RecoveryError> {
+    let Some((first, name)) = segment else { return Ok(false) };
     let file = open(storage, name)?;
     let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
     let mut start = vec![0; size.min((SEGMENT_HEADER + RECORD_HEADER) as u64) as usize];
     fill(&*file, name, &mut start)?;
     Ok(match SegmentHeader::decode(&start) {
         Ok(header) => {
-            header.first == first && RecordHeader::decode(&start[SEGMENT_HEADER..], header.seal()).is_none()
+            header.first == *first && RecordHeader::decode(&start[SEGMENT_HEADER..], header.seal()).is_none()
         }
         Err(_) => size <= SEGMENT_HEADER as u64,
     })
 }
 
 /// Checks that a segment begins where the one before it, or the snapshot, ends.
-fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<(), RecoveryError> {
+pub(super) fn follows(
+    name: &str,
+    first: Lsn,
+    expected: Option<Lsn>,
+    after: Lsn,
+) -> Result<(), RecoveryError> {
     let file = name.to_owned();
     match expected {
         None if first > after.next() => {
@@ -225,14 +239,14 @@ fn follows(name: &str, first: Lsn, expected: Option<Lsn>, after: Lsn) -> Result<
 }
 
 /// One segment under survey.
-struct Segment<'a> {
-    name: &'a str,
-    first: Lsn,
-    bytes: &'a [u8],
+pub(super) struct Segment<'a> {
+    pub(super) name: &'a str,
+    pub(super) first: Lsn,
+    pub(super) bytes: &'a [u8],
     /// First LSN of the segment behind it.
-    successor: Option<Lsn>,
+    pub(super) successor: Option<Lsn>,
     /// That has a header and no record.
-    bare: bool,
+    pub(super) bare: bool,
 }
 
 impl Segment<'_> {
@@ -252,11 +266,7 @@ impl Segment<'_> {
             })?;
             log.records += 1;
         }
-        // Where a segment that holds nothing yet would go on with the next record nothing is missing: what is damaged is the
-        // mark that a start writes again before it goes on there.
-        let whole = self.bare && self.successor == Some(walk.next_lsn());
-        if let Some(fault) = walk.fault().filter(|_| !whole) {
-            self.excuse(fault, &walk)?;
+        if self.is_torn(&walk)? {
             log.case = if self.is_room(walk.end()) { Case::Room } else { Case::TornTail };
             log.cut = Some(self.cut(walk.end()));
         }
@@ -275,8 +285,19 @@ impl Segment<'_> {
         Ok(walk.next_lsn())
     }
 
+    /// True where the walk ended before the segment did and a crash explains it; an error where none does.
+    pub(super) fn is_torn(&self, walk: &Walk<'_>) -> Result<bool, RecoveryError> {
+        // Where a segment that holds nothing yet would go on with the next record nothing is missing: what is damaged is the
+        // mark that a start writes again before it goes on there.
+        let whole = self.bare && self.successor == Some(walk.next_lsn());
+        match walk.fault().filter(|_| !whole) {
+            Some(fault) => self.excuse(fault, walk).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// The header; none where a crash in a segment switch explains that there is none.
-    fn header(&self) -> Result<Option<SegmentHeader>, RecoveryError> {
+    pub(super) fn header(&self) -> Result<Option<SegmentHeader>, RecoveryError> {
         match SegmentHeader::decode(self.bytes) {
             Ok(header) if header.first != self.first => {
                 reached(Mark::MisnamedRefused);
@@ -323,7 +344,7 @@ impl Segment<'_> {
     }
 
     /// Whether what stands at `offset`, behind the last record, are zeros that were written ahead.
-    fn is_room(&self, offset: usize) -> bool {
+    pub(super) fn is_room(&self, offset: usize) -> bool {
         self.bytes[offset..].iter().take(RECORD_HEADER).all(|byte| *byte == 0)
     }
 
@@ -453,44 +474,4 @@ fn write_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()>
     let file = storage.create_new(name)?;
     write_all(&*file, bytes, 0)?;
     file.sync()
-}
-
-fn open(storage: &dyn Storage, name: &str) -> Result<Box<dyn File>, RecoveryError> {
-    storage.open(name).map_err(|e| io_error(name, "open", &e))
-}
-
-/// Reads a whole file into `bytes`, over short and interrupted reads.
-pub(super) fn read(storage: &dyn Storage, name: &str, bytes: &mut Vec<u8>) -> Result<(), RecoveryError> {
-    let file = open(storage, name)?;
-    let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    bytes.clear();
-    bytes
-        .try_reserve(size)
-        .map_err(|_| io_error(name, "find memory for", &io::ErrorKind::OutOfMemory.into()))?;
-    bytes.resize(size, 0);
-    fill(&*file, name, bytes)
-}
-
-/// Reads the beginning of a file, as much as `bytes` holds.
-fn fill(file: &dyn File, name: &str, bytes: &mut [u8]) -> Result<(), RecoveryError> {
-    let mut at = 0;
-    while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        let wanted = rest.len();
-        match file.read_at(rest, at as u64) {
-            Ok(0) => return Err(io_error(name, "read", &io::ErrorKind::UnexpectedEof.into())),
-            Ok(n) => {
-                if n < wanted {
-                    reached(Mark::ReadInParts);
-                }
-                at += n;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => reached(Mark::ReadInterrupted),
-            Err(e) => {
-                reached(Mark::FileUnreadable);
-                return Err(io_error(name, "read", &e));
-            }
-        }
-    }
-    Ok(())
 }

@@ -14,6 +14,8 @@ pub(super) struct Record<'a> {
     pub(super) lsn: Lsn,
     /// Where it begins in its file.
     pub(super) offset: usize,
+    /// What it says had been synced before it was written.
+    pub(super) durable: Lsn,
     pub(super) payload: &'a [u8],
 }
 
@@ -119,7 +121,7 @@ impl<'a> Walk<'a> {
             if crc32c(payload) != header.payload_crc {
                 return Err(Fault::Payload);
             }
-            let record = Record { lsn: self.next, offset: self.at, payload };
+            let record = Record { lsn: self.next, offset: self.at, durable: header.durable, payload };
             self.claimed = self.claimed.max(header.durable);
             self.at += end;
             self.next = self.next.next();

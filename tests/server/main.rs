@@ -15,6 +15,7 @@ mod churn;
 mod connections;
 mod durability;
 mod faulty;
+mod operators;
 mod snapshots;
 
 #[path = "../common/mod.rs"]

@@ -12,7 +12,9 @@ pub(super) fn text(defaults: &Options) -> String {
     let mut out = format!(
         "engram {VERSION}: an associative vector memory that speaks the Redis protocol\n\n\
          Usage: engram [FILE] [--SETTING VALUE]...    serve; FILE holds lines `setting value`\n\
-         \x20      engram check DIR...                   say what a data directory holds and whether it is sound\n\
+         \x20      engram check DIR...                   say what a data directory holds and what a start would do\n\
+         \x20      engram dump DIR [--from LSN] [--to LSN] [--full]    the log's records as text\n\
+         \x20      engram repair DIR --truncate-after LSN    give up all records after LSN; what is cut is kept beside\n\
          \x20      engram --help | --version\n"
     );
     let mut group = "";

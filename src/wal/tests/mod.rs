@@ -9,6 +9,7 @@ pub(crate) mod disk;
 mod exhaustive;
 mod living;
 mod room;
+mod truncate;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,138 @@
+//! What operators do to a directory without serving it, by the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use engram::resp::client::Value;
+
+use super::common::{bulk, ok, options, packed, start};
+
+/// What the binary says, and its exit code.
+fn engram(words: &[&str]) -> (String, i32) {
+    let output = Command::new(env!("CARGO_BIN_EXE_engram")).args(words).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.code().unwrap())
+}
+
+/// A directory with records 1 to 5 in its log.
+fn directory() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    client.say("SET greeting hello\u{7f}");
+    client.ask(&[b"SET", b"long", &[b'x'; 100]]);
+    client.say("VNEW i 6 METRIC l2");
+    client.ask(&[b"VADD", b"i", b"e", &packed(&[1.5, -2.0, 3.0, 4.0, 5.0, 6.25])]);
+    client.say("MSET a 1 b 2");
+    assert_eq!(server.finish(), Ok(()));
+    let path = dir.path().to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+fn file(dir: &Path, suffix: &str) -> PathBuf {
+    let mut paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.to_str().unwrap().ends_with(suffix)).unwrap()
+}
+
+/// Flips a bit of the record whose line in a dump begins with this number; returns its offset.
+fn damage(dir: &Path, path: &str, record: &str) -> u64 {
+    let dump = engram(&["dump", path]).0;
+    let line = dump.lines().find(|line| line.starts_with(record)).unwrap();
+    let offset: u64 = line.split(['@', ' ']).nth(2).unwrap().parse().unwrap();
+    let log = file(dir, ".log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[offset as usize + 30] ^= 1;
+    std::fs::write(log, bytes).unwrap();
+    offset
+}
+
+#[test]
+fn a_dump_shows_each_record_on_a_line() {
+    let (_dir, path) = directory();
+    let (dump, code) = engram(&["dump", &path]);
+    let lines: Vec<_> = dump.lines().collect();
+    assert_eq!((lines.len(), code), (6, 0), "{dump}");
+    assert!(lines[0].starts_with("# wal-00000000000000000001.log: "), "{}", lines[0]);
+    assert!(
+        lines[1].starts_with("1 @32 +") && lines[1].ends_with(r#" SET "greeting" 6 bytes "hello\x7f""#),
+        "{}",
+        lines[1]
+    );
+    assert!(lines[2].ends_with(&format!(r#" SET "long" 100 bytes "{}"..."#, "x".repeat(64))), "{}", lines[2]);
+    assert!(lines[3].contains(r#" NEW INDEX "i" dim 6 metric "#), "{}", lines[3]);
+    assert!(lines[4].ends_with(r#" PUT VECTOR "i" "e" 6 floats [1.5, -2, 3, 4, ...]"#), "{}", lines[4]);
+    assert!(lines[5].ends_with(r#" SET "a" 1 bytes "1"; SET "b" 1 bytes "2""#), "{}", lines[5]);
+    let (part, _) = engram(&["dump", &path, "--from", "4", "--to", "4", "--full"]);
+    assert!(part.trim_end().ends_with("[1.5, -2, 3, 4, 5, 6.25]") && part.lines().count() == 2, "{part}");
+}
+
+#[test]
+fn a_check_says_what_a_start_would_do() {
+    let (dir, path) = directory();
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("VSAVE"), ok());
+    client.say("SET behind 1");
+    assert_eq!(server.finish(), Ok(()));
+    std::fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+    let log = file(dir.path(), ".log");
+    std::fs::write(&log, [std::fs::read(&log).unwrap(), vec![7; 9]].concat()).unwrap();
+    let (said, code) = engram(&["check", &path]);
+    for part in [
+        "snapshot: snapshot-00000000000000000005.snap: ",
+        "state at LSN 5, 5 keys; a start would open it",
+        "would apply 1 records (1 operations) and go on after LSN 6",
+        "would cut 9 bytes that were never acknowledged off wal-00000000000000000006.log at offset ",
+        "contents: 5 strings, 1 vector sets with 1 vectors",
+        "notes.txt: not engram's",
+        "healthy: a start would serve this",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_corrupt_log_is_refused_with_the_words_that_put_it_right() {
+    let (dir, path) = directory();
+    let offset = damage(dir.path(), &path, "4 ");
+    let words = [
+        format!("wal-00000000000000000001.log, offset {offset}, record 4: "),
+        "engram check DIR, engram dump DIR".to_owned(),
+        "engram repair DIR --truncate-after 3".to_owned(),
+    ];
+    for command in [&["--port", "0", "--dir", &path][..], &["check", &path], &["dump", &path]] {
+        let (said, code) = engram(command);
+        assert!(words.iter().all(|part| said.contains(part)), "{command:?}: {said}");
+        assert_eq!(code, 1, "{command:?}");
+    }
+    assert_eq!(engram(&["dump", &path]).0.lines().count(), 5, "what stands before the damage is shown");
+    let (said, code) = engram(&["repair", &path, "--truncate-after", "4"]);
+    assert!(code == 1 && said.contains("--truncate-after 3"), "{said}");
+    let before = std::fs::read(file(dir.path(), ".log")).unwrap();
+    let (said, code) = engram(&["repair", &path, "--truncate-after", "3"]);
+    assert!(code == 0 && said.contains("the log ends with record 3 now"), "{said}");
+    let kept = std::fs::read(file(dir.path(), &format!(".from-{offset}"))).unwrap();
+    assert_eq!(kept, before[offset as usize..]);
+    assert_eq!(engram(&["check", &path]).1, 0);
+    assert!(engram(&["repair", &path, "--truncate-after", "3"]).0.contains("nothing to do"));
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("MGET greeting a"), Value::Array(vec![bulk("hello\u{7f}"), Value::Null]));
+}
+
+#[test]
+fn a_directory_that_serves_is_left_alone_and_none_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let _server = start(Some(dir.path()), options());
+    for command in [&["check", path][..], &["dump", path], &["repair", path, "--truncate-after", "0"]] {
+        let (said, code) = engram(command);
+        assert!(said.contains("in use by another engram") && code == 1, "{command:?}: {said}");
+    }
+    let none = dir.path().join("none");
+    let (said, code) = engram(&["repair", none.to_str().unwrap(), "--truncate-after", "0"]);
+    assert!(code == 1 && !none.exists(), "{said}");
+    assert_eq!(engram(&["repair", path]).1, 2);
+    assert_eq!(engram(&["dump", path, "--of", "3"]).1, 2);
+}
