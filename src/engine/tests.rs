@@ -1,12 +1,14 @@
 //! An engine without a machine, for tests of what needs no disk.
 
+mod sweep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::lookup;
 use super::mutation::{Op, SetConfig};
 use super::store::Store;
-use super::{Call, Doors, Engine, IndexOptions, Options, SnapshotPlan};
+use super::{Call, Doors, Engine, IndexOptions, OpenError, Options, SnapshotPlan};
 use crate::base::hash::HashKey;
 use crate::base::rng::Rng;
 use crate::base::sync::AtomicU64;
@@ -54,11 +56,23 @@ impl Engine {
 
     /// An engine that keeps its data on this disk, if there is one.
     fn on(storage: Option<Arc<dyn Storage>>, clock: Arc<SetClock>) -> Self {
+        match Self::try_on(storage, clock, (1 << 20, 0)) {
+            Ok(engine) => engine,
+            Err(e) => panic!("it does not open: {e}"),
+        }
+    }
+
+    /// The same with segments of another size, and with room ahead of the log's end, if it opens.
+    fn try_on(
+        storage: Option<Arc<dyn Storage>>,
+        clock: Arc<SetClock>,
+        (segment_bytes, log_room): (u64, u64),
+    ) -> Result<Self, OpenError> {
         let index = index_options();
         let options = Options {
             tier: Tier::Always,
-            segment_bytes: 1 << 20,
-            log_room: 0,
+            segment_bytes,
+            log_room,
             spin: Duration::ZERO,
             snapshots: SnapshotPlan::default(),
             log_backlog: crate::base::limits::LOG_BACKLOG,
@@ -68,10 +82,7 @@ impl Engine {
             seed: 1,
         };
         let doors = Doors { storage, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
-        match Self::open(doors, &options) {
-            Ok((engine, _)) => engine,
-            Err(e) => panic!("it does not open: {e}"),
-        }
+        Self::open(doors, &options).map(|(engine, _)| engine)
     }
 }
 
