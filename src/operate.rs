@@ -1,4 +1,5 @@
-//! What operators do to a directory without serving it: `engram check`, `dump` and `repair`.
+//! What operators do to a directory without serving it: `engram check`, `dump`, `repair` and
+//! `backup`.
 //!
 //! Exit codes: 0 when what was asked is done and nothing is wrong, 1 when something is (the lines say what), 2 for a wrong
 //! command line.
@@ -24,6 +25,7 @@ pub(crate) fn operate(args: &[String]) -> Option<ExitCode> {
         "check" => check(rest),
         "dump" => dump(rest),
         "repair" => repair(rest),
+        "backup" => backup(rest),
         _ => return None,
     };
     Some(
@@ -127,11 +129,30 @@ fn repair(words: &[String]) -> Result<ExitCode, String> {
     let after = after.ok_or("which record is the last to keep? --truncate-after LSN")?;
     let done = Directory::open_existing(words.directory()?).map_err(|e| e.to_string());
     let done = done.and_then(|storage| engine::repair(&storage, after));
-    Ok(match done {
+    Ok(report(done))
+}
+
+/// `backup DIR DEST`
+fn backup(words: &[String]) -> Result<ExitCode, String> {
+    let words = Words::parse(words, &[], &[])?;
+    let [from, to] = words.plain.as_slice() else {
+        return Err("from which directory into which?".to_owned());
+    };
+    let options = Options::default().engine(0).map_err(|e| e.to_string())?.index;
+    let done = Directory::open_read_only(Path::new(from)).map_err(|e| e.to_string()).and_then(|from| {
+        let to = Directory::open(Path::new(to)).map_err(|e| e.to_string())?;
+        engine::backup(&from, &to, options)
+    });
+    Ok(report(done))
+}
+
+/// Prints what was done, or why not.
+fn report(done: Result<Vec<String>, String>) -> ExitCode {
+    match done {
         Err(e) => fail(FAILED, e),
         Ok(lines) => {
             lines.iter().for_each(|line| print(line));
             ExitCode::SUCCESS
         }
-    })
+    }
 }

@@ -94,6 +94,8 @@ marks! {
         WriteInParts: "a write is short and goes on",
         WriteInterrupted: "a write is interrupted and goes on",
         DiskFull: "there is no room for the log",
+        RoomAgain: "a batch that found no room is written after all",
+        NoRoomForMark: "there is no room for a mark in the log",
         RetreatFromSync: "a failed sync takes back what was written since the one before",
         RetreatFromWrite: "a failed write takes back what it may have left",
         RetreatFromSegment: "a segment that could not be begun is removed",

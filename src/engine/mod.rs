@@ -5,6 +5,7 @@
 //! survives wholly or not at all. The engine guarantees that each reply knows its barrier ([`Call::barrier`]); holding
 //! the reply back until then is the server's part.
 
+mod backup;
 mod call;
 mod check;
 pub mod command;
@@ -26,6 +27,7 @@ mod unsynced;
 mod value;
 mod watch;
 
+pub use backup::backup;
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
 pub use check::{Check, check};
 pub use dump::{Excerpt, dump};
@@ -68,8 +70,8 @@ pub struct Engine {
     record: Vec<u8>,
     /// How deep [`Engine::begin`] is nested: a transaction's commands share its record.
     depth: u32,
-    /// Why there are no more writes. Looked up when a command begins and not within one: a log that fails in the middle
-    /// of a transaction must not halve it.
+    /// Why there are no writes. Looked up when a command begins and not within one: a log that fails in the middle of a
+    /// transaction must not halve it.
     failed: Option<String>,
     log_backlog: usize,
     /// Changes so far, each a new number; WATCH compares them.
@@ -114,6 +116,13 @@ pub struct Stats {
     pub dirty: u64,
 }
 
+/// The error reply for writes while there is no room for the log.
+const NO_ROOM: &str =
+    "MISCONF the disk is full: writes are refused until there is room for the log; nothing was done";
+/// What replies become meanwhile that wait for the log.
+const WAITS_FOR_ROOM: &str = "MISCONF the disk is full: what this waits for is written when there is room for the log, or gone \
+                              after a restart";
+
 /// Keys that the clock takes in one turn at most.
 const EXPIRIES_PER_TURN: usize = 64;
 /// Bytes kept allocated for the next record.
@@ -124,9 +133,7 @@ impl Engine {
     pub fn begin(&mut self) {
         if self.depth == 0 {
             self.now = self.clock.wall().millis();
-            if self.failed.is_none() {
-                self.failed = self.poisoned().map(str::to_owned);
-            }
+            self.failed = self.refuses().map(str::to_owned);
             assert!(self.record.is_empty(), "the last command's record was not ended");
         }
         self.depth += 1;
@@ -310,7 +317,24 @@ impl Engine {
         self.stats.expired += 1;
     }
 
-    /// The error reply for writes once the log has failed: one line. Cheap, as it is asked all the time.
+    /// The error reply for writes while the log takes none: for good once it has failed, for the time being where the disk
+    /// is full. Nothing has been done then. One line. Cheap, as it is asked all the time.
+    #[must_use]
+    pub fn refuses(&self) -> Option<&str> {
+        self.poisoned().or_else(|| self.lacks_room().then_some(NO_ROOM))
+    }
+
+    /// What a reply becomes whose barrier may never come: for the same reasons. What it tells of may be done or not.
+    #[must_use]
+    pub fn withholds(&self) -> Option<&str> {
+        self.poisoned().or_else(|| self.lacks_room().then_some(WAITS_FOR_ROOM))
+    }
+
+    fn lacks_room(&self) -> bool {
+        self.durability.as_ref().is_some_and(|d| d.wal.lacks_room())
+    }
+
+    /// The error reply for writes once the log has failed, until a restart.
     #[must_use]
     pub fn poisoned(&self) -> Option<&str> {
         let durability = self.durability.as_ref()?;

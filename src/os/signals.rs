@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT, turned into bytes on the self-pipe.
+//! SIGTERM and SIGINT, turned into bytes on the self-pipe; SIGBUS, turned into a sentence and an end.
 //!
 //! A handler may interrupt any thread anywhere, a lock or the allocator included, so it does the three things that
 //! are safe there: count, write, and leave `errno` as it was. Everything else happens in the loop.
@@ -26,6 +26,8 @@ pub(super) fn install(bell: &OwnedFd) -> io::Result<()> {
     BELL.store(copy, Ordering::Release);
     let handler: extern "C" fn(libc::c_int) = on_signal;
     set(libc::SIGPIPE, libc::SIG_IGN)?;
+    let lost: extern "C" fn(libc::c_int) = on_lost_page;
+    set(libc::SIGBUS, lost as *const () as libc::sighandler_t)?;
     set(libc::SIGTERM, handler as *const () as libc::sighandler_t)?;
     set(libc::SIGINT, handler as *const () as libc::sighandler_t)
 }
@@ -45,6 +47,19 @@ extern "C" fn on_signal(_signal: libc::c_int) {
     unsafe { libc::write(BELL.load(Ordering::Acquire), (&raw const byte).cast(), 1) };
     // SAFETY: as above.
     unsafe { errno.write(before) };
+}
+
+/// What is said when a page of a map is not to be had: its file was cut, or the disk fails.
+const LOST_PAGE: &[u8] = b"engram: a mapped snapshot cannot be read any more (SIGBUS): its file was cut, or its disk fails. The \
+    server ends at once; what was acknowledged is in log and snapshot as far as they are sound: engram check DIR\n";
+
+/// There is no going on: whoever asked for the bytes of that page stands in the middle of an answer. What was acknowledged is
+/// on the disk already, so an end without ceremony takes nothing.
+extern "C" fn on_lost_page(_signal: libc::c_int) {
+    // SAFETY: readable for its length. Whether anybody hears it makes no difference.
+    unsafe { libc::write(2, LOST_PAGE.as_ptr().cast(), LOST_PAGE.len()) };
+    // SAFETY: ends the process without running anything of it.
+    unsafe { libc::_exit(1) };
 }
 
 /// Calls that a signal interrupts go on by themselves (SA_RESTART), but for the poller's wait, which never does.

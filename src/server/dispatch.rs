@@ -135,7 +135,7 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
         return Err("ERR Command not allowed inside a transaction".to_owned());
     }
     if command.flags.contains(Flags::WRITE) {
-        if let Some(why) = server.engine.poisoned() {
+        if let Some(why) = server.engine.refuses() {
             return Err(why.to_owned());
         }
         if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {

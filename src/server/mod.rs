@@ -79,6 +79,8 @@ pub struct Server {
     spin_until: Mono,
     /// How far the log was, at least, when any of their replies was last looked at.
     released: Lsn,
+    /// The operator has been told that the log takes no writes.
+    log_refuses: bool,
     /// Who waits for which snapshot.
     savers: Vec<(u64, Ticket)>,
     events: Vec<Event>,
@@ -134,6 +136,7 @@ impl Server {
             behind_log: Vec::new(),
             spin_until: Mono::default(),
             released: Lsn(0),
+            log_refuses: false,
             savers: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),

@@ -198,7 +198,7 @@ impl Server {
             connection.end_input();
         }
         // The error first: whatever became durable before the log failed is counted then.
-        let error = self.engine.poisoned();
+        let error = self.engine.withholds();
         let durable = self.engine.durable();
         connection.replies.release(durable, error);
         if !self.write(&mut connection) || connection.is_finished() {
@@ -235,10 +235,23 @@ impl Server {
         self.connections.insert(connection.id, connection);
     }
 
+    /// Tells the operator when the log takes no more writes, and when it takes them again.
+    fn watch_log(&mut self) {
+        let refuses = self.engine.refuses().map(|why| why.trim_start_matches("MISCONF ").to_owned());
+        if refuses.is_some() != self.log_refuses {
+            self.log_refuses = refuses.is_some();
+            self.log(
+                Level::Warning,
+                refuses.as_deref().unwrap_or("there is room for the log again: writes go on"),
+            );
+        }
+    }
+
     /// The log has come further (or has failed): looks at every connection whose replies wait for it.
     pub(super) fn release_logged(&mut self) {
+        self.watch_log();
         let durable = self.engine.durable();
-        if self.behind_log.is_empty() || (durable <= self.released && self.engine.poisoned().is_none()) {
+        if self.behind_log.is_empty() || (durable <= self.released && self.engine.refuses().is_none()) {
             return;
         }
         reached(Mark::LogReleases);

@@ -3,6 +3,9 @@
 //! Guaranteed: after the first failed write, sync, creation or directory sync no further operation reaches the disk
 //! through here, and every attempt gets that first error again. A failed sync is never called again, since the
 //! system may have forgotten by then what it could not write. Interrupted and short writes are no errors: they go on.
+//! A write or a creation for which there is no room is no such error either ([`Trouble::NoRoom`]): it has told at once, no
+//! sync stands between, so it is known that nothing but the bytes behind the last good write is in doubt, and those are
+//! written again. A sync for which there is no room is one like any other.
 
 use std::io;
 use std::sync::Arc;
@@ -35,6 +38,21 @@ impl std::fmt::Display for Poisoned {
 
 impl std::error::Error for Poisoned {}
 
+/// Why an operation did not come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// There is no room. It may be tried again.
+    NoRoom(Poisoned),
+    /// The first error, now or before.
+    Failed(Poisoned),
+}
+
+impl From<Poisoned> for Trouble {
+    fn from(first: Poisoned) -> Self {
+        Self::Failed(first)
+    }
+}
+
 /// Holds the first error.
 #[derive(Debug, Default)]
 pub(super) struct Latch {
@@ -60,6 +78,12 @@ impl Latch {
     /// Fails with the first error, if there was one.
     pub(super) fn check(&self) -> Result<(), Poisoned> {
         self.get().map_or(Ok(()), Err)
+    }
+
+    /// Forgets the error. For what is no failure of the log.
+    pub(super) fn clear(&self) {
+        self.set.store(false);
+        *self.first.lock() = None;
     }
 
     /// Keeps `error` if it is the first; returns the one that was.
@@ -89,8 +113,8 @@ impl Guard {
     }
 
     /// Creates a file that must not exist.
-    pub(super) fn create_new(&self, name: &str) -> Result<Guarded, Poisoned> {
-        let file = attempt(&self.latch, name, "create", || self.storage.create_new(name))?;
+    pub(super) fn create_new(&self, name: &str) -> Result<Guarded, Trouble> {
+        let file = attempt_with_room(&self.latch, name, "create", || self.storage.create_new(name))?;
         Ok(self.adopt(name, file))
     }
 
@@ -121,14 +145,14 @@ impl Guarded {
     }
 
     /// Writes all of `bytes` at `offset`.
-    pub(super) fn write_all(&self, bytes: &[u8], offset: u64) -> Result<(), Poisoned> {
-        attempt(&self.latch, &self.name, "write", || write_all(&*self.file, bytes, offset))
+    pub(super) fn write_all(&self, bytes: &[u8], offset: u64) -> Result<(), Trouble> {
+        attempt_with_room(&self.latch, &self.name, "write", || write_all(&*self.file, bytes, offset))
     }
 
     /// Writes `bytes` at `offset` if there is room on the disk for them; false if there is not, and then some may be there.
     pub(super) fn try_write(&self, bytes: &[u8], offset: u64) -> Result<bool, Poisoned> {
         attempt(&self.latch, &self.name, "write", || match write_all(&*self.file, bytes, offset) {
-            Err(e) if e.kind() == io::ErrorKind::StorageFull => Ok(false),
+            Err(e) if lacks_room(&e) => Ok(false),
             other => other.map(|()| true),
         })
     }
@@ -149,6 +173,11 @@ impl Guarded {
     }
 }
 
+/// There is no space on the disk, or none for this user.
+fn lacks_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn attempt<T>(
     latch: &Latch,
     file: &str,
@@ -156,11 +185,24 @@ fn attempt<T>(
     work: impl FnOnce() -> io::Result<T>,
 ) -> Result<T, Poisoned> {
     latch.check()?;
+    work().map_err(|e| latch.set(Poisoned { file: file.to_owned(), operation, error: e.to_string() }))
+}
+
+/// As [`attempt`], for what may be tried again where there is no room.
+fn attempt_with_room<T>(
+    latch: &Latch,
+    file: &str,
+    operation: &'static str,
+    work: impl FnOnce() -> io::Result<T>,
+) -> Result<T, Trouble> {
+    latch.check()?;
     work().map_err(|e| {
-        if e.kind() == io::ErrorKind::StorageFull {
+        let error = Poisoned { file: file.to_owned(), operation, error: e.to_string() };
+        if lacks_room(&e) {
             reached(Mark::DiskFull);
+            return Trouble::NoRoom(error);
         }
-        latch.set(Poisoned { file: file.to_owned(), operation, error: e.to_string() })
+        Trouble::Failed(latch.set(error))
     })
 }
 

@@ -42,6 +42,7 @@ impl Wal {
             gather: Mutex::new("log buffer", Gather::default()),
             work: Condvar::new("log work"),
             latch: Arc::clone(&latch),
+            no_room: Latch::new(),
             appended: AtomicU64::new(recovered.last.0),
             kicked: AtomicU64::new(recovered.last.0),
             synced: AtomicU64::new(recovered.last.0),
@@ -127,6 +128,13 @@ impl Wal {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.shared.latch.is_set()
+    }
+
+    /// True while what was appended waits for room on the disk: nothing more should be appended, and what waits may be
+    /// lost in a crash. It ends by itself, and then all that waited is written. One load.
+    #[must_use]
+    pub fn lacks_room(&self) -> bool {
+        self.shared.no_room.is_set()
     }
 
     /// The first error, after which nothing is acknowledged.

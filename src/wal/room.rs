@@ -10,7 +10,7 @@
 //! what a crash leaves of it, recovery cuts.
 
 use super::format::{RECORD_HEADER, SegmentHeader};
-use super::guard::Guarded;
+use super::guard::{Guarded, Trouble};
 use super::recover::{Closed, TEMPORARY};
 use super::thread::{LogThread, Tail};
 use super::{Poisoned, Tier};
@@ -70,10 +70,11 @@ impl LogThread {
     }
 
     /// Keeps a segment that is not needed any more for the next one's bytes, instead of removing it. False if it is to be
-    /// removed: there are enough already, it is small, or it could not be renamed.
+    /// removed: there are enough already, it is small, the disk is full, or it could not be renamed.
     pub(super) fn spare(&mut self, segment: &Closed) -> bool {
         let wanted =
             self.shared.tier() == Tier::Always && self.options.room > 0 && self.spares.len() < SPARES;
+        let wanted = wanted && self.retry_at.is_none();
         if !wanted || segment.bytes < self.options.segment_bytes {
             return false;
         }
@@ -98,7 +99,14 @@ impl LogThread {
         let file = self.guard.adopt(name, file);
         let mut start = header.encode().to_vec();
         start.extend(&ZEROS[..RECORD_HEADER]);
-        file.write_all(&start, 0)?;
+        match file.write_all(&start, 0) {
+            Ok(()) => {}
+            Err(Trouble::NoRoom(_)) => {
+                drop(self.guard.bare().remove(&spare.name));
+                return Ok(None);
+            }
+            Err(Trouble::Failed(first)) => return Err(first),
+        }
         file.sync()?;
         self.beginning = Some(name.to_owned());
         self.guard.rename(&spare.name, name)?;

@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) gather: Mutex<Gather>,
     pub(super) work: Condvar,
     pub(super) latch: Arc<Latch>,
+    /// Set while a batch waits for room on the disk.
+    pub(super) no_room: Latch,
     pub(super) appended: AtomicU64,
     pub(super) synced: AtomicU64,
     /// The last record that was appended when the log thread was told of it last.

@@ -1,15 +1,16 @@
 //! The log thread: the only one that writes, syncs, creates and removes segments.
 //!
 //! Its order is the promise. A batch is written, then synced, then told as durable. A segment is synced before the next
-//! one is created; the next one's header and name are synced before a record goes into it. After the first error it does
-//! nothing more but take back what may not survive (`retreat`), and ends.
+//! one is created; the next one's header and name are synced before a record goes into it. Where there is no room for a
+//! batch it keeps the batch and tries again, until there is or it is to stop. After the first error it does nothing more
+//! but take back what may not survive (`retreat`), and ends.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::format::{RecordHeader, SEGMENT_HEADER, SegmentHeader, seal_batch, segment_name};
-use super::guard::{Guard, Guarded, SYNC, panicked};
+use super::guard::{Guard, Guarded, SYNC, Trouble, panicked};
 use super::recover::{Closed, Recovered};
 use super::room::{Spare, end_of};
 use super::shared::{Gather, LINGER_BYTES, Shared, Waiting};
@@ -24,6 +25,9 @@ use crate::env::{Clock, Waker};
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a batch may gather when nobody waits for its sync.
 const LINGER: Duration = Duration::from_millis(1);
+
+/// How long a batch waits for room before it is tried again.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The segment that takes the next batch.
 pub(super) struct Tail {
@@ -62,6 +66,8 @@ pub(super) struct LogThread {
     was_busy: bool,
     /// When a mark is due, unless more records come first.
     mark_at: Option<Mono>,
+    /// When a batch that found no room is tried again.
+    pub(super) retry_at: Option<Mono>,
 }
 
 /// What there is to do, besides writing the batch.
@@ -102,6 +108,7 @@ impl LogThread {
             sync_at: None,
             was_busy: false,
             mark_at: None,
+            retry_at: None,
         })
     }
 
@@ -121,10 +128,11 @@ impl LogThread {
         loop {
             let errand = self.wait();
             if !self.batch.is_empty() {
-                self.write_batch()?;
-                if errand.backlog >= self.options.backlog / 2 {
-                    self.waker.wake();
-                    reached(Mark::RoomIsTold);
+                match self.write_batch() {
+                    Ok(()) => self.has_room(errand.backlog),
+                    Err(Trouble::NoRoom(why)) if !errand.stop => self.lack_room(why),
+                    Err(Trouble::NoRoom(why)) => return Err(self.shared.latch.set(why)),
+                    Err(Trouble::Failed(first)) => return Err(first),
                 }
             }
             if self.sync_is_due() || errand.stop {
@@ -144,31 +152,68 @@ impl LogThread {
         }
     }
 
-    /// Waits until there is something to do and takes all that has gathered.
+    /// The batch has been written.
+    fn has_room(&mut self, backlog: usize) {
+        if self.retry_at.take().is_some() {
+            reached(Mark::RoomAgain);
+            self.shared.no_room.clear();
+            self.waker.wake();
+        }
+        if backlog >= self.options.backlog / 2 {
+            self.waker.wake();
+            reached(Mark::RoomIsTold);
+        }
+    }
+
+    /// There is no room for the batch. The loop hears of it, and it is tried again in a while: whatever part of it was
+    /// written is written once more, at the same place.
+    fn lack_room(&mut self, why: Poisoned) {
+        if self.retry_at.replace(self.clock.now().after(RETRY)).is_none() {
+            self.shared.no_room.set(why);
+            self.waker.wake();
+        }
+        self.drop_spares();
+        if let Some(tail) = &mut self.tail {
+            // Room for others, and no garbage behind the log's end should the process be killed. It may fail without harm.
+            drop(tail.file.bare().set_len(tail.written));
+            (tail.length, tail.cramped) = (tail.written, true);
+        }
+    }
+
+    /// Waits until there is something to do and takes all that has gathered, behind a batch that still waits for room.
     fn wait(&mut self) -> Errand {
-        assert!(self.batch.is_empty(), "a batch is written before the next is taken");
-        let due = [self.sync_at, self.mark_at].into_iter().flatten().min();
+        assert!(
+            self.batch.is_empty() || self.retry_at.is_some(),
+            "a batch is written before the next is taken"
+        );
+        let due = [self.sync_at, self.mark_at, self.retry_at].into_iter().flatten().min();
         let tier = self.shared.tier();
         self.look_for_more();
         let mut gather = self.shared.gather.lock();
         let mut lingered = tier == Tier::Always;
+        let retries = self.retry_at.is_some();
         loop {
             let urgent = gather.stop || gather.covered.is_some() || gather.changed;
-            let enough = gather.buffer.len() >= LINGER_BYTES || (lingered && !gather.buffer.is_empty());
+            let gathered = !retries && !gather.buffer.is_empty();
+            let enough = gathered && (gather.buffer.len() >= LINGER_BYTES || lingered);
             let left = due.map(|due| due.since(self.clock.now()));
             if urgent || enough || left == Some(Duration::ZERO) {
                 break;
             }
-            let (waiting, limit) = if gather.buffer.is_empty() {
-                (Waiting::ForWork, left)
-            } else {
+            let (waiting, limit) = if gathered {
                 lingered = true;
                 (Waiting::ForMore, Some(left.map_or(LINGER, |left| left.min(LINGER))))
+            } else {
+                (Waiting::ForWork, left)
             };
             gather = self.pause(gather, waiting, limit);
         }
         gather.changed = false;
-        std::mem::swap(&mut gather.buffer, &mut self.batch);
+        if retries {
+            self.batch.append(&mut gather.buffer);
+        } else {
+            std::mem::swap(&mut gather.buffer, &mut self.batch);
+        }
         let backlog = self.batch.len();
         Errand { stop: gather.stop, covered: gather.covered.take(), backlog }
     }
@@ -212,8 +257,8 @@ impl LogThread {
         }
     }
 
-    /// Writes the batch at the end of the log.
-    fn write_batch(&mut self) -> Result<(), Poisoned> {
+    /// Writes the batch at the end of the log. Where there is no room for it, it stays as it was.
+    fn write_batch(&mut self) -> Result<(), Trouble> {
         let mut tail = self.take_tail()?;
         let durable = Lsn(self.shared.synced.load());
         let records = seal_batch(&mut self.batch, tail.header.seal(), durable);
@@ -228,7 +273,9 @@ impl LogThread {
             tail.written += bytes;
             tail.last = Lsn(tail.last.0 + records);
             self.written = tail.last;
-            written = self.make_room(&mut tail, bytes);
+            written = self.make_room(&mut tail, bytes).map_err(Trouble::from);
+        } else {
+            self.batch.truncate(bytes as usize);
         }
         self.tail = Some(tail);
         written?;
@@ -246,7 +293,7 @@ impl LogThread {
     }
 
     /// The segment for the next batch: the one at hand unless it is full.
-    fn take_tail(&mut self) -> Result<Tail, Poisoned> {
+    fn take_tail(&mut self) -> Result<Tail, Trouble> {
         if self.tail.as_ref().is_some_and(|tail| tail.written >= self.options.segment_bytes) {
             reached(Mark::SegmentClosed);
             self.close_tail()?;
@@ -267,7 +314,11 @@ impl LogThread {
         Ok(())
     }
 
-    fn begin_segment(&mut self) -> Result<Tail, Poisoned> {
+    fn begin_segment(&mut self) -> Result<Tail, Trouble> {
+        if let Some(name) = self.beginning.take() {
+            // It found no room for its header.
+            drop(self.guard.bare().remove(&name));
+        }
         let first = self.written.next();
         let header = SegmentHeader { first, salt: mix64(self.options.seed ^ mix64(first.0)) };
         let name = segment_name(first);
@@ -283,7 +334,7 @@ impl LogThread {
         Ok(Tail { file, header, last: self.written, written: bytes, synced: bytes, length, cramped: false })
     }
 
-    fn create_segment(&mut self, name: &str, header: &SegmentHeader) -> Result<Guarded, Poisoned> {
+    fn create_segment(&mut self, name: &str, header: &SegmentHeader) -> Result<Guarded, Trouble> {
         let file = self.guard.create_new(name)?;
         self.beginning = Some(name.to_owned());
         file.write_all(&header.encode(), 0)?;
@@ -328,7 +379,15 @@ impl LogThread {
         let mut mark = RecordHeader::mark(tail.last).encode(tail.header.seal()).to_vec();
         let bytes = mark.len() as u64;
         mark.extend(end_of(tail, bytes));
-        tail.file.write_all(&mark, tail.written)?;
+        match tail.file.write_all(&mark, tail.written) {
+            Ok(()) => {}
+            Err(Trouble::NoRoom(_)) => {
+                // It says nothing that would be missed: a later one says it, too.
+                reached(Mark::NoRoomForMark);
+                return Ok(());
+            }
+            Err(Trouble::Failed(first)) => return Err(first),
+        }
         tail.length = tail.length.max(tail.written + mark.len() as u64);
         tail.written += bytes;
         tail.file.sync()?;

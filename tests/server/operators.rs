@@ -136,3 +136,33 @@ fn a_directory_that_serves_is_left_alone_and_none_is_made() {
     assert_eq!(engram(&["repair", path]).1, 2);
     assert_eq!(engram(&["dump", path, "--of", "3"]).1, 2);
 }
+
+#[test]
+fn a_backup_is_a_directory_that_starts_with_the_same_keys() {
+    let (dir, path) = directory();
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("VSAVE"), ok());
+    client.say("SET behind 1");
+    assert_eq!(server.finish(), Ok(()));
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    let (said, code) = engram(&["backup", &path, copy.to_str().unwrap()]);
+    assert!(code == 0 && said.contains("snapshot-00000000000000000005.snap: "), "{said}");
+    let names = |dir: &Path| {
+        let names =
+            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name != "LOCK").collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(dir.path()), names(&copy));
+    let (said, code) = engram(&["backup", &path, copy.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("not empty"), "{said}");
+    let server = start(Some(&copy), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("DBSIZE"), Value::Integer(6));
+    assert_eq!(client.say("GET behind"), bulk("1"));
+    let (said, code) = engram(&["backup", copy.to_str().unwrap(), "/nowhere/at/all"]);
+    assert!(code == 1 && said.contains("in use by another engram"), "{said}");
+}

@@ -46,6 +46,15 @@ pub(super) fn refused(op: &Op, replies: &[Value]) -> bool {
     })
 }
 
+/// True for a refusal after which no write may succeed before a restart; a full disk may have room again.
+pub(super) fn for_good(replies: &[Value]) -> bool {
+    replies.iter().any(|reply| match reply {
+        Value::Error(text) => text.starts_with(b"MISCONF the log has failed"),
+        Value::Array(parts) => for_good(parts),
+        _ => false,
+    })
+}
+
 /// An operation for a report.
 pub(super) fn short(op: &Op) -> String {
     let text = op.to_string();

@@ -1,4 +1,4 @@
-//! Requests that were refused because memory is limited: they have done nothing.
+//! Requests that were refused because memory is limited, or the disk full: they have done nothing.
 
 use engram::resp::client::Value;
 
@@ -8,6 +8,26 @@ use crate::plan::Op;
 pub(super) fn refused(replies: &[Value]) -> bool {
     let by_log = |reply: &Value| matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "));
     replies.iter().any(is_refusal) && !replies.iter().any(by_log)
+}
+
+/// True for an answer that only a full disk gives: the request has done nothing. One that waits for room may have.
+pub(super) fn lacks_room(replies: &[Value]) -> bool {
+    let mut all = Vec::new();
+    spread(replies, &mut all);
+    let says = |text: &str, part: &str| text.starts_with("MISCONF ") && text.contains(part);
+    all.iter().any(|text| says(text, "nothing was done"))
+        && !all.iter().any(|text| says(text, "what this waits for") || says(text, "the log has failed"))
+}
+
+/// Every error among `replies`, those in arrays included.
+fn spread(replies: &[Value], errors: &mut Vec<String>) {
+    for reply in replies {
+        match reply {
+            Value::Error(text) => errors.push(String::from_utf8_lossy(text).into_owned()),
+            Value::Array(parts) => spread(parts, errors),
+            _ => {}
+        }
+    }
 }
 
 fn is_refusal(reply: &Value) -> bool {

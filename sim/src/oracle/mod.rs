@@ -29,7 +29,7 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use self::context::Context;
-use self::kinds::{is_for_all, refused, searches, short};
+use self::kinds::{for_good, is_for_all, refused, searches, short};
 use self::linear::History;
 use self::model::Model;
 use self::names::told_names;
@@ -228,11 +228,16 @@ impl Oracle {
             memory::check(op, replies).map_err(wrong)?;
             return self.passed_over(client, op, (at, now));
         }
+        if memory::lacks_room(replies) && self.log_failed() {
+            return self.passed_over(client, op, (at, now));
+        }
         if refused(op, replies) {
             if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
-            self.refused.get_or_insert(now);
+            if for_good(replies) {
+                self.refused.get_or_insert(now);
+            }
             self.clients.iter_mut().for_each(Model::log_failed);
             self.unknown(client, op, at, now);
             return Ok(());

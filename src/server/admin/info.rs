@@ -147,7 +147,7 @@ fn persistence(s: &Server, lines: &mut Lines) {
     lines.add("aof_enabled", u8::from(log.is_some()));
     lines.add("aof_rewrite_in_progress", 0);
     lines.add("aof_last_bgrewrite_status", "ok");
-    lines.add("aof_last_write_status", status(s.engine.poisoned().is_none()));
+    lines.add("aof_last_write_status", status(s.engine.refuses().is_none()));
     lines.add("aof_current_size", log.map_or(0, |log| log.bytes));
 }
 
@@ -187,7 +187,7 @@ fn engram(s: &Server, lines: &mut Lines) {
     lines.add("jobs_in_flight", s.pool.in_flight());
     lines.add("dir", s.options.dir.as_deref().unwrap_or_default());
     let Some(log) = s.engine.log_facts() else { return lines.add("log_status", "none") };
-    lines.add("log_status", s.engine.poisoned().unwrap_or("ok"));
+    lines.add("log_status", s.engine.refuses().unwrap_or("ok"));
     lines.add("fsync", crate::server::options::show_tier(s.options.fsync));
     lines.add("log_appended_lsn", log.appended);
     lines.add("log_durable_lsn", log.durable);

@@ -13,8 +13,12 @@ pub(super) fn text(defaults: &Options) -> String {
         "engram {VERSION}: an associative vector memory that speaks the Redis protocol\n\n\
          Usage: engram [FILE] [--SETTING VALUE]...    serve; FILE holds lines `setting value`\n\
          \x20      engram check DIR...                   say what a data directory holds and what a start would do\n\
-         \x20      engram dump DIR [--from LSN] [--to LSN] [--full]    the log's records as text\n\
-         \x20      engram repair DIR --truncate-after LSN    give up all records after LSN; what is cut is kept beside\n\
+         \x20      engram dump DIR [--from LSN] [--to LSN] [--full]\n\
+         \x20                                            the records of the log as text, a line each\n\
+         \x20      engram repair DIR --truncate-after LSN\n\
+         \x20                                            give up all records after LSN; what is cut is kept beside\n\
+         \x20      engram backup DIR DEST                copy a directory that nobody serves; for one that is served\n\
+         \x20                                            there is VBACKUP\n\
          \x20      engram --help | --version\n"
     );
     let mut group = "";

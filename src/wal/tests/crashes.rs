@@ -2,7 +2,7 @@
 //!
 //! What must hold: acknowledged ⊆ recovered ⊆ attempted, as a prefix; and what a recovered server has shown stays.
 
-use super::disk::MemDisk;
+use super::disk::{MemDisk, Mishap};
 use super::{Rig, recover_all};
 use crate::base::rng::Rng;
 use crate::wal::Tier;
@@ -27,6 +27,11 @@ fn live(disk: &MemDisk, tier: Tier, rng: &mut Rng, bounds: &mut Bounds) -> MemDi
     let Some(rig) = Rig::try_start(disk, &recovered, tier, (150, room)) else {
         return crash(disk, rng);
     };
+    if rng.one_in(4) {
+        // The disk is full for a while.
+        let from = disk.calls() + rng.below(12);
+        (from..from + rng.below(6) + 1).for_each(|call| disk.mishap(call, Mishap::Full));
+    }
     let (writes, burst) = (rng.below(12), rng.below(4) + 1);
     for i in 0..writes {
         rig.append();

@@ -296,8 +296,8 @@ fn guard_lets_nothing_through_after_the_first_error() {
     let first = file.sync().unwrap_err();
     assert_eq!(first.to_string(), "the log failed to sync a: input/output error; no writes until a restart");
     assert_eq!(file.sync(), Err(first.clone()));
-    assert_eq!(file.write_all(b"x", 0), Err(first.clone()));
-    assert_eq!(guard.create_new("b").err(), Some(first.clone()));
+    assert_eq!(file.write_all(b"x", 0), Err(first.clone().into()));
+    assert_eq!(guard.create_new("b").err(), Some(first.clone().into()));
     assert_eq!(guard.sync_dir(), Err(first));
     assert_eq!(disk.calls(), 2, "the disk was not asked again");
 }

@@ -7,6 +7,7 @@ mod cases;
 mod crashes;
 pub(crate) mod disk;
 mod exhaustive;
+mod full;
 mod living;
 mod room;
 mod truncate;
@@ -96,6 +97,7 @@ pub(super) struct Rig {
     pub(super) wal: Wal,
     pub(super) clock: Arc<StillClock>,
     pub(super) waker: Arc<CountingWaker>,
+    tier: Tier,
 }
 
 impl Rig {
@@ -112,7 +114,7 @@ impl Rig {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
         let options = Options { tier, segment_bytes, room, backlog: BACKLOG, spin: Duration::ZERO, seed: 7 };
         let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
-        Some(Self { wal, clock, waker })
+        Some(Self { wal, clock, waker, tier })
     }
 
     /// Appends the next record, if the log takes it.
@@ -127,6 +129,7 @@ impl Rig {
     /// Waits until everything appended is durable, or the log has failed.
     pub(super) fn settle(&self) {
         while self.wal.synced() < self.wal.appended() && self.wal.poisoned().is_none() {
+            self.pass_time();
             pause();
         }
     }
@@ -139,7 +142,17 @@ impl Rig {
             if self.wal.backlog() == 0 && self.wal.durable() == self.wal.appended() {
                 break;
             }
+            self.pass_time();
             pause();
+        }
+    }
+
+    /// Lets the time come in which a batch that found no room is tried again.
+    fn pass_time(&self) {
+        if self.wal.lacks_room() {
+            self.clock.0.fetch_add(100_000_000);
+            // What changes nothing wakes the log thread, which looks at its clock then.
+            self.wal.set_tier(self.tier);
         }
     }
 }
