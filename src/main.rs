@@ -48,6 +48,7 @@ fn serve(mut options: Options) -> Result<(), String> {
     options.dir = dir.as_ref().map(|dir| dir.display().to_string());
     let machine = os::machine(&os::Options {
         dir,
+        backup_dir: options.backup_dir.as_ref().map(PathBuf::from),
         bind: options.bind.clone(),
         port: options.port,
         keepalive: options.tcp_keepalive,

@@ -82,6 +82,8 @@ pub const SWEEP_FROM: usize = 64;
 pub const SWEEP_SLICE: usize = 1 << 12;
 /// Entries that a running snapshot looks at in one turn of the loop at most.
 pub const SNAPSHOT_SLICE: usize = 256;
+/// Snapshots and backups that wait for the one that is being written, at most.
+pub const MAX_BACKUPS: usize = 16;
 
 /// Entries kept by SLOWLOG at most.
 pub const SLOWLOG_MAX: usize = 1 << 20;

@@ -1,19 +1,19 @@
-//! `engram backup`: a directory that nobody serves, copied into another one.
+//! `engram backup`: a directory that nobody serves, copied into another one. And where a snapshot goes that is a backup.
 //!
 //! Guaranteed: what is copied is sound, so that a start would serve it, and nothing but what a start needs: the newest snapshot
-//! and the log behind it. A copy that was interrupted is refused by every start: the log goes from its end to its front,
-//! the snapshot last, and each file gets its name when its bytes are durable.
+//! and the log behind it. A backup that was interrupted, this one or that of a running server, is refused by every start:
+//! a file that says so stands there until all is durable.
+
+use std::sync::Arc;
 
 use super::check::check;
 use super::store::IndexOptions;
-use crate::env::{File, Storage};
+use crate::env::{Backups, File, Storage};
 use crate::snapshot;
-use crate::wal::{self, Lsn, write_all};
+use crate::wal::{self, HALF_COPIED, Lsn, write_all};
 
 /// Bytes copied at a time.
 const PIECE: usize = 1 << 20;
-/// What a file is called until it is whole.
-const TEMPORARY: &str = ".tmp";
 
 /// Copies the directory behind `from` into the empty one behind `to`; returns what was done, in lines.
 ///
@@ -33,23 +33,73 @@ pub fn backup(from: &dyn Storage, to: &dyn Storage, options: IndexOptions) -> Re
     let behind = log.segments.iter().skip(1).map(|next| Some(next.first)).chain([None]);
     let needed =
         log.segments.iter().zip(behind).filter(|(_, behind)| behind.is_none_or(|lsn| lsn > after.next()));
-    let mut names: Vec<_> = needed.map(|(segment, _)| segment.name.clone()).collect();
-    names.reverse();
-    names.extend(newest.map(|newest| newest.file));
+    let names = needed.map(|(segment, _)| segment.name.clone()).chain(newest.map(|newest| newest.file));
     let mut lines = Vec::new();
+    begin(to).map_err(|e| e.to_string())?;
     for name in names {
         let bytes = copy(from, to, &name).map_err(|e| format!("copying {name}: {e}"))?;
         lines.push(format!("{name}: {bytes} bytes"));
     }
-    to.sync_dir().map_err(|e| e.to_string())?;
+    end(to).map_err(|e| e.to_string())?;
     lines.push("a start there goes on as one here would".to_owned());
     Ok(lines)
 }
 
-/// Copies one file, and syncs it, before it gets its name.
+/// Where a snapshot goes.
+pub(crate) enum Target {
+    /// The data directory.
+    Here(Arc<dyn Storage>),
+    /// A directory of its own.
+    Backup(Arc<dyn Backups>, String),
+}
+
+impl Target {
+    /// The backup's name, if it is one.
+    pub(crate) fn backup(&self) -> Option<String> {
+        match self {
+            Self::Here(_) => None,
+            Self::Backup(_, name) => Some(name.clone()),
+        }
+    }
+
+    /// The directory to write into.
+    pub(super) fn open(&self) -> std::io::Result<Arc<dyn Storage>> {
+        match self {
+            Self::Here(storage) => Ok(Arc::clone(storage)),
+            Self::Backup(backups, name) => {
+                let storage = backups.create(name)?;
+                begin(&*storage).map(|()| storage)
+            }
+        }
+    }
+
+    /// The snapshot has been published there.
+    pub(super) fn close(&self, storage: &dyn Storage) -> std::io::Result<()> {
+        match self {
+            Self::Here(_) => Ok(()),
+            Self::Backup(..) => end(storage),
+        }
+    }
+}
+
+/// From here on no start goes past what is in the directory, until [`end`].
+fn begin(to: &dyn Storage) -> std::io::Result<()> {
+    let file = to.create_new(HALF_COPIED)?;
+    write_all(&*file, b"a backup into this directory has not ended\n", 0)?;
+    file.sync()?;
+    to.sync_dir()
+}
+
+/// All that was copied is durable, and so is that.
+fn end(to: &dyn Storage) -> std::io::Result<()> {
+    to.sync_dir()?;
+    to.remove(HALF_COPIED)?;
+    to.sync_dir()
+}
+
+/// Copies one file and syncs it.
 fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> std::io::Result<u64> {
-    let temporary = format!("{name}{TEMPORARY}");
-    let (source, copy) = (from.open(name)?, to.create_new(&temporary)?);
+    let (source, copy) = (from.open(name)?, to.create_new(name)?);
     let (mut piece, mut at) = (vec![0; PIECE], 0);
     loop {
         let n = read(&*source, &mut piece, at)?;
@@ -60,8 +110,6 @@ fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> std::io::Result<u64
         at += n as u64;
     }
     copy.sync()?;
-    to.rename(&temporary, name)?;
-    to.sync_dir()?;
     Ok(at)
 }
 

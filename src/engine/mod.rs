@@ -40,7 +40,7 @@ use std::sync::{Arc, OnceLock};
 use crate::base::limits;
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
-use crate::env::{Clock, Storage, Waker};
+use crate::env::{Backups, Clock, Storage, Waker};
 use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
 use mutation::Op;
@@ -86,12 +86,13 @@ struct Durability {
     wal: Wal,
     waker: Arc<dyn Waker>,
     unsynced: Unsynced,
-    /// Snapshots asked for while one was running begin when it is done.
-    snapshot_wanted: bool,
+    backups: Option<Arc<dyn Backups>>,
+    /// Snapshots and backups that have been asked for and not begun: one at a time.
+    wanted: VecDeque<snapshots::Wanted>,
     /// Bytes of log since the last snapshot was begun.
     logged: u64,
     plan: SnapshotPlan,
-    /// How many snapshots this run has begun.
+    /// How many snapshots and backups of this run were asked for.
     snapshots: u64,
     last_saved: Option<Saved>,
     finished: VecDeque<Saved>,

@@ -17,7 +17,7 @@ use crate::base::bytes::{DecodeError, Reader};
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
-use crate::env::{Clock, Console, Level, Storage, Waker};
+use crate::env::{Backups, Clock, Console, Level, Storage, Waker};
 use crate::index::{self, Index, RowId, Scratch};
 use crate::snapshot::{self, Snapshot};
 use crate::wal::{self, Lsn, Wal};
@@ -100,6 +100,8 @@ impl std::error::Error for OpenError {}
 pub struct Doors {
     /// The data directory; none for an engine that keeps nothing.
     pub storage: Option<Arc<dyn Storage>>,
+    /// Where backups go; none where there are none.
+    pub backups: Option<Arc<dyn Backups>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where to tell of progress.
@@ -118,7 +120,7 @@ impl Engine {
         let durability = match doors.storage {
             None => None,
             Some(storage) => Some(recover(
-                storage,
+                (storage, doors.backups),
                 &mut store,
                 &doors.clock,
                 doors.waker,
@@ -152,7 +154,7 @@ impl Engine {
 }
 
 fn recover(
-    storage: Arc<dyn Storage>,
+    (storage, backups): (Arc<dyn Storage>, Option<Arc<dyn Backups>>),
     store: &mut Store,
     clock: &Arc<dyn Clock>,
     waker: Arc<dyn Waker>,
@@ -195,7 +197,8 @@ fn recover(
         wal,
         waker,
         unsynced: Unsynced::default(),
-        snapshot_wanted: false,
+        backups,
+        wanted: std::collections::VecDeque::new(),
         logged: recovered.bytes,
         plan: options.snapshots,
         snapshots: 0,

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backup::Target;
 use super::desk::{Desk, Piece};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
@@ -15,7 +16,6 @@ use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, JoinHandle};
-use crate::env::Storage;
 use crate::index::{Capture, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
@@ -53,6 +53,8 @@ pub struct Saved {
     pub number: u64,
     /// The log position it stands for.
     pub lsn: Lsn,
+    /// The backup that it is, if it is one: the log behind it stays then.
+    pub backup: Option<String>,
     /// The file's size in bytes, or why there is none.
     pub result: Result<u64, String>,
 }
@@ -116,21 +118,17 @@ impl Saving {
     }
 
     /// Begins a snapshot of the present state, which is that of `lsn`; what is gathered for it meets on `desk`.
-    pub(crate) fn begin(
-        &mut self,
-        storage: &Arc<dyn Storage>,
-        desk: Desk,
-        lsn: Lsn,
-        number: u64,
-    ) -> std::io::Result<()> {
+    pub(crate) fn begin(&mut self, target: Target, desk: Desk, lsn: Lsn, number: u64) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
         let desk = Arc::new(desk);
         reached(Mark::SnapshotBegun);
-        let (theirs, storage) = (Arc::clone(&desk), Arc::clone(storage));
+        let theirs = Arc::clone(&desk);
         let thread = sync::spawn("snapshot", move || {
-            let result = sync::catch(|| write(&storage, lsn, &theirs)).unwrap_or_else(Err);
+            let result = sync::catch(|| write(&target, lsn, &theirs)).unwrap_or_else(Err);
             // What was not written may be all that FLUSHALL took away: that is not for the loop to drop.
-            while let Some(unwritten) = theirs.put_down(Saved { number, lsn, result: result.clone() }) {
+            while let Some(unwritten) =
+                theirs.put_down(Saved { number, lsn, backup: target.backup(), result: result.clone() })
+            {
                 reached(Mark::PiecesDropped);
                 drop(unwritten);
             }
@@ -284,15 +282,17 @@ fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
 }
 
 /// The thread's half: everything from the desk into the file; the size of what was published.
-fn write(storage: &Arc<dyn Storage>, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
+fn write(target: &Target, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
+    let storage = target.open().map_err(|e| e.to_string())?;
+    let mut writer = SnapshotWriter::create(Arc::clone(&storage), lsn).map_err(|e| e.to_string())?;
     match fill(&mut writer, desk) {
         Ok(()) => {
             let published = writer.publish().map_err(|e| e.to_string())?;
-            if snapshot::remove_stale(&**storage, lsn).is_err() {
+            if target.backup().is_none() && snapshot::remove_stale(&*storage, lsn).is_err() {
                 // What is left over is only disk space: the next snapshot or start removes it.
                 reached(Mark::SweepFailed);
             }
+            target.close(&*storage).map_err(|e| e.to_string())?;
             Ok(published.bytes)
         }
         Err(why) => {

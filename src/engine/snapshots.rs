@@ -1,10 +1,12 @@
-//! When snapshots begin and what follows when they are done.
+//! When snapshots and backups begin and what follows when they are done.
 
 use std::sync::Arc;
 
+use super::backup::Target;
 use super::desk::Desk;
 use super::saving::Progress;
 use super::{Durability, Engine, Saved};
+use crate::base::limits::MAX_BACKUPS;
 use crate::base::mark::{Mark, reached};
 use crate::wal::Lsn;
 
@@ -18,21 +20,57 @@ pub struct SnapshotPlan {
     pub rate: u64,
 }
 
+/// A snapshot, or the backup of this name, that has been asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    number: u64,
+    backup: Option<String>,
+}
+
+impl Durability {
+    fn want(&mut self, backup: Option<String>) -> u64 {
+        self.snapshots += 1;
+        self.wanted.push_back(Wanted { number: self.snapshots, backup });
+        self.snapshots
+    }
+}
+
 impl Engine {
     /// Asks for a snapshot that holds at least what the keyspace holds now. Returns the number that
     /// [`Saved::number`] will reach when it is done, or why there can be none.
     pub fn request_snapshot(&mut self) -> Result<u64, String> {
+        let is_running = self.store.saving.is_running();
+        let durability = self.savable()?;
+        if is_running {
+            reached(Mark::SnapshotAwaited);
+        }
+        let waits =
+            durability.wanted.iter().find(|wanted| wanted.backup.is_none()).map(|wanted| wanted.number);
+        Ok(waits.unwrap_or_else(|| durability.want(None)))
+    }
+
+    /// Asks for a backup: a snapshot in a directory of this name, of its own, on which a server can start. It holds at least
+    /// what the keyspace holds now; the data directory stays as it is. Returns its number, or why there can be none.
+    pub fn request_backup(&mut self, name: &str) -> Result<u64, String> {
+        let durability = self.savable()?;
+        if durability.backups.is_none() {
+            return Err(
+                "ERR there is nowhere for backups: the server was started without --backup-dir".to_owned()
+            );
+        }
+        if durability.wanted.len() >= MAX_BACKUPS {
+            return Err("ERR as many backups wait already as may".to_owned());
+        }
+        Ok(durability.want(Some(name.to_owned())))
+    }
+
+    fn savable(&mut self) -> Result<&mut Durability, String> {
         if let Some(why) = self.poisoned() {
             return Err(why.to_owned());
         }
-        let Some(durability) = &mut self.durability else {
-            return Err("ERR there is nowhere to save to: the server was started without --dir".to_owned());
-        };
-        durability.snapshot_wanted = true;
-        if self.store.saving.is_running() {
-            reached(Mark::SnapshotAwaited);
-        }
-        Ok(durability.snapshots + 1)
+        self.durability
+            .as_mut()
+            .ok_or_else(|| "ERR there is nowhere to save to: the server was started without --dir".to_owned())
     }
 
     /// True while a snapshot is being written.
@@ -73,23 +111,31 @@ impl Engine {
             if saved.result.is_err() {
                 reached(Mark::SnapshotFailed);
             }
-            if saved.result.is_ok() {
-                durability.wal.drop_covered(saved.lsn);
+            if saved.backup.is_none() {
+                if saved.result.is_ok() {
+                    durability.wal.drop_covered(saved.lsn);
+                }
+                durability.last_saved = Some(saved.clone());
             }
-            durability.last_saved = Some(saved.clone());
             durability.finished.push_back(saved);
         }
-        if durability.log_has_grown() && failed.is_none() && !self.store.saving.is_running() {
+        let waits = durability.wanted.iter().any(|wanted| wanted.backup.is_none());
+        if durability.log_has_grown() && failed.is_none() && !self.store.saving.is_running() && !waits {
             reached(Mark::SnapshotUnasked);
-            durability.snapshot_wanted = true;
+            durability.want(None);
         }
-        if durability.snapshot_wanted && !self.store.saving.is_running() {
-            durability.snapshot_wanted = false;
-            durability.snapshots += 1;
-            durability.logged = 0;
-            let number = durability.snapshots;
+        if !self.store.saving.is_running()
+            && let Some(Wanted { number, backup }) = durability.wanted.pop_front()
+        {
             let lsn = durability.wal.appended();
-            self.stats.dirty = 0;
+            let target = match (&durability.backups, &backup) {
+                (Some(backups), Some(name)) => Target::Backup(Arc::clone(backups), name.clone()),
+                _ => Target::Here(Arc::clone(&durability.storage)),
+            };
+            if backup.is_none() {
+                self.stats.dirty = 0;
+                durability.logged = 0;
+            }
             let begun = match failed {
                 // Memory may hold what the log refused: that is no state to keep.
                 Some(why) => {
@@ -102,12 +148,12 @@ impl Engine {
                     }
                     let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));
                     let desk = Desk::new(waker, clock, durability.plan.rate);
-                    let begun = self.store.saving.begin(&durability.storage, desk, lsn, number);
+                    let begun = self.store.saving.begin(target, desk, lsn, number);
                     begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
                 }
             };
             if let Err(why) = begun {
-                durability.finished.push_back(Saved { number, lsn, result: Err(why) });
+                durability.finished.push_back(Saved { number, lsn, backup, result: Err(why) });
             }
         }
         self.store.saving.step(&mut self.store.keyspace)

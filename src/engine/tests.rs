@@ -81,7 +81,8 @@ impl Engine {
             index,
             seed: 1,
         };
-        let doors = Doors { storage, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
+        let doors =
+            Doors { storage, backups: None, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
         Self::open(doors, &options).map(|(engine, _)| engine)
     }
 }

@@ -15,7 +15,7 @@ use crate::base::time::{Mono, Wall};
 
 pub use mapped::MappedBytes;
 pub use net::{Accepted, ConnId, Event, Interest, Net, Waker};
-pub use storage::{File, Map, Storage};
+pub use storage::{Backups, File, Map, Storage};
 
 /// The time.
 pub trait Clock: Send + Sync {
@@ -69,6 +69,8 @@ pub trait Host: Send {
 pub struct Machine {
     /// The data directory, or none for a server that keeps nothing.
     pub storage: Option<Arc<dyn Storage>>,
+    /// Where backups go, or none for a server that makes none.
+    pub backups: Option<Arc<dyn Backups>>,
     /// The listener and the clients.
     pub net: Box<dyn Net>,
     /// The time.

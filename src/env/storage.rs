@@ -1,6 +1,7 @@
 //! One data directory, locked for one process.
 
 use std::io;
+use std::sync::Arc;
 
 /// A directory of files. Names are plain: no separator, no dot-dot.
 ///
@@ -21,6 +22,12 @@ pub trait Storage: Send + Sync {
     fn sync_dir(&self) -> io::Result<()>;
     /// Maps a whole file read-only. An empty file maps to no bytes.
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>>;
+}
+
+/// Where backups go: directories of their own, beside the data or on another disk.
+pub trait Backups: Send + Sync {
+    /// The directory `name` of it, made where there is none and locked. It is empty. May take long.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>>;
 }
 
 /// An open file. Offsets are bytes from its start; dropping it closes it.

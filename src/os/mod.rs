@@ -4,6 +4,7 @@
 //! policy. All `unsafe` around system calls is in this folder. Only `main` and tests name it.
 
 mod address;
+mod backups;
 mod clock;
 mod directory;
 #[cfg(target_os = "linux")]
@@ -27,8 +28,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::env::{Console, Machine, Storage};
+use crate::env::{Backups, Console, Machine, Storage};
 
+pub use backups::BackupRoot;
 pub use clock::SystemClock;
 pub use directory::Directory;
 pub use process::{Process, entropy};
@@ -40,6 +42,8 @@ pub use terminal::Terminal;
 pub struct Options {
     /// The data directory, or none for a server that keeps nothing.
     pub dir: Option<PathBuf>,
+    /// The directory in which backups are made, or none.
+    pub backup_dir: Option<PathBuf>,
     /// Hosts to listen on: addresses or names; `*` and `::*` for all; a minus in front for one that may be missing.
     pub bind: Vec<String>,
     /// The port; 0 for a free one.
@@ -52,7 +56,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dir: None, bind: vec!["127.0.0.1".to_owned()], port: 6380, keepalive: 300, logfile: None }
+        Self {
+            dir: None,
+            backup_dir: None,
+            bind: vec!["127.0.0.1".to_owned()],
+            port: 6380,
+            keepalive: 300,
+            logfile: None,
+        }
     }
 }
 
@@ -75,6 +86,7 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
     net.catch_signals()?;
     Ok(Machine {
         storage,
+        backups: options.backup_dir.clone().map(|root| Arc::new(BackupRoot::new(root)) as Arc<dyn Backups>),
         net: Box::new(net),
         clock: Arc::new(SystemClock),
         console,

@@ -67,14 +67,14 @@ impl Server {
     pub(super) fn take_saved(&mut self) {
         while let Some(saved) = self.engine.take_saved() {
             self.tell_saved(&saved);
-            if saved.result.is_ok() {
+            if saved.result.is_ok() && saved.backup.is_none() {
                 self.ledger.saved(self.clock.wall());
             }
             let mut bytes = Vec::new();
             let mut reply = Reply::new(&mut bytes, Protocol::Resp2);
             match &saved.result {
                 Ok(_) => reply.ok(),
-                Err(why) => reply.error(format!("ERR the snapshot failed: {why}")),
+                Err(why) => reply.error(format!("ERR the {} failed: {why}", kind(&saved))),
             }
             let (done, waiting): (Vec<_>, Vec<_>) =
                 self.savers.drain(..).partition(|(number, _)| *number <= saved.number);
@@ -95,10 +95,17 @@ impl Server {
             Ok(bytes) => {
                 self.log(
                     Level::Notice,
-                    &format!("snapshot at LSN {} is durable: {bytes} bytes", saved.lsn.0),
+                    &format!("{} at LSN {} is durable: {bytes} bytes", kind(saved), saved.lsn.0),
                 );
             }
-            Err(why) => self.log(Level::Warning, &format!("snapshot at LSN {} failed: {why}", saved.lsn.0)),
+            Err(why) => {
+                self.log(Level::Warning, &format!("{} at LSN {} failed: {why}", kind(saved), saved.lsn.0))
+            }
         }
     }
+}
+
+/// What a snapshot is called.
+fn kind(saved: &Saved) -> String {
+    saved.backup.as_ref().map_or_else(|| "snapshot".to_owned(), |name| format!("backup {name}"))
 }

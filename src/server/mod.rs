@@ -105,11 +105,12 @@ const CHORES: Duration = Duration::from_millis(100);
 impl Server {
     /// Recovers what the machine's directory holds and begins to listen.
     pub fn start(machine: Machine, options: Options) -> Result<Self, ServeError> {
-        let Machine { storage, net, clock, console, host, seed } = machine;
+        let Machine { storage, backups, net, clock, console, host, seed } = machine;
         console.threshold(options.loglevel);
         let directory = storage.is_some();
         let doors = engine::Doors {
             storage,
+            backups,
             clock: Arc::clone(&clock),
             console: Arc::clone(&console),
             waker: net.waker(),

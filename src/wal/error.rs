@@ -4,6 +4,9 @@ use std::io;
 
 use super::Lsn;
 
+/// The file that stands in a directory while it is being filled by a backup.
+pub const HALF_COPIED: &str = "backup.begun";
+
 /// Why the log cannot be recovered. Nothing has been changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
@@ -66,6 +69,8 @@ pub enum RecoveryError {
         /// The last record that it keeps.
         after: Lsn,
     },
+    /// A copy of another directory was begun here and has not ended.
+    HalfCopied,
     /// The engine could not apply a valid record.
     Refused {
         /// The file.
@@ -119,6 +124,12 @@ impl std::fmt::Display for RecoveryError {
                 write!(
                     f,
                     "a repair has not ended ({file}). End it: engram repair DIR --truncate-after {after}"
+                )
+            }
+            Self::HalfCopied => {
+                write!(
+                    f,
+                    "a backup into this directory has not ended ({HALF_COPIED}). Make it anew, somewhere else"
                 )
             }
             Self::Refused { file, offset, lsn, why } => {

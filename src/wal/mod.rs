@@ -26,7 +26,7 @@ pub(crate) mod tests;
 
 use std::time::Duration;
 
-pub use error::RecoveryError;
+pub use error::{HALF_COPIED, RecoveryError};
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
 pub use inspect::{Inspection, Item, SegmentReport, inspect, list};

@@ -14,7 +14,7 @@
 //! | records missing in front of the log, or between segments | [`RecoveryError::Missing`] | refused |
 //! | two segments with the same LSN | [`RecoveryError::Overlap`] | refused |
 //! | a version that this binary does not know | [`RecoveryError::Version`] | refused |
-//! | a repair that has not ended | [`RecoveryError::HalfRepaired`] | refused |
+//! | a repair, or a backup into the directory, that has not ended | [`RecoveryError::HalfRepaired`], [`RecoveryError::HalfCopied`] | refused |
 //! | a payload that the engine refuses | [`RecoveryError::Refused`] | refused |
 //!
 //! Nothing is changed before every record has been applied. The repair is idempotent: a crash inside it, or a second
@@ -29,7 +29,7 @@
 use std::io;
 
 use super::Lsn;
-use super::error::{RecoveryError, io_error};
+use super::error::{HALF_COPIED, RecoveryError, io_error};
 use super::format::{
     HeaderFault, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name,
 };
@@ -142,6 +142,9 @@ pub(super) fn segments(storage: &dyn Storage) -> Result<Vec<(Lsn, String)>, Reco
     let names = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
     if let Some((file, after)) = names.iter().find_map(|name| Some((name.clone(), parse_begun(name)?))) {
         return Err(RecoveryError::HalfRepaired { file, after });
+    }
+    if names.iter().any(|name| name == HALF_COPIED) {
+        return Err(RecoveryError::HalfCopied);
     }
     Ok(among(names))
 }

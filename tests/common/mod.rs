@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engram::base::time::Mono;
-use engram::env::{Accepted, ConnId};
+use engram::env::{Accepted, Backups, ConnId};
 use engram::env::{Console, Event, Interest, Level, Machine, Net, Storage, Waker};
 use engram::os;
 use engram::resp::client::{Value, parse_reply, write_command};
@@ -47,6 +47,10 @@ pub(crate) fn start_on(
     let (address, waker, stop) = (net.local(), net.waker(), Arc::new(AtomicBool::new(false)));
     let machine = Machine {
         storage,
+        backups: options
+            .backup_dir
+            .as_ref()
+            .map(|root| Arc::new(os::BackupRoot::new(root.into())) as Arc<dyn Backups>),
         net: Box::new(Stoppable { net, stop: Arc::clone(&stop) }),
         clock: Arc::new(os::SystemClock),
         console: Arc::new(Silent),

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use engram::resp::client::Value;
+use engram::server::Options;
 
-use super::common::{bulk, ok, options, packed, start};
+use super::common::{bulk, is_error, ok, options, packed, start};
 
 /// What the binary says, and its exit code.
 fn engram(words: &[&str]) -> (String, i32) {
@@ -82,7 +83,7 @@ fn a_check_says_what_a_start_would_do() {
         "snapshot: snapshot-00000000000000000005.snap: ",
         "state at LSN 5, 5 keys; a start would open it",
         "would apply 1 records (1 operations) and go on after LSN 6",
-        "would cut 9 bytes that were never acknowledged off wal-00000000000000000006.log at offset ",
+        "would cut 9 bytes that were never acknowledged off wal-0000000000000000000",
         "contents: 5 strings, 1 vector sets with 1 vectors",
         "notes.txt: not engram's",
         "healthy: a start would serve this",
@@ -159,10 +160,58 @@ fn a_backup_is_a_directory_that_starts_with_the_same_keys() {
     assert_eq!(names(dir.path()), names(&copy));
     let (said, code) = engram(&["backup", &path, copy.to_str().unwrap()]);
     assert!(code == 1 && said.contains("not empty"), "{said}");
+    let begun = copy.join("backup.begun");
+    std::fs::write(&begun, "").unwrap();
+    let (said, code) = engram(&["check", copy.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("a backup into this directory has not ended"), "{said}");
+    std::fs::remove_file(begun).unwrap();
     let server = start(Some(&copy), options());
     let mut client = server.connect();
     assert_eq!(client.say("DBSIZE"), Value::Integer(6));
     assert_eq!(client.say("GET behind"), bulk("1"));
     let (said, code) = engram(&["backup", copy.to_str().unwrap(), "/nowhere/at/all"]);
     assert!(code == 1 && said.contains("in use by another engram"), "{said}");
+}
+
+#[test]
+fn a_running_server_backs_up_into_a_directory_of_its_own() {
+    let (data, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backup_dir = Some(root.path().to_str().unwrap().to_owned());
+    let server = start(Some(data.path()), Options { backup_dir, ..options() });
+    let mut client = server.connect();
+    client.say("VNEW i 2");
+    client.ask(&[b"VADD", b"i", b"e", &packed(&[1.0, 2.0])]);
+    client.say("SET a 1");
+    assert_eq!(client.say("VBACKUP monday"), ok());
+    client.say("SET b 2");
+    assert_eq!(client.say("VBACKUP tuesday"), ok());
+    assert!(is_error(&client.say("VBACKUP monday"), "ERR the backup monday failed: "));
+    for name in ["../out", ".hidden", "a/b", "", "a b"] {
+        assert!(is_error(&client.ask(&[b"VBACKUP", name.as_bytes()]), "ERR a backup's name has "), "{name}");
+    }
+    assert_eq!(client.say("LASTSAVE"), client.say("LASTSAVE"));
+    assert!(
+        !std::fs::read_dir(data.path()).unwrap().any(|e| e
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|e| e == "snap"))
+    );
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+    assert_eq!(server.finish(), Ok(()));
+    for (name, keys) in [("monday", 2), ("tuesday", 3)] {
+        let server = start(Some(&root.path().join(name)), options());
+        let mut client = server.connect();
+        assert_eq!(client.say("DBSIZE"), Value::Integer(keys), "{name}");
+        let Value::Array(hits) = client.ask(&[b"VSEARCH", b"i", &packed(&[1.0, 2.0]), b"1"]) else {
+            panic!()
+        };
+        assert_eq!(hits[0], bulk("e"));
+        client.say("SET on 1");
+        assert_eq!(server.finish(), Ok(()));
+    }
+    let server = start(Some(data.path()), options());
+    let mut client = server.connect();
+    assert_eq!(client.say("DBSIZE"), Value::Integer(3), "the log stayed");
+    assert!(is_error(&client.say("VBACKUP wednesday"), "ERR there is nowhere for backups"));
 }

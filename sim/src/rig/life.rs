@@ -79,6 +79,7 @@ impl Stage<'_> {
         }
         let machine = Machine {
             storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
+            backups: None,
             net: Box::new(net),
             clock: clock::clock(&scheduler, life.clock.grain, &offset),
             console: clock::console(&scheduler),

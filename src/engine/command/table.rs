@@ -71,6 +71,7 @@ pub enum Handler {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerCommand {
     Auth,
+    Backup,
     Bgsave,
     Client,
     Command,

@@ -113,6 +113,7 @@ fn answer(r: &mut Request<'_>, which: ServerCommand) -> Answer {
         ServerCommand::Time => handshake::time(r),
         ServerCommand::Shutdown => saving::shutdown(r),
         ServerCommand::Save => saving::save(r),
+        ServerCommand::Backup => saving::backup(r),
         ServerCommand::Bgsave => saving::save_in_background(r),
         ServerCommand::Lastsave => saving::last_save(r),
         ServerCommand::Wait => saving::wait(r),

@@ -11,6 +11,25 @@ pub(super) fn save(r: &mut Request<'_>) -> Answer {
     Ok(Ran { outcome: Outcome::Snapshot(number), barrier: Lsn(0) })
 }
 
+/// Bytes of the longest name of a backup.
+const LONGEST_NAME: usize = 64;
+
+/// `VBACKUP name`: answered when a directory of this name, in the one for backups, holds all that is here, durably. Other
+/// clients go on meanwhile.
+pub(super) fn backup(r: &mut Request<'_>) -> Answer {
+    let word = r.args.get(1).unwrap_or_default();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
+    let name = std::str::from_utf8(word).ok().filter(|_| word.iter().all(plain));
+    let name = name.filter(|name| (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with('.'));
+    let name = name.ok_or_else(|| {
+        Refusal::err(
+            "a backup's name has 1 to 64 letters, digits, dots, dashes and underscores, no dot first",
+        )
+    })?;
+    let number = r.server.engine.request_backup(name).map_err(|why| Refusal(why.into()))?;
+    Ok(Ran { outcome: Outcome::Snapshot(number), barrier: Lsn(0) })
+}
+
 /// `BGSAVE [SCHEDULE]`: answered at once; INFO and LASTSAVE tell the rest.
 pub(super) fn save_in_background(r: &mut Request<'_>) -> Answer {
     match (r.args.len(), r.args.get(1)) {

@@ -39,6 +39,8 @@ pub struct Options {
     pub tcp_keepalive: u32,
     /// The data directory, or none for a server that keeps nothing.
     pub dir: Option<String>,
+    /// The directory in which backups are made, or none.
+    pub backup_dir: Option<String>,
     /// When a write is acknowledged.
     pub fsync: Tier,
     /// Size at which a log segment is closed, in bytes.
@@ -100,6 +102,7 @@ impl Options {
             port: 6380,
             tcp_keepalive: 300,
             dir: None,
+            backup_dir: None,
             fsync: Tier::Always,
             segment_bytes: limits::SEGMENT_BYTES,
             log_room: limits::LOG_ROOM,

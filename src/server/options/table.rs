@@ -101,6 +101,19 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |o| show_optional(o.dir.as_ref()),
     },
     Setting {
+        name: "backup-dir",
+        alias: None,
+        group: KEEP,
+        value: "DIR",
+        help: "directory in which VBACKUP makes directories; it has to be there; without it there are no backups",
+        changes: Changes::AtStart,
+        set: |o, text| {
+            o.backup_dir = optional(text);
+            Ok(())
+        },
+        show: |o| show_optional(o.backup_dir.as_ref()),
+    },
+    Setting {
         name: "fsync",
         alias: Some("appendfsync"),
         group: KEEP,

@@ -9,7 +9,7 @@ const fn row(name: &'static str, arity: i32, flags: Flags, handler: super::Engin
     command(Group::Vector, name, arity, flags, Keys::ONE, Handler::Engine(handler))
 }
 
-pub(super) static COMMANDS: [Command; 6] = [
+pub(super) static COMMANDS: [Command; 7] = [
     row("vadd", 4, GROW, vectors::vadd).docs(
         "0.1.0",
         "index:key element:string vector:string",
@@ -30,6 +30,15 @@ pub(super) static COMMANDS: [Command; 6] = [
         "index:key dim:integer [METRIC metric] [M links:integer] [EF_CONSTRUCTION width:integer] [QUANT kind]",
         "Makes an index for vectors of one length under one metric.",
     ),
+    command(
+        Group::Server,
+        "vbackup",
+        2,
+        Flags::ADMIN.and(Flags::NO_SCRIPT),
+        Keys::NONE,
+        Handler::Server(ServerCommand::Backup),
+    )
+    .docs("0.1.0", "name:string", "Writes all data into a directory of its own and replies when that is durable."),
     command(
         Group::Server,
         "vsave",

@@ -36,6 +36,7 @@ impl Desk {
         let time = Arc::new(Time(AtomicU64::new(1_000_000)));
         let machine = Machine {
             storage: None,
+            backups: None,
             net: Box::new(Fake(Arc::clone(&wires))),
             clock: Arc::clone(&time) as Arc<dyn Clock>,
             console: Arc::new(Silence),
