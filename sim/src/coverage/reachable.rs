@@ -50,26 +50,24 @@ type Place = (Kind, &'static [Phase]);
 
 /// Which files a call is ever made for, and in which phases.
 const MADE: &[(Call, &[Place])] = &[
-    (Call::Open, &[(Kind::Log, STARTING)]),
+    (Call::Open, &[(Kind::Log, STARTING), (Kind::Copy, RUNNING)]),
     (Call::Create, &[(Kind::Log, RUNNING), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
-    (Call::Rename, &[(Kind::Copy, STARTING), (Kind::Snapshot, STARTING), (Kind::Temporary, SAVING)]),
+    (
+        Call::Rename,
+        &[(Kind::Log, RUNNING), (Kind::Copy, &PHASES), (Kind::Snapshot, STARTING), (Kind::Temporary, SAVING)],
+    ),
     (
         Call::Remove,
-        &[
-            (Kind::Log, &PHASES),
-            (Kind::Copy, STARTING),
-            (Kind::Snapshot, SAVING),
-            (Kind::Temporary, SWEEPING),
-        ],
+        &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Snapshot, SAVING), (Kind::Temporary, SWEEPING)],
     ),
     (Call::List, &[(Kind::Any, SWEEPING)]),
     (Call::SyncDir, &[(Kind::Any, &PHASES)]),
     (Call::Map, &[(Kind::Snapshot, STARTING)]),
     (Call::Size, &[(Kind::Log, STARTING)]),
     (Call::ReadAt, &[(Kind::Log, STARTING)]),
-    (Call::WriteAt, &[(Kind::Log, &PHASES), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::WriteAt, &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Temporary, SAVING)]),
     (Call::SetLen, &[(Kind::Log, &PHASES)]),
-    (Call::Sync, &[(Kind::Log, &PHASES), (Kind::Copy, STARTING), (Kind::Temporary, SAVING)]),
+    (Call::Sync, &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Temporary, SAVING)]),
     (Call::Accept, &[(Kind::Any, SERVING)]),
     (Call::Read, &[(Kind::Any, SERVING)]),
     (Call::Write, &[(Kind::Any, RUNNING)]),
@@ -124,6 +122,20 @@ pub const RARE: &[Rule] = &[
         kinds: &[Kind::Temporary, Kind::Snapshot],
         phases: &[Phase::Finishing],
         why: "a running snapshot is given up when the server finishes, within a few steps",
+    },
+    Rule {
+        faults: &[],
+        calls: &[],
+        kinds: &[Kind::Copy],
+        phases: RUNNING,
+        why: "a covered segment is used again only where it was full and the next one is begun",
+    },
+    Rule {
+        faults: &[],
+        calls: &[Call::Rename],
+        kinds: &[Kind::Log],
+        phases: RUNNING,
+        why: "a covered segment is kept for later only where it was full",
     },
     Rule {
         faults: &[],

@@ -126,9 +126,15 @@ fn directory(in_order: bool) -> (Files, Vec<Shown>) {
     let crashed = disk.after_kill();
     engine.close().unwrap();
     let mut files = if in_order { disk.image() } else { crashed.image() };
-    // As a removal that failed leaves them; the one that was written to then still had room behind its records.
-    let at_hand = covered.keys().rfind(|name| name.ends_with(".log")).cloned().unwrap();
-    covered.remove(&at_hand);
+    // As a removal that failed leaves them: the room behind the last one's records has been cut.
+    let whole = MemDisk::default();
+    covered.iter().for_each(|(name, bytes)| whole.put(name, bytes));
+    wal::list(&whole, Lsn(1), Lsn(u64::MAX), &mut |item| {
+        if let Item::Torn { file, offset, .. } = item {
+            covered.get_mut(file).unwrap().truncate(offset as usize);
+        }
+    })
+    .unwrap();
     for (name, bytes) in covered {
         files.entry(name).or_insert(bytes);
     }
