@@ -399,6 +399,12 @@ impl Faults {
         self.no_room_for_log |= matches!(of, Kind::Log | Kind::Copy);
     }
 
+    /// Whether there was no room for the log at some time.
+    #[must_use]
+    pub fn lacked_room(&self) -> bool {
+        self.no_room_for_log
+    }
+
     /// What has not come to pass, each as a line of a plan: faults whose call was not made, and those of `disturbances` that
     /// no thread has met.
     #[must_use]

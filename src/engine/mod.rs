@@ -355,10 +355,11 @@ impl Engine {
         self.durability.as_ref().map_or(NEVER, |d| d.wal.durable())
     }
 
-    /// True while so much waits for the log that writing commands should wait too.
+    /// True while so much waits for the log that writing commands should wait too. Where there is no room for it they are
+    /// refused instead.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
+        !self.lacks_room() && self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
     }
 
     /// Bytes of keys, values, rows and graphs.

@@ -66,7 +66,7 @@ const MADE: &[(Call, &[Place])] = &[
     (Call::Size, &[(Kind::Log, STARTING)]),
     (Call::ReadAt, &[(Kind::Log, STARTING)]),
     (Call::WriteAt, &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Temporary, SAVING)]),
-    (Call::SetLen, &[(Kind::Log, &PHASES)]),
+    (Call::SetLen, &[(Kind::Log, &PHASES), (Kind::Copy, RUNNING)]),
     (Call::Sync, &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Temporary, SAVING)]),
     (Call::Accept, &[(Kind::Any, SERVING)]),
     (Call::Read, &[(Kind::Any, SERVING)]),

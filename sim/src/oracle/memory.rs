@@ -2,6 +2,7 @@
 
 use engram::resp::client::Value;
 
+use super::Oracle;
 use crate::plan::Op;
 
 /// True for an answer that only a lack of memory gives, and not a failed log as well.
@@ -26,6 +27,17 @@ fn spread(replies: &[Value], errors: &mut Vec<String>) {
             Value::Error(text) => errors.push(String::from_utf8_lossy(text).into_owned()),
             Value::Array(parts) => spread(parts, errors),
             _ => {}
+        }
+    }
+}
+
+impl Oracle {
+    /// Where the disk was full for a while, a request whose answer nobody heard may have been refused, though later ones were
+    /// taken.
+    pub(super) fn note_room(&mut self) {
+        if self.faults.as_ref().is_some_and(|faults| faults.lock().lacked_room()) {
+            self.clients.iter_mut().for_each(|client| client.tight = true);
+            self.shared.tight = true;
         }
     }
 }

@@ -105,6 +105,7 @@ impl Oracle {
 
     /// A life begins, in which these faults may fire.
     pub fn begin(&mut self, faults: &Arc<Shared<Faults>>) {
+        self.note_room();
         self.faults = Some(Arc::clone(faults));
         self.refused = None;
         self.told_of_panics = 0;
@@ -222,6 +223,7 @@ impl Oracle {
         (at, now): (u64, u64),
     ) -> Result<(), String> {
         self.judged += 1;
+        self.note_room();
         self.arrived(client, op);
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
         if self.tight && memory::refused(replies) {
