@@ -36,8 +36,7 @@ impl Oracle {
     /// taken.
     pub(super) fn note_room(&mut self) {
         if self.faults.as_ref().is_some_and(|faults| faults.lock().lacked_room()) {
-            self.clients.iter_mut().for_each(|client| client.tight = true);
-            self.shared.tight = true;
+            self.clients.iter_mut().for_each(|client| client.roomless = true);
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Model {
     looked: u64,
     /// Memory is limited: what is pending may have been passed over.
     pub(super) tight: bool,
+    /// The disk was full for a while: what nobody heard an answer to may have been passed over.
+    pub(super) roomless: bool,
 }
 
 impl Default for Model {
@@ -63,6 +65,7 @@ impl Default for Model {
             unwritten: Unwritten::default(),
             looked: 0,
             tight: false,
+            roomless: false,
         }
     }
 }
@@ -185,7 +188,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, self.tight);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, (self.tight, self.roomless));
         let (op, mut unproven) = (context.op, false);
         self.shown.names.clear();
         if is_about_transactions(op) {
@@ -265,7 +268,7 @@ impl Model {
         let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         let mut were = self.states.clone();
-        let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight);
+        let mut prefixes = prefixes(&self.states, &pending, &jumps, (self.tight, self.roomless));
         prefixes.iter_mut().for_each(|states| self.unwritten.maybe_wake(states, lost));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         let (older, stages, windows) = self.stages(prefixes, since, lost);
