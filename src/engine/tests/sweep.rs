@@ -51,7 +51,7 @@ fn contents(engine: &Engine) -> Shown {
             match &entry.value {
                 Value::String(bytes) => shown.contents.push(format!("{head} {}", bytes.escape_ascii())),
                 Value::Vectors(set) => {
-                    let index = set.writer.index();
+                    let index = set.writer.index().pin();
                     let (dim, m) = (index.config().dim, index.config().m);
                     shown.contents.push(format!("{head} {} {dim} {m}", index.config().metric.name()));
                     for key in set.writer.keys() {
