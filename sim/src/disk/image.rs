@@ -421,6 +421,18 @@ impl Image {
         let file = self.add(Content { seen: bytes.clone(), durable: bytes, ..Content::default() });
         self.names.insert(name.to_owned(), file);
         self.durable_names.insert(name.to_owned(), file);
+        // What took the name away before and is not safe yet does not take it away again.
+        for change in &mut self.pending_names {
+            match change {
+                NameChange::Remove { name: gone, .. } if gone == name => {
+                    *change = NameChange::Create { name: name.to_owned(), file };
+                }
+                NameChange::Rename { from, to, file } if from == name => {
+                    *change = NameChange::Create { name: to.clone(), file: *file };
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Drops the files that no name leads to and nobody can have open any more.
