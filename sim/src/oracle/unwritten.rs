@@ -23,9 +23,13 @@ impl Unwritten {
     pub(super) fn note(&mut self, before: &[State], now: &[State], told: Option<(u64, u64)>) {
         for (key, entry) in before.iter().flat_map(|state| &state.entries) {
             let left = now.iter().all(|state| state.entries.contains_key(key));
-            let known = self.0.iter().any(|gone| gone.key == *key && gone.entry == *entry);
-            if entry.deadline.is_some() && !left && !known {
-                self.0.push(Gone { key: key.clone(), entry: entry.clone(), told });
+            if entry.deadline.is_none() || left {
+                continue;
+            }
+            // If it was known, it may have come back meanwhile without having been seen.
+            match self.0.iter_mut().find(|gone| gone.key == *key && gone.entry == *entry) {
+                Some(known) => known.told = known.told.and(told),
+                None => self.0.push(Gone { key: key.clone(), entry: entry.clone(), told }),
             }
         }
     }
