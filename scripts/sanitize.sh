@@ -18,8 +18,7 @@ if [ "$what" = all ] || [ "$what" = miri ]; then
     # Proptest asks for the working directory, and seeds itself from the host.
     MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" \
         cargo +nightly miri test --package engram --lib -- \
-        index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads \
-        index::tests::codec::a_capture
+        index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads
 fi
 
 if [ "$what" = all ] || [ "$what" = threads ]; then
