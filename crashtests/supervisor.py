@@ -12,6 +12,7 @@ import glob
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -129,13 +130,14 @@ class Supervisor:
         if not path:
             return
         self.facts["torn tails"] += 1
-        with open(path, "ab") as log:
+        with open(path, "r+b") as log:
+            log.seek(records_end(path))
             log.write(rng.choice([junk, bytes(len(junk)), bytes(len(junk)) + junk]))
 
     def cut_log(self, rng):
         """The saboteur: takes acknowledged bytes away. The verification must notice."""
         if path := self.newest_log():
-            os.truncate(path, max(0, os.path.getsize(path) - rng.randint(1, 3000)))
+            os.truncate(path, max(0, records_end(path) - rng.randint(1, 3000)))
 
     def put_back_older(self):
         """Another saboteur: the directory as it was before the last life, whole and valid but out of date."""
@@ -286,6 +288,21 @@ class Supervisor:
         check = subprocess.run([binary_path(), "check", self.directory], capture_output=True, text=True, timeout=120)
         if check.returncode != 0:
             self.lost(f"engram check ended with {check.returncode}: {(check.stdout + check.stderr)[-500:]}")
+
+
+def records_end(path):
+    """Where the records of a log end: behind them there may be room, which begins with zeros (src/wal/FORMAT.md)."""
+    with open(path, "rb") as log:
+        data = log.read()
+    if not data.startswith(b"engramwl"):
+        return len(data)
+    at = 32
+    while at + 28 <= len(data):
+        length, number = struct.unpack_from("<IQ", data, at + 8)
+        if number == 0:
+            return at
+        at += 28 + length
+    return len(data)
 
 
 def brief(data):
