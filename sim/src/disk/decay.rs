@@ -68,7 +68,11 @@ impl Decay {
                 let (_, file, at) = place.find(image)?;
                 let content = image.files.get_mut(&file)?;
                 let start = at - at % SECTOR;
-                (start..(start + SECTOR).min(content.seen.len())).for_each(|at| content.rot(at, 0x5a));
+                for at in start..(start + SECTOR).min(content.seen.len()) {
+                    // What rots twice is not right again.
+                    let byte = content.seen[at];
+                    content.rot(at, byte ^ byte.wrapping_add(0x5b));
+                }
                 Some(file)
             }
             Self::Cut(place) => {

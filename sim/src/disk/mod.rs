@@ -25,6 +25,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 
 use self::image::{Damage, Image};
+use self::reading::Ledger;
 use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -114,10 +115,11 @@ impl Disk {
         self.image.lose(loss, decide);
     }
 
-    /// Keeps in mind what was removed, and when each record of the log became safe. Needed where the medium lies or decays.
-    pub fn watch(&mut self) {
+    /// Keeps in mind what was removed, and when each record of the log became safe; where the server may promise something
+    /// `early`, records are taken back that never were. Needed where the medium lies or decays.
+    pub fn watch(&mut self, early: bool) {
         self.image.removed.get_or_insert_default();
-        self.image.ledger.get_or_insert_default();
+        self.image.ledger.get_or_insert_with(|| Ledger::new(early));
     }
 
     /// Something happens to the medium while nobody uses it. False if there was nothing to hit.

@@ -151,6 +151,8 @@ pub(super) fn reach(files: &Files, intact: &dyn Fn(&str) -> bool) -> Reach {
 pub(super) struct Ledger {
     /// By number: the record's header, which tells it from another of that number, and the time.
     records: BTreeMap<u64, (Vec<u8>, u64)>,
+    /// Records count from when they were written, which is not before the one before them was safe.
+    early: bool,
 }
 
 impl Ledger {
@@ -165,9 +167,15 @@ impl Ledger {
         });
     }
 
-    /// When `lsn` became safe; none if it never did.
+    pub(super) fn new(early: bool) -> Self {
+        Self { early, ..Self::default() }
+    }
+
+    /// When `lsn` became safe; none if it never did. Where records are promised early, not after that.
     pub(super) fn since(&self, lsn: u64) -> Option<u64> {
-        self.records.get(&lsn).map(|(_, now)| *now)
+        let safe = self.records.get(&lsn).map(|(_, now)| *now);
+        let before = || self.records.range(..lsn).next_back().map_or(0, |(_, (_, now))| *now);
+        safe.or_else(|| self.early.then(before))
     }
 }
 

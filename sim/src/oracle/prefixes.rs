@@ -47,20 +47,19 @@ pub(super) fn after(
 }
 
 /// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
-/// set behind any of them, and where memory is `tight` any of them may have been passed over, where the disk was full any
-/// that nobody would have heard of.
+/// set behind any of them, and where memory is `tight` or the disk was full any of them may have been passed over.
 pub(super) fn prefixes(
     states: &[State],
     ops: &[(Op, Span, u64)],
     jumps: &[(u64, u64)],
-    (tight, roomless): (bool, bool),
+    tight: bool,
 ) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        let may_pass = op.is_write() && (tight || (roomless && matches!(op, Op::Unheard(_))));
-        let passed = last.iter().filter(|_| may_pass).map(|state| state.clone().passed_over(op));
+        let passed =
+            last.iter().filter(|_| tight && op.is_write()).map(|state| state.clone().passed_over(op));
         let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);
         for state in taken.chain(passed) {
             if !next.contains(&state) {

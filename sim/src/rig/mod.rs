@@ -19,7 +19,7 @@ pub(crate) use self::life::{Lived, Stage};
 use crate::disk::{Disk, Latency, Loss, Sabotage};
 use crate::net;
 use crate::oracle::{Death, Oracle};
-use crate::plan::{Ending, Life, Plan, ServerPlan};
+use crate::plan::{Ending, Life, Plan, ServerPlan, Tier};
 use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
 use crate::shared::{Binding, Shared};
 use crate::trace::Trace;
@@ -162,7 +162,7 @@ impl Rig {
         }
         run.oracle.lock().promise(plan.server.fsync, plan.weakest());
         if plan.harms_medium() {
-            run.disk.watch();
+            run.disk.watch(plan.weakest() > Tier::Always);
             run.oracle.lock().remember();
         }
         run.all();
