@@ -241,13 +241,19 @@ impl Index {
     }
 
     /// The term of a row, as the bits of a float.
-    #[inline]
     pub(super) fn term(&self, row: u32) -> u32 {
-        if self.coder.is_some() { self.cold.get(row, FAR_TERM) } else { self.hot.get(row, TERM) }
+        let (cells, word) = self.terms();
+        cells.get(row, word)
+    }
+
+    /// Where terms are, and which word of a row's they are there.
+    #[inline]
+    pub(super) fn terms(&self) -> (&Cells, usize) {
+        if self.coder.is_some() { (&self.cold, FAR_TERM) } else { (&self.hot, TERM) }
     }
 
     pub(super) fn set_term(&self, row: u32, bits: u32) {
-        let (cells, word) = if self.coder.is_some() { (&self.cold, FAR_TERM) } else { (&self.hot, TERM) };
+        let (cells, word) = self.terms();
         cells.set(row, word, bits);
     }
 

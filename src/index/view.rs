@@ -184,6 +184,7 @@ impl<'a> View<'a> {
         out: &mut Vec<Near>,
     ) {
         let Config { metric, kernels, .. } = &self.index.config;
+        let (terms, word) = self.index.terms();
         let (mut vectors, mut numbers, mut distances) = ([&[][..]; BATCH], [0; BATCH], [0.0; BATCH]);
         out.clear();
         loop {
@@ -192,7 +193,7 @@ impl<'a> View<'a> {
                 numbers[len] = row;
                 vectors[len] = self.row(row);
                 Kernels::prefetch(vectors[len]);
-                distances[len] = f32::from_bits(self.index.term(row));
+                distances[len] = f32::from_bits(terms.get(row, word));
                 len += 1;
             }
             metric.distances(kernels, target.vector, target.term, &vectors[..len], &mut distances[..len]);
