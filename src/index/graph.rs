@@ -112,7 +112,7 @@ impl Index {
         let line = |links: usize| links.next_multiple_of(16);
         Self {
             rows,
-            hot: Cells::new(HOT),
+            hot: Cells::new(if coder.is_some() { HOT } else { FACTOR }),
             coder,
             cold: Cells::new(COLD),
             ground: Cells::new(line(2 * config.m)),
@@ -229,7 +229,7 @@ impl Index {
         let rows = self.rows();
         let owned = rows - self.rows.mapped() as usize;
         let words = self.rows.stride() * owned
-            + (self.ground.stride() + HOT + COLD) * rows
+            + (self.ground.stride() + self.hot.stride() + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;
         let keys = self.key_bytes.load() as usize + owned * super::keys::SLOT;
         words * size_of::<u32>() + self.rows.code_stride() * owned + keys
