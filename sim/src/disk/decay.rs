@@ -250,7 +250,9 @@ mod tests {
         assert_eq!((&image.files[&2].seen, &image.files[&2].durable), (&vec![3; 100], &vec![3; 100]));
         assert!(!image.is_damaged());
         Decay::Sector(place(At::Before(1))).happen(&mut image);
-        assert_eq!(image.files[&2].seen, [3 ^ 0x5a; 100]);
+        assert_eq!(image.files[&2].seen, [3 + 0x5b; 100]);
+        Decay::Sector(place(At::Before(1))).happen(&mut image);
+        assert_eq!(image.files[&2].seen, [3 + 2 * 0x5b; 100], "twice is not right again");
         Decay::Bit(Place { of: Kind::Snapshot, at: At::Part(1) }, 1)
             .happen(&mut image)
             .ok_or(())
