@@ -188,7 +188,7 @@ impl Model {
         at: Span,
         context: Context<'_>,
     ) -> Result<(), String> {
-        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, self.tight || self.roomless);
+        let prefixes = prefixes(&self.states, &self.pending, &self.jumps, (self.tight, self.roomless));
         let (op, mut unproven) = (context.op, false);
         self.shown.names.clear();
         if is_about_transactions(op) {
@@ -268,7 +268,7 @@ impl Model {
         let least = if lost.is_none() { shown.least(pending.iter().map(|(op, ..)| op)) } else { 0 };
         let (mut explained, mut wrong, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         let mut were = self.states.clone();
-        let mut prefixes = prefixes(&self.states, &pending, &jumps, self.tight || self.roomless);
+        let mut prefixes = prefixes(&self.states, &pending, &jumps, (self.tight, self.roomless));
         prefixes.iter_mut().for_each(|states| self.unwritten.maybe_wake(states, lost));
         let passed = if self.past.is_kept() { prefixes.clone() } else { Vec::new() };
         let (older, stages, windows) = self.stages(prefixes, since, lost);

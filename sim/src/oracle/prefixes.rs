@@ -6,6 +6,9 @@ use super::context::Context;
 use super::state::{Span, State};
 use crate::plan::Op;
 
+/// So many requests on their way are few.
+const FEW: usize = 8;
+
 /// The states, and what they are if some of what others have asked for takes place now.
 pub(super) fn maybe_cleared(states: &[State]) -> Vec<State> {
     let mut all = states.to_vec();
@@ -47,19 +50,21 @@ pub(super) fn after(
 }
 
 /// The states after none of the operations, after the first, after the first two, and so on. The clock may have been
-/// set behind any of them, and where memory is `tight` or the disk was full any of them may have been passed over.
+/// set behind any of them, and where memory is `tight` any of them may have been passed over. Where the disk was full, too:
+/// of many only those that nobody would have heard of, since the states double with each.
 pub(super) fn prefixes(
     states: &[State],
     ops: &[(Op, Span, u64)],
     jumps: &[(u64, u64)],
-    tight: bool,
+    (tight, roomless): (bool, bool),
 ) -> Vec<Vec<State>> {
     let mut prefixes = vec![maybe_cleared(states)];
     for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        let passed =
-            last.iter().filter(|_| tight && op.is_write()).map(|state| state.clone().passed_over(op));
+        let refused = roomless && (ops.len() <= FEW || matches!(op, Op::Unheard(_)));
+        let may_pass = op.is_write() && (tight || refused);
+        let passed = last.iter().filter(|_| may_pass).map(|state| state.clone().passed_over(op));
         let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);
         for state in taken.chain(passed) {
             if !next.contains(&state) {
