@@ -3,7 +3,8 @@
 
 A patch begins with a few lines of words and `family: NAME`. Each is applied to a copy of the tree, built, hunted in
 campaigns over disjoint ranges of seeds, and taken back. `control-*.patch` change no behaviour: they must not be flagged.
-The next patch is built while the last one is hunted. Exit code 1 if a bug is missed, a control flagged or a build fails.
+Patches of the bodies of functions are built together (planted.py) and hunted one by one; each other one is built by itself,
+while another is hunted. Exit code 1 if a bug is missed, a control flagged or a build fails.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import planted
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUGS = ROOT / "sim" / "bugs"
@@ -87,33 +90,66 @@ def copy_tree():
             path.unlink()
 
 
-def build(group, number):
-    """Builds the tree with the patches of `group`; the binary, or why there is none, and the seconds it took."""
-    began = time.monotonic()
-    before = {name: (TREE / name).read_bytes() for patch in group for name in patch.files}
+def effect(group):
+    """What the patches of `group` do to the copy, which stays as it is: the files before and after, name to text."""
+    names = sorted({name for patch in group for name in patch.files})
+    before = {name: (TREE / name).read_text() for name in names}
     try:
         for patch in group:
             done = patch.apply(TREE)
             if done.returncode:
-                return None, f"{patch.name} does not apply: {done.stderr.strip()}", 0.0
+                sys.exit(f"error: {patch.name} does not apply: {done.stderr.strip()}")
+        return before, {name: (TREE / name).read_text() for name in names}
+    finally:
+        write(before)
+
+
+def write(files):
+    for name, text in files.items():
+        (TREE / name).write_text(text)
+
+
+def build(before, after, name):
+    """Builds the copy with the files `after`; the binary, or why there is none."""
+    try:
+        write(after)
         command = ["cargo", "build", "--quiet", "--profile", "quick", "--package", "engram-sim"]
         done = subprocess.run(command, cwd=TREE, env=PLAIN, capture_output=True, text=True)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
-            return None, f"does not compile: {(errors or done.stderr.splitlines() or ['?'])[0]}", 0.0
-        binary = SCRATCH / f"engram-sim-{number}"
+            return None, f"does not compile: {(errors or done.stderr.splitlines() or ['?'])[0]}"
+        binary = SCRATCH / f"engram-sim-{name}"
         shutil.copy2(SCRATCH / "target" / "quick" / "engram-sim", binary)
-        return binary, None, time.monotonic() - began
+        return binary, None
     finally:
-        for name, content in before.items():
-            (TREE / name).write_bytes(content)
+        write(before)
 
 
-def hunt_from(binary, start, seeds, jobs):
+def build_together(bugs):
+    """Builds all patches that can share a binary: the binary, and the number of each in it. Number 0 is the clean engine."""
+    numbers, before, patched = {}, {planted.ROOT_FILE: (TREE / planted.ROOT_FILE).read_text()}, {}
+    for number, patch in enumerate(bugs, 1):
+        old, new = effect([patch])
+        if planted.only_bodies(old, new):
+            numbers[patch.name], patched[number] = number, new
+            before.update(old)
+    binary, error = build(before, planted.all_in_one(before, patched), "together")
+    if error:
+        sys.exit(f"error: the tree with all patches {error}")
+    return binary, numbers
+
+
+def hunter(engine, words, seconds):
+    """Runs `engram-sim hunt` on an engine, which is a binary and the number of a patch in it."""
+    binary, number = engine
+    env = {**os.environ, planted.VARIABLE: str(number)}
+    return subprocess.run([binary, "hunt", *map(str, words)], env=env, capture_output=True, text=True, timeout=seconds)
+
+
+def hunt_from(engine, start, seeds, jobs):
     """The smallest seed of the range with a violation and what it was, or none."""
-    command = [binary, "hunt", "--from", str(start), "--seeds", str(seeds), "--jobs", str(jobs)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300 + seeds)
+        done = hunter(engine, ["--from", start, "--seeds", seeds, "--jobs", jobs], 300 + seeds)
         out, how = done.stdout, f"ABORT, exit status {done.returncode}"
     except subprocess.TimeoutExpired as expired:
         out, how = (expired.stdout or b"").decode(), "TIMEOUT"
@@ -127,14 +163,14 @@ def hunt_from(binary, start, seeds, jobs):
     return start + seeds - 1, how
 
 
-def hunt(binary, clean, options, alarms):
+def hunt(engine, clean, options, alarms):
     """The campaigns: for each the seeds to the first violation (none where there was none) and what it was. A seed that
     fails on the clean engine, too, is a false alarm, and the campaign goes on behind it."""
     campaigns = []
     for run in range(options.campaigns):
         first = start = options.first + run * options.seeds
         end = first + options.seeds
-        while start < end and (found := hunt_from(binary, start, end - start, options.jobs)):
+        while start < end and (found := hunt_from(engine, start, end - start, options.jobs)):
             seed, what = found
             known = clean and (seed in alarms or hunt_from(clean, seed, 1, 1))
             if not known:
@@ -147,13 +183,13 @@ def hunt(binary, clean, options, alarms):
     return campaigns
 
 
-def shrink(binary, seed, options, name):
+def shrink(engine, seed, options, name):
     """What is left of the plan of a failing seed: operations, faults, switches, and the seconds it took; or none."""
-    command = [binary, "hunt", "--from", str(seed), "--seeds", "1", "--jobs", "1", "--shrink", str(options.shrink)]
+    words = ["--from", seed, "--seeds", 1, "--jobs", 1, "--shrink", options.shrink]
     if options.keep:
-        command += ["--keep", str(pathlib.Path(options.keep) / f"{name}.plan")]
+        words += ["--keep", pathlib.Path(options.keep) / f"{name}.plan"]
     try:
-        out = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+        out = hunter(engine, words, 300).stdout
     except subprocess.TimeoutExpired:
         return None
     sizes = re.search(r"^shrunk ops=\d+->(\d+) faults=\d+->(\d+) switches=\d+->(\d+) .* seconds=([\d.]+)$", out, re.M)
@@ -178,22 +214,38 @@ def row(name, family, campaigns, seconds, small=None):
     return found
 
 
+def engines(bugs, controls, builder, together, numbers):
+    """All that is to be hunted, as (patches, a future of the engine or of why there is none); what is built by itself last."""
+    def alone(group):
+        binary, error = build(*effect(group), "-".join(patch.name for patch in group[:1]))
+        return (binary, 0), error
+
+    shared = [patch for patch in bugs if patch.name in numbers]
+    groups = [[patch] for patch in bugs if patch.name not in numbers] + ([controls] if controls else [])
+    for group in groups:
+        yield group, builder.submit(alone, group)
+    for patch in shared:
+        ready = concurrent.futures.Future()
+        ready.set_result(((together, numbers[patch.name]), None))
+        yield [patch], ready
+
+
 def measure(chosen, options):
     bugs = [patch for patch in chosen if not patch.control]
     controls = [patch for patch in chosen if patch.control]
-    groups = [[patch] for patch in bugs] + ([controls] if controls else [])
+    started = time.monotonic()
     copy_tree()
+    together, numbers = build_together(bugs)
+    clean = (together, 0)
     print(f"{'bug':44} {'family':13} found median  worst seconds  first violation", flush=True)
     medians, worsts, missed, broken, flagged, alarms, small = [], [], [], [], [], set(), []
     with concurrent.futures.ThreadPoolExecutor(1) as builder:
-        started = time.monotonic()
-        clean, error, _ = build([], "clean")
-        if error:
-            sys.exit(f"error: the clean tree {error}")
-        waiting = [(group, builder.submit(build, group, number)) for number, group in enumerate(groups)]
+        waiting = list(engines(bugs, controls, builder, together, numbers))
         while waiting:
+            # What is ready goes first.
+            waiting.sort(key=lambda one: not one[1].done())
             group, building = waiting.pop(0)
-            binary, error, _ = building.result()
+            engine, error = building.result()
             control = group[0].control
             name = group[0].name if len(group) == 1 else f"{len(group)} controls together"
             if error:
@@ -201,19 +253,19 @@ def measure(chosen, options):
                 broken.append(name)
                 continue
             began = time.monotonic()
-            campaigns = hunt(binary, None if control else clean, options, alarms)
+            campaigns = hunt(engine, None if control else clean, options, alarms)
             seconds = time.monotonic() - began
             first = next((start for start, (seeds, _) in enumerate(campaigns) if seeds is not None), None)
             left = None
             if options.shrink and first is not None and not control:
                 seed = options.first + first * options.seeds + campaigns[first][0] - 1
-                left = shrink(binary, seed, options, name)
+                left = shrink(engine, seed, options, name)
                 small.extend([left] if left else [])
-            binary.unlink()
+            if engine[0] != together:
+                engine[0].unlink()
             found = row(name, group[0].family, campaigns, seconds, left)
             if control and found and len(group) > 1:
-                each = [([patch], builder.submit(build, [patch], patch.name)) for patch in group]
-                waiting = each + waiting
+                waiting += [one for patch in group for one in engines([], [patch], builder, together, {})]
             elif control and found:
                 flagged.append(name)
             elif not control:
@@ -222,6 +274,7 @@ def measure(chosen, options):
                 if found:
                     medians.append(statistics.median_low(found))
                     worsts.append(max(found))
+    together.unlink()
     print(f"\nbugs found: {len(medians)} of {len(bugs)}; in every campaign: {len(bugs) - len(missed) - sum(1 for name in broken)}")
     if medians:
         print(f"median over bugs of the median: {statistics.median_low(medians)} seeds; worst: {max(worsts)}")
