@@ -110,9 +110,17 @@ pub struct Recovered {
     pub cut: Option<Cut>,
     pub(super) closed: Vec<Closed>,
     pub(super) tail: Option<Tail>,
+    /// The last segment where the snapshot covers it, which is closed then. Until the next segment is durable it is the
+    /// one that a start must be able to read.
+    pub(super) behind: Option<Tail>,
 }
 
 impl Recovered {
+    /// The last segment that has a header.
+    fn last_segment(&self) -> Option<&Tail> {
+        self.tail.as_ref().or(self.behind.as_ref())
+    }
+
     /// True where the next record begins a segment behind the snapshot, and perhaps nothing but the snapshot leads up to
     /// it. Its name has to be durable, then, before anything is cut from the log, anybody sees what it holds and that
     /// segment is begun.
@@ -173,6 +181,7 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         cut: None,
         closed: Vec::new(),
         tail: None,
+        behind: None,
     };
     let mut bytes = Vec::new();
     let mut expected = None;
@@ -196,7 +205,8 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         if log.case == Case::Clean {
             log.case = Case::Behind;
         }
-        log.closed.push(Closed { name: tail.name, last: tail.last, bytes: tail.bytes });
+        log.closed.push(Closed { name: tail.name.clone(), last: tail.last, bytes: tail.bytes });
+        log.behind = Some(tail);
     }
     Ok(log)
 }
@@ -370,7 +380,7 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
         reached(Mark::LogEmpty);
         return Ok(());
     }
-    let unsettled = found.tail.as_ref().filter(|tail| !tail.settled);
+    let unsettled = found.last_segment().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
     if let Some(cut) =
         found.cut.as_ref().filter(|cut| unsettled.as_ref().is_none_or(|(name, _)| *name != cut.file))
@@ -393,15 +403,15 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
     if let Some((name, bytes)) = unsettled {
         replace_by_copy(storage, name, &bytes)?;
     }
-    if let Some(tail) = found.tail.as_ref().filter(|tail| tail.settled) {
+    if let Some(tail) = found.last_segment().filter(|tail| tail.settled) {
         // The mark vouches for what is before it and for itself not at all: its own sync may have failed, and left it
         // marked clean in the cache and nowhere else. Written once more, the sync below covers it.
         let at = tail.bytes - tail.mark.len() as u64;
         write_all(&*open(storage, &tail.name)?, &tail.mark, at)
             .map_err(|e| io_error(&tail.name, "write the mark of", &e))?;
     }
-    let last = found.tail.as_ref().map(|tail| &tail.name).or(found.closed.last().map(|closed| &closed.name));
-    if let Some(name) = last {
+    let last = found.last_segment().map(|tail| &tail.name);
+    if let Some(name) = last.or(found.closed.last().map(|closed| &closed.name)) {
         open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
     }
     storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))

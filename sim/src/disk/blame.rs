@@ -75,6 +75,9 @@ impl Image {
     pub(super) fn settle_blame(&mut self) {
         let found = std::mem::take(&mut self.found);
         self.accept(&found);
+        if !found.files.is_empty() {
+            self.keep_names_seen();
+        }
         self.blame.since = None;
         self.blame.inspected = true;
     }

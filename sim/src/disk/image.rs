@@ -402,6 +402,16 @@ impl Image {
         }
     }
 
+    /// The names that the process sees are safe, where they are those that were promised: what rot has taken from a file
+    /// does not come back with an older one that had its name, because a sync has lied.
+    pub(super) fn keep_names_seen(&mut self) {
+        if self.names_as_promised() == self.names {
+            self.settle_names(usize::MAX);
+            self.promised_names = None;
+            self.durable_names.clone_from(&self.names);
+        }
+    }
+
     /// What the process can see that is not what was promised.
     pub(super) fn damage(&self) -> Damage {
         let wrong = |content: &Content| content.promised.is_some() && content.as_promised() != content.seen;
