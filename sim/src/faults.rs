@@ -99,6 +99,8 @@ pub enum Fault {
     IoHalf,
     /// A failed sync whose pages are dropped and count as clean: a later sync succeeds without them.
     SyncDropped,
+    /// The same where the disk is full: blocks that are found at writeback only are not found, and the pages are gone.
+    SyncFull,
     /// A failed sync after which the process reads the old bytes again.
     SyncReverted,
     /// A sync that succeeds although its pages are dropped; the error is reported by the next sync, of whichever handle.
@@ -146,6 +148,7 @@ impl fmt::Display for Fault {
             Self::Io => write!(f, "io"),
             Self::IoHalf => write!(f, "io-half"),
             Self::SyncDropped => write!(f, "sync-dropped"),
+            Self::SyncFull => write!(f, "sync-full"),
             Self::SyncReverted => write!(f, "sync-reverted"),
             Self::SyncLate => write!(f, "sync-late"),
             Self::Lost => write!(f, "lost"),
@@ -187,6 +190,7 @@ impl FromStr for Fault {
             "io" => Self::Io,
             "io-half" => Self::IoHalf,
             "sync-dropped" => Self::SyncDropped,
+            "sync-full" => Self::SyncFull,
             "sync-reverted" => Self::SyncReverted,
             "sync-late" => Self::SyncLate,
             "lost" => Self::Lost,
@@ -223,7 +227,13 @@ impl Fault {
     pub fn harms_storage(self) -> bool {
         matches!(
             self,
-            Self::Io | Self::IoHalf | Self::SyncDropped | Self::SyncReverted | Self::SyncLate | Self::Full(_)
+            Self::Io
+                | Self::IoHalf
+                | Self::SyncDropped
+                | Self::SyncFull
+                | Self::SyncReverted
+                | Self::SyncLate
+                | Self::Full(_)
         )
     }
 
@@ -240,6 +250,7 @@ impl Fault {
         matches!(
             self,
             Self::SyncDropped
+                | Self::SyncFull
                 | Self::SyncLate
                 | Self::Lost
                 | Self::Stray(_)

@@ -33,6 +33,7 @@ pub const PAIRS: &[(&str, &[Call])] = &[
     ("io-half", &[Call::WriteAt]),
     ("full", &[Call::WriteAt, Call::Create]),
     ("sync-dropped", &[Call::Sync]),
+    ("sync-full", &[Call::Sync]),
     ("sync-reverted", &[Call::Sync]),
     ("reset", &[Call::Read, Call::Write]),
     ("aborted", &[Call::Accept]),
@@ -194,7 +195,7 @@ pub const RARE: &[Rule] = &[
         why: "it takes a crash between the renaming of a second snapshot and the removal of the first",
     },
     Rule {
-        faults: &["crash", "sync-dropped", "sync-reverted", "interrupted"],
+        faults: &["crash", "sync-dropped", "sync-full", "sync-reverted", "interrupted"],
         calls: &[Call::SyncDir, Call::SetLen],
         kinds: &[],
         phases: &[],

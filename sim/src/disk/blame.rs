@@ -40,6 +40,7 @@ impl Blame {
 impl Image {
     /// A life begins on this image.
     pub(super) fn begin(&mut self) {
+        self.files.values_mut().for_each(|content| content.told = false);
         let unsettled = self.blame.since.filter(|_| !self.blame.inspected);
         let owed = self.owed || self.files.values().any(|content| content.owed);
         self.blame = Blame { since: unsettled, earlier: unsettled, owed, ..Blame::default() };

@@ -8,7 +8,8 @@ use engram::base::hash::HashKey;
 use engram::base::rng::mix64;
 
 use super::Disk;
-use super::image::{Change, Content, Image, NameChange, apply, put, rename};
+use super::content::{Change, Content, apply, put};
+use super::image::{Image, NameChange, rename};
 use super::loss::pieces;
 
 /// A change to a file that a power loss may take.

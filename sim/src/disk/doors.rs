@@ -8,8 +8,9 @@ use engram::base::hash::HashKey;
 use engram::base::rng::Rng;
 use engram::env::{File, Map, Storage};
 
+use super::content::{Content, put};
 use super::decay::Place;
-use super::image::{Content, Image, NameChange, put};
+use super::image::{Image, NameChange};
 use super::map::{Maps, Room, SimMap};
 use super::{Decay, Disk, Kind, Latency, Sabotage, refusals};
 use crate::faults::{Call, Fault, Faults};
@@ -462,7 +463,10 @@ fn sync(content: &mut Content, mark: usize, fault: Option<Fault>, kept: bool) ->
         Some(Fault::Io | Fault::IoHalf) => {}
         Some(Fault::SyncDropped) => content.forget(mark),
         Some(Fault::SyncReverted) => content.revert(),
-        Some(Fault::Full(_)) => return Err(io::ErrorKind::StorageFull.into()),
+        Some(Fault::SyncFull) => {
+            content.forget(mark);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Some(Fault::SyncLate | Fault::Lost) => {
             content.lie(mark);
             content.owed = fault == Some(Fault::SyncLate);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::image::{Change, Content, Image, rename, rename_any};
+use super::content::{Change, Content};
+use super::image::{Image, rename, rename_any};
 
 /// Bytes that reach the medium together or not at all.
 const SECTOR: u64 = 512;

@@ -7,6 +7,7 @@
 
 mod blame;
 mod choice;
+mod content;
 mod decay;
 mod doors;
 mod image;

@@ -224,6 +224,7 @@ fn aimed(rng: &mut Rng, call: Call, of: Kind) -> Planned {
             &[
                 Fault::Io,
                 Fault::SyncDropped,
+                Fault::SyncFull,
                 Fault::SyncReverted,
                 Fault::Slow(3_000_000_000),
                 Fault::Crash(0),

@@ -5,7 +5,7 @@ use engram::base::rng::Rng;
 
 use super::aimed::{shown_and_gone, unheard};
 use super::scenes::{SYNC, alone, ends_at_once};
-use super::{Break, Ending, Life, Op, ServerPlan, pick};
+use super::{Break, Ending, Life, Op, ServerPlan, pick, spread};
 use crate::disk::{Kind, Loss};
 use crate::faults::{Call, Fault, Planned};
 use crate::plan::{ClientPlan, WHOLE};
@@ -17,6 +17,8 @@ pub(super) fn turn(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
         0 => marked(rng, server, &mut lives[number]),
         1 if number > 0 => no_room(rng, lives, number - 1),
         2 | 3 if number > 0 => changed_unheard(rng, server, lives, number - 1),
+        4 => full_under_load(rng, &mut lives[number]),
+        5 if number > 1 => covered_and_gone(rng, &mut lives[number - 2..=number]),
         _ => {}
     }
 }
@@ -65,4 +67,42 @@ fn changed_unheard(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life], a
             _ => Op::Rename { from, to },
         }
     });
+}
+
+/// The disk is full while clients send without waiting, and has room again soon.
+fn full_under_load(rng: &mut Rng, life: &mut Life) {
+    for (number, client) in life.clients.iter_mut().enumerate() {
+        client.depth = 4 << rng.below(3);
+        let set =
+            |key| Op::Set { key: format!("c{number}:k{key}"), value: format!("load.{key}"), expire: None };
+        client.ops.extend((0..3).map(set));
+    }
+    let fault = Fault::Full(1 + rng.below(20) as u32);
+    let index = 2 + spread(rng, 12);
+    life.faults.push(Planned { call: Call::WriteAt, of: Kind::Log, index, fault });
+}
+
+/// A snapshot is safe before the records that it covers; the copy of their segment is a lie, told to the next start; and the
+/// start behind that one writes nothing before the power goes again.
+fn covered_and_gone(rng: &mut Rng, lives: &mut [Life]) {
+    let [ahead, lied, quiet] = lives else { return };
+    let number = ahead.number;
+    let set =
+        |key| Op::Set { key: format!("c0:k{key}"), value: format!("covered.{number}.{key}"), expire: None };
+    let mut ops: Vec<Op> = (0..1 + rng.below(3)).map(set).collect();
+    ops.push(Op::Save);
+    let breaks = vec![(ops.len(), Break::Crash(rng.below(2 * SYNC)))];
+    alone(ahead, ClientPlan { depth: 8, send: WHOLE, ops, breaks, ..ClientPlan::default() });
+    ends_at_once(ahead, pick(rng, &[Loss::All, Loss::Subset, Loss::Torn]));
+    for (life, ending) in
+        [(lied, Ending::Kill), (quiet, pick(rng, &[Ending::Shutdown, Ending::Power(Loss::All)]))]
+    {
+        alone(life, ClientPlan::default());
+        (life.ending, life.threads.crash) = (ending, None);
+        life.faults.clear();
+        life.rest.clear();
+        if life.ending == Ending::Kill {
+            life.faults.push(Planned { call: Call::Sync, of: Kind::Copy, index: 1, fault: Fault::SyncLate });
+        }
+    }
 }

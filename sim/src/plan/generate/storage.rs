@@ -97,9 +97,10 @@ fn slow(rng: &mut Rng, _: Call) -> Fault {
 fn error(rng: &mut Rng, call: Call) -> Fault {
     let room = 1 + rng.below(20) as u32;
     match call {
-        Call::Sync | Call::SyncDir => {
-            pick(rng, &[Fault::Io, Fault::SyncDropped, Fault::SyncReverted, Fault::Interrupted])
-        }
+        Call::Sync | Call::SyncDir => pick(
+            rng,
+            &[Fault::Io, Fault::SyncDropped, Fault::SyncReverted, Fault::Interrupted, Fault::SyncFull],
+        ),
         Call::WriteAt => pick(rng, &[Fault::Io, Fault::IoHalf, Fault::Full(room), Fault::Interrupted]),
         Call::Create => pick(rng, &[Fault::Io, Fault::Full(room), Fault::Interrupted]),
         _ => pick(rng, &[Fault::Io, Fault::Interrupted]),
