@@ -276,7 +276,9 @@ impl Model {
         for (stage, states) in stages.iter().enumerate() {
             let (mut why, before, number) = (None, cuts.len(), stage.saturating_sub(older));
             if number < least {
-                why = Some(format!("a search has shown what number {least} adds, or it was told of"));
+                why = Some(format!(
+                    "a search has shown what number {least} adds or removes, or it was told of"
+                ));
             }
             for state in states.iter().filter(|_| number >= least) {
                 let explained_by = seen.explained_by(state, at, clearing);

@@ -1,4 +1,5 @@
-//! Rows that a search has shown before the request that adds them was answered, and names that others were told of before
+//! Rows that a search has shown before the request that adds them was answered, rows that one has shown to be gone before
+//! the request that takes them away was, and names that others were told of before
 //! the request that makes them was: what was seen has to be found again.
 
 use std::collections::BTreeSet;
@@ -9,13 +10,15 @@ use engram::resp::client::Value;
 use super::context::Context;
 use super::search::{Hit, read_hits};
 use super::state::State;
-use crate::plan::Op;
+use crate::plan::{Among, Op};
 
 /// What of one client's keys was shown and not acknowledged to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shown {
     /// Rows of indexes: element and vector.
     rows: Vec<(String, Arc<[f32]>)>,
+    /// Rows of indexes that are gone: key and element.
+    gone: Vec<(String, String)>,
     /// Names of keys.
     pub(super) names: BTreeSet<String>,
 }
@@ -24,6 +27,7 @@ impl Shown {
     /// An operation was answered, after which the client's keys are in one of `states`.
     pub(super) fn note(&mut self, states: &[State], replies: &[Value], context: Context<'_>) {
         self.rows.retain(|(element, vector)| !adds(context.op, element, vector));
+        self.gone.retain(|(key, element)| !may_remove(context.op, key, element));
         self.names.retain(|name| !may_make(context.op, name));
         match (context.op, replies.last()) {
             (Op::Search { .. }, Some(reply)) => self.see(states, context.op, reply, context.later),
@@ -40,7 +44,9 @@ impl Shown {
             return;
         };
         let is = |hit: &Hit, row: &Arc<[f32]>| hit.is_of(metric, query, row);
-        for hit in read_hits(items, *vectors).unwrap_or_default() {
+        let hits = read_hits(items, *vectors).unwrap_or_default();
+        self.miss(states, op, &hits, later);
+        for hit in hits {
             let own = |state: &State| {
                 let row = state.index(key).and_then(|index| index.rows.get(&hit.element));
                 row.is_some_and(|row| is(&hit, row))
@@ -53,13 +59,32 @@ impl Shown {
         }
     }
 
+    /// What a search that misses nothing has not shown, though each of the states has it, is gone.
+    fn miss(&mut self, states: &[State], op: &Op, hits: &[Hit], later: &[&Op]) {
+        let Op::Search { key, k, exact: true, among, .. } = op else { return };
+        let Some((first, others)) = states.split_first().filter(|_| *among == Among::default()) else {
+            return;
+        };
+        let Some(index) = first.index(key).filter(|index| index.rows.len() <= *k) else { return };
+        for element in index.rows.keys().filter(|element| hits.iter().all(|hit| hit.element != **element)) {
+            let has = |state: &State| state.index(key).is_some_and(|index| index.rows.contains_key(element));
+            if others.iter().all(has) && later.iter().any(|op| may_remove(op, key, element)) {
+                self.gone.push((key.clone(), element.clone()));
+            }
+        }
+    }
+
     /// How many of the operations without an answer must have taken place because of what was shown.
     pub(super) fn least<'a>(&self, pending: impl Iterator<Item = &'a Op> + Clone) -> usize {
         let place = |(element, vector): &(String, Arc<[f32]>)| {
             pending.clone().position(|op| adds(op, element, vector)).map_or(0, |at| at + 1)
         };
+        let takes = |(key, element): &(String, String)| {
+            pending.clone().position(|op| may_remove(op, key, element)).map_or(0, |at| at + 1)
+        };
         let makes = |name: &String| pending.clone().position(|op| may_make(op, name)).map_or(0, |at| at + 1);
-        self.rows.iter().map(place).chain(self.names.iter().map(makes)).max().unwrap_or(0)
+        let rows = self.rows.iter().map(place).chain(self.gone.iter().map(takes));
+        rows.chain(self.names.iter().map(makes)).max().unwrap_or(0)
     }
 }
 
@@ -70,6 +95,17 @@ fn added<'a>(op: &'a Op, wanted: &'a str) -> Box<dyn Iterator<Item = &'a Arc<[f3
         Op::Transaction(ops) => Box::new(ops.iter().flat_map(move |op| added(op, wanted))),
         Op::Unheard(op) => added(op, wanted),
         _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// Whether an operation may be the one that has taken an element away, alone or with all of its index.
+fn may_remove(op: &Op, key: &str, element: &str) -> bool {
+    match op {
+        Op::Remove { key: of, element: one } => of == key && one == element,
+        Op::Add { .. } | Op::Search { .. } => false,
+        Op::Transaction(ops) => ops.iter().any(|op| may_remove(op, key, element)),
+        Op::Unheard(op) => may_remove(op, key, element),
+        _ => op.is_write() && (op.keys().is_empty() || op.keys().contains(&key)),
     }
 }
 

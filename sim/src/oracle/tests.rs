@@ -175,6 +175,28 @@ fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
 }
 
 #[test]
+fn what_a_search_has_shown_to_be_gone_must_be_gone_though_nobody_acknowledged_it() {
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 1, metric: "l2", quant: None }, ok()).unwrap();
+    let add = Op::Add { key: key.clone(), element: "a".to_owned(), vector: Arc::from([2.0]) };
+    answer(&mut oracle, &add, Value::Integer(1)).unwrap();
+    let remove = Op::Remove { key: key.clone(), element: "a".to_owned() };
+    let search: Op = format!("VSEARCH {key} [0] 1 EXACT").parse().unwrap();
+    oracle.answered(0, (&search, &[&remove]), &[Value::Array(Vec::new())], (3_000, 4_000)).unwrap();
+    oracle.unanswered(0, &remove, 3_000, 5_000);
+    let judge = |rows: &[(&str, f32)]| {
+        let rows =
+            rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
+        let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
+        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
+        copy.inspected(0, &Seen { keys: [(key.clone(), Some((index, None)))].into() }, 6_000, 7_000)
+    };
+    judge(&[]).unwrap();
+    assert!(judge(&[("a", 2.0)]).unwrap_err().contains("a search has shown"));
+}
+
+#[test]
 fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
     use crate::faults::{Call, Fault, Planned};
     let refusal = Value::Error(b"MISCONF the log has failed".to_vec());

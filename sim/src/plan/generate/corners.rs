@@ -6,7 +6,7 @@ use engram::base::rng::Rng;
 use super::aimed::{shown_and_gone, unheard};
 use super::scenes::{SYNC, alone, ends_at_once};
 use super::{Break, Ending, Life, Op, ServerPlan, pick, spread};
-use crate::disk::{Kind, Loss};
+use crate::disk::{At, Decay, Kind, Loss, Place};
 use crate::faults::{Call, Fault, Planned};
 use crate::plan::{ClientPlan, WHOLE};
 
@@ -18,7 +18,7 @@ pub(super) fn turn(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
         1 if number > 0 => no_room(rng, lives, number - 1),
         2 | 3 if number > 0 => changed_unheard(rng, server, lives, number - 1),
         4 => full_under_load(rng, &mut lives[number]),
-        5 if number > 1 => covered_and_gone(rng, &mut lives[number - 2..=number]),
+        5 | 6 if number > 1 => covered_and_gone(rng, &mut lives[number - 2..=number]),
         _ => {}
     }
 }
@@ -82,27 +82,29 @@ fn full_under_load(rng: &mut Rng, life: &mut Life) {
     life.faults.push(Planned { call: Call::WriteAt, of: Kind::Log, index, fault });
 }
 
-/// A snapshot is safe before the records that it covers; the copy of their segment is a lie, told to the next start; and the
-/// start behind that one writes nothing before the power goes again.
+/// The removal of a segment that a snapshot covers is lost; the copy that the next start makes of it is a lie, its last record
+/// rots, and the start that cuts it there writes nothing more before the power goes.
 fn covered_and_gone(rng: &mut Rng, lives: &mut [Life]) {
-    let [ahead, lied, quiet] = lives else { return };
-    let number = ahead.number;
-    let set =
-        |key| Op::Set { key: format!("c0:k{key}"), value: format!("covered.{number}.{key}"), expire: None };
-    let mut ops: Vec<Op> = (0..1 + rng.below(3)).map(set).collect();
+    let [covered, lied, quiet] = lives else { return };
+    let number = covered.number;
+    let set = |key: u64| Op::Set {
+        key: format!("c0:k{key}"),
+        value: format!("covered.{number}.{key}.{}", "x".repeat(200)),
+        expire: None,
+    };
+    let mut ops: Vec<Op> = (0..2 + rng.below(3)).map(set).collect();
     ops.push(Op::Save);
     let breaks = vec![(ops.len(), Break::Crash(rng.below(2 * SYNC)))];
-    alone(ahead, ClientPlan { depth: 8, send: WHOLE, ops, breaks, ..ClientPlan::default() });
-    ends_at_once(ahead, pick(rng, &[Loss::All, Loss::Subset, Loss::Torn]));
-    for (life, ending) in
-        [(lied, Ending::Kill), (quiet, pick(rng, &[Ending::Shutdown, Ending::Power(Loss::All)]))]
-    {
+    alone(covered, ClientPlan { depth: 8, send: WHOLE, ops, breaks, ..ClientPlan::default() });
+    ends_at_once(covered, pick(rng, &[Loss::All, Loss::None]));
+    for life in [&mut *lied, &mut *quiet] {
         alone(life, ClientPlan::default());
-        (life.ending, life.threads.crash) = (ending, None);
+        life.threads.crash = None;
         life.faults.clear();
         life.rest.clear();
-        if life.ending == Ending::Kill {
-            life.faults.push(Planned { call: Call::Sync, of: Kind::Copy, index: 1, fault: Fault::SyncLate });
-        }
     }
+    lied.ending = Ending::Kill;
+    lied.faults.push(Planned { call: Call::Sync, of: Kind::Copy, index: 1, fault: Fault::SyncLate });
+    lied.rest.push(Decay::Bit(Place { of: Kind::Log, at: At::Before(20 + rng.below(150) as u32) }, 3));
+    quiet.ending = pick(rng, &[Ending::Shutdown, Ending::Power(Loss::All)]);
 }

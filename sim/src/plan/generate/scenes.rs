@@ -161,14 +161,18 @@ impl Scene {
         ends_at_once(life, pick(rng, &[Loss::All, Loss::All, Loss::Torn]));
     }
 
-    /// A search that begins late and meets the vector sent right behind it, and a power loss right behind its answer.
+    /// A search that begins late and meets the vector sent right behind it, and a power loss right behind its answer. Or
+    /// it misses the one that is removed there.
     fn shown_early(mut self, rng: &mut Rng, life: &mut Life) {
-        let mut ops = vec![self.source.new_index(), self.source.insert(rng, 80), Op::Ping(None)];
-        let (before, rounds) = (ops.len(), 1 + rng.index(4));
-        for _ in 0..rounds {
-            ops.extend((0..3).map(|_| self.source.wide_search(rng)));
-            ops.push(self.source.insert(rng, 80));
-            // Nothing else is asked for before the vector is acknowledged.
+        let (misses, rounds) = (rng.below(3) == 0, 1 + rng.index(4));
+        let mut ops = vec![self.source.new_index()];
+        ops.extend((0..if misses { rounds } else { 1 }).map(|number| self.source.insert_as(rng, number)));
+        ops.push(Op::Ping(None));
+        let before = ops.len();
+        for round in 0..rounds {
+            ops.extend((0..3).map(|_| self.source.search_all(rng, misses)));
+            ops.push(if misses { self.source.removal_of(round) } else { self.source.insert(rng, 80) });
+            // Nothing else is asked for before that is acknowledged.
             ops.extend((0..3).map(|_| Op::Get(self.key("k0"))));
         }
         let behind = before + 4 + 7 * rng.index(rounds);

@@ -30,6 +30,26 @@ impl Source {
         Op::Remove { key: self.crowded(), element: format!("e{}", rng.below(elements)) }
     }
 
+    /// The vector of an element that is named by a number beyond those of [`Self::insert`].
+    pub(in super::super) fn insert_as(&mut self, rng: &mut Rng, number: usize) -> Op {
+        Op::Add { key: self.crowded(), element: format!("e{}", 100 + number), vector: self.vector(rng) }
+    }
+
+    pub(in super::super) fn removal_of(&self, number: usize) -> Op {
+        Op::Remove { key: self.crowded(), element: format!("e{}", 100 + number) }
+    }
+
+    /// A search; where it is `exact`, for every row.
+    pub(in super::super) fn search_all(&mut self, rng: &mut Rng, exact: bool) -> Op {
+        let mut search = self.wide_search(rng);
+        if let Op::Search { k, exact: how, .. } = &mut search
+            && exact
+        {
+            (*k, *how) = (1_000, true);
+        }
+        search
+    }
+
     pub(in super::super) fn wide_search(&self, rng: &mut Rng) -> Op {
         let k = pick(rng, &[1, 10, 1_000]);
         Op::Search {
