@@ -225,16 +225,12 @@ impl Fault {
     /// Whether the server may refuse writes, or refuse to start, because of it.
     #[must_use]
     pub fn harms_storage(self) -> bool {
-        matches!(
-            self,
-            Self::Io
-                | Self::IoHalf
-                | Self::SyncDropped
-                | Self::SyncFull
-                | Self::SyncReverted
-                | Self::SyncLate
-                | Self::Full(_)
-        )
+        self.drops_pages() || matches!(self, Self::Io | Self::IoHalf | Self::SyncReverted | Self::Full(_))
+    }
+
+    /// Whether what a sync should have made safe is in the cache alone, and counts as clean.
+    fn drops_pages(self) -> bool {
+        matches!(self, Self::SyncDropped | Self::SyncFull | Self::SyncLate)
     }
 
     /// Whether the machine stops.
@@ -247,16 +243,7 @@ impl Fault {
     #[must_use]
     pub fn harms_medium(self) -> bool {
         // Pages that a failed sync has dropped are trusted where there is no room for a copy: then a later one has lied.
-        matches!(
-            self,
-            Self::SyncDropped
-                | Self::SyncFull
-                | Self::SyncLate
-                | Self::Lost
-                | Self::Stray(_)
-                | Self::RotOnce(..)
-                | Self::Decay(_)
-        )
+        self.drops_pages() || matches!(self, Self::Lost | Self::Stray(_) | Self::RotOnce(..) | Self::Decay(_))
     }
 }
 
