@@ -312,6 +312,26 @@ class Rows:
         return self.data[row * self.stride : (row + 1) * self.stride]
 
 
+class Spliced:
+    """So many rows made of a file's: the first are those of the file, each of the others begins as one and ends as another."""
+
+    def __init__(self, rows, count):
+        self.rows, self.count = rows, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, row):
+        if not 0 <= row < self.count:
+            raise IndexError(row)
+        turn, at = divmod(row, len(self.rows))
+        first = self.rows[at]
+        if not turn:
+            return first
+        cut = len(first) * (1 + turn % 15) // 16 & ~3
+        return first[:cut] + self.rows[(at + 7919 * turn) % len(self.rows)][cut:]
+
+
 def pack(values):
     return struct.pack(f"<{len(values)}f", *values)
 

@@ -45,12 +45,12 @@ def empty_page_cache():
         return False
 
 
-def crash_and_start(server, expected):
+def crash_and_start(server, expected, index):
     """Kills the server, starts it again and makes sure that everything is there; returns the new one."""
     server.kill()
     server = Server(server.directory, args=server.args, ready_within=900).start()
     with server.client() as client:
-        info = vinfo(client, "restart")
+        info = vinfo(client, index)
         if info is None or int(info["size"]) != expected:
             sys.exit(f"FAILED: {expected} vectors were there, now {info and info['size']}")
     return server
@@ -67,7 +67,7 @@ def measure(name, server, expected, rounds):
             reads.append(read_all(server.directory))
             if state == "cold":
                 empty_page_cache()
-            server = crash_and_start(server, expected)
+            server = crash_and_start(server, expected, "restart")
             starts.append(server.seconds_to_ready)
         start, read = sorted(starts)[rounds // 2], sorted(reads)[rounds // 2]
         print(f"{name:<14} {state}: ready in {start:.3f} s; reading the files takes {read:.3f} s", flush=True)

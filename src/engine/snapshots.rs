@@ -33,6 +33,13 @@ impl Durability {
         self.wanted.push_back(Wanted { number: self.snapshots, backup });
         self.snapshots
     }
+
+    /// True when enough was logged since the last snapshot for another.
+    fn log_has_grown(&self) -> bool {
+        let last = self.last_saved.as_ref().and_then(|saved| saved.result.as_ref().ok());
+        let enough = self.plan.log_bytes.max(last.map_or(0, |bytes| bytes / 2));
+        self.plan.log_bytes > 0 && self.logged >= enough
+    }
 }
 
 impl Engine {
@@ -166,14 +173,5 @@ impl Engine {
         let last = durability.wal.appended();
         durability.wal.shutdown().map_err(|e| e.to_string())?;
         Ok(last)
-    }
-}
-
-impl Durability {
-    /// True when enough was logged since the last snapshot for another.
-    fn log_has_grown(&self) -> bool {
-        let last = self.last_saved.as_ref().and_then(|saved| saved.result.as_ref().ok());
-        let enough = self.plan.log_bytes.max(last.map_or(0, |bytes| bytes / 2));
-        self.plan.log_bytes > 0 && self.logged >= enough
     }
 }
