@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engram::env::Machine;
 use engram::server::{Options, ServeError, Server, Turn};
 
-use crate::plan::ServerPlan;
+use crate::plan::{PASSWORD, ServerPlan};
 use crate::rig::{Body, Rig};
 
 /// A rig around the engine.
@@ -35,6 +35,9 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.sweep_slice = plan.sweep_slice;
         options.workers = plan.workers;
         options.fsync = plan.fsync.into();
+        if plan.password {
+            options.requirepass = PASSWORD.as_bytes().to_vec();
+        }
         options.kernel = kernels.to_owned();
         options.exact_below = plan.exact_below;
         plan.limits.apply(&mut options);

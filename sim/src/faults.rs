@@ -333,6 +333,8 @@ pub struct Faults {
     disturbed: Vec<Disturbance>,
     /// The log, or what recovery puts in its place, has met a full disk.
     no_room_for_log: bool,
+    /// When that was last so, in virtual nanoseconds.
+    refused_room: u64,
 }
 
 impl Faults {
@@ -392,9 +394,17 @@ impl Faults {
         self.disturbed.iter().filter(|disturbance| disturbance.blow == Blow::Panic).count()
     }
 
-    /// There was no room for a file of kind `of`.
-    pub fn ran_out_of_room(&mut self, of: Kind) {
-        self.no_room_for_log |= matches!(of, Kind::Log | Kind::Copy);
+    /// There was no room for a file of kind `of` at `now`.
+    pub fn ran_out_of_room(&mut self, of: Kind, now: u64) {
+        if matches!(of, Kind::Log | Kind::Copy) {
+            (self.no_room_for_log, self.refused_room) = (true, now);
+        }
+    }
+
+    /// When there was no room for the log for the last time; since then there has been.
+    #[must_use]
+    pub fn refused_room(&self) -> Option<u64> {
+        self.no_room_for_log.then_some(self.refused_room)
     }
 
     /// Whether there was no room for the log at some time.
@@ -457,9 +467,9 @@ mod tests {
         let planned = Planned { of: Kind::Temporary, ..Planned::new(Call::WriteAt, 1, Fault::Full(3)) };
         let mut faults = Faults::new(&[planned]);
         assert_eq!(faults.next_of(Call::WriteAt, Kind::Temporary), Some(Fault::Full(3)));
-        faults.ran_out_of_room(Kind::Temporary);
+        faults.ran_out_of_room(Kind::Temporary, 1);
         assert!(faults.harmed_storage() && !faults.harmed_log());
-        faults.ran_out_of_room(Kind::Log);
+        faults.ran_out_of_room(Kind::Log, 2);
         assert!(faults.harmed_log());
     }
 

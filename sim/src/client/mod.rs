@@ -14,6 +14,7 @@ mod script;
 mod town;
 mod visitor;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engram::base::rng::Rng;
@@ -34,6 +35,8 @@ struct Sent {
     op: Op,
     at: u64,
     replies: Vec<Value>,
+    /// How the replies begin that come behind those, before any others.
+    enters: Vec<&'static str>,
     /// It tears the connection down once so many bytes of the reply have come.
     cut: Option<usize>,
 }
@@ -80,6 +83,8 @@ struct State {
     /// Received and not understood.
     input: Vec<u8>,
     sent: Vec<Sent>,
+    /// How the replies begin that come before those to what was sent: to what it says where there is a password.
+    entering: VecDeque<&'static str>,
     /// When the connection before was lost: until the server lets go of it, it may still execute what was sent.
     lost: Option<u64>,
     leaving: Leaving,
@@ -134,6 +139,7 @@ impl Client {
             out: Vec::new(),
             input: Vec::new(),
             sent: Vec::new(),
+            entering: VecDeque::new(),
             lost: None,
             leaving: Leaving::No,
             finished_sending: false,
@@ -231,7 +237,8 @@ impl Client {
             self.cut_off(&mut state, link, resets);
         }
         let more = !state.out.is_empty();
-        let over = !more && state.sent.is_empty() && state.leaving == Leaving::No && state.script.is_over();
+        let silent = state.sent.is_empty() && state.entering.is_empty();
+        let over = !more && silent && state.leaving == Leaving::No && state.script.is_over();
         state.done |= over;
         let satisfied = !state.script.was_refused();
         drop(state);
@@ -256,8 +263,15 @@ impl Client {
             let notify = move |id| this.hear(id);
             state.link = Some(self.inner.town.wire.connect(notify));
             state.script.connected(now);
+            let due = self.enter(&mut state.out);
+            state.entering = due.into();
         }
         state.link
+    }
+
+    /// What it says before all else where there is a password, and how the replies have to begin.
+    fn enter(&self, out: &mut Vec<u8>) -> Vec<&'static str> {
+        if self.inner.town.server.password { self.inner.plan.entrance.encode(out) } else { Vec::new() }
     }
 
     /// Puts requests into the output, as many as may be on their way at once.
@@ -269,9 +283,11 @@ impl Client {
             }
             let Some(op) = state.script.next(now) else { return };
             op.encode(&mut state.out);
+            // It is a stranger again.
+            let enters = if matches!(op, Op::Reset) { self.enter(&mut state.out) } else { Vec::new() };
             let who = state.script.who.to_string();
             self.inner.town.scheduler.tell("ask", &who, [op.replies() as u64, 0, 0], || op.to_string());
-            state.sent.push(Sent { op, at: now, replies: Vec::new(), cut: None });
+            state.sent.push(Sent { op, at: now, replies: Vec::new(), enters, cut: None });
             let behind = state.script.asked_for();
             for (_, how) in self.inner.plan.breaks.iter().filter(|(number, _)| Some(*number) == behind) {
                 self.break_off(state, how);
@@ -322,7 +338,7 @@ impl Client {
             let parsed = parse_reply(&state.input[taken..])
                 .map_err(|what| format!("{who} received what is no reply: {what}"))?;
             let Some((value, len)) = parsed else { break };
-            let op = state.sent.first().map(|sent| &sent.op);
+            let op = state.sent.first().filter(|_| state.entering.is_empty()).map(|sent| &sent.op);
             let version = dialect::version(state.version, op, &value);
             dialect::check(version, op, &state.input[taken..taken + len])
                 .map_err(|what| format!("{who} received {what}"))?;
@@ -344,6 +360,9 @@ impl Client {
                 matches!(&value, Value::Error(text) if text.starts_with(b"ERR max number of clients"));
             let wrong = || format!("{who} was one too many and heard {}", crate::oracle::show(&value));
             return if right { Ok(()) } else { Err(wrong()) };
+        }
+        if let Some(due) = state.entering.pop_front() {
+            return entered(due, &value).map_err(|what| format!("{who} {what}"));
         }
         let Some(first) = state.sent.first_mut() else {
             return match (&mut state.leaving, &value) {
@@ -380,6 +399,7 @@ impl Client {
             return Ok(());
         }
         let sent = state.sent.remove(0);
+        state.entering.extend(&sent.enters);
         if let Some(cursor) = sent.goes_on().filter(|_| state.leaving == Leaving::No) {
             // A scan is asked for step by step, each behind what is on its way.
             sent.op.encode_scan(&cursor, &mut state.out);
@@ -448,6 +468,7 @@ impl Client {
         state.version = dialect::FIRST;
         state.out.clear();
         state.input.clear();
+        state.entering.clear();
         state.lost = Some(now);
         let sent = std::mem::take(&mut state.sent);
         state.script.unanswered(sent.into_iter().map(|sent| (sent.op, sent.at)), now);
@@ -459,6 +480,20 @@ impl Client {
             [matches!(leaving, Leaving::No).into(), 0, 0],
         );
         self.act_later(self.inner.plan.gap);
+    }
+}
+
+/// Whether a reply to what is said before the right password, or to that, begins as it has to.
+fn entered(due: &str, value: &Value) -> Result<(), String> {
+    let right = match value {
+        Value::Error(text) => due != "OK" && text.starts_with(due.as_bytes()),
+        Value::Simple(text) => due == text.escape_ascii().to_string(),
+        _ => false,
+    };
+    if right {
+        Ok(())
+    } else {
+        Err(format!("came in and heard {} instead of {due}", crate::oracle::show(value)))
     }
 }
 

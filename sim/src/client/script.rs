@@ -184,7 +184,7 @@ impl Script {
         if self.inspection.is_none() {
             for (op, at) in requests {
                 // One whose replies were switched off is executed without an answer.
-                if let Op::Unheard(_) = op {
+                if let Op::Unheard(..) = op {
                     oracle.unanswered(number, &op, at, now);
                 } else {
                     oracle.unexecuted(number, &op, at);

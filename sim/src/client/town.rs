@@ -31,21 +31,19 @@ pub(crate) struct Town {
 /// Bytes of replies below which a limit may be met by clients that only ask for much at once.
 const SPARSE: usize = 1 << 20;
 
-/// Virtual nanoseconds that a server may take to finish.
-const FINISHING: u64 = 120_000_000_000;
-
 /// Virtual nanoseconds for which a server that finishes waits for answers that are due.
 const GRACE: u64 = 5_000_000_000;
 
 impl Town {
-    /// Asks the server to finish, unless it was asked before, and watches whether it does.
+    /// Asks the server to finish, unless it was asked before, and watches whether it does: it may wait for those who do not
+    /// read, and then has to do what else may keep it from an answer.
     pub(crate) fn shut_down(&self) {
         if self.wire.was_signalled() {
             return;
         }
         self.wire.shutdown();
         let watching = self.scheduler.clone();
-        self.scheduler.later(FINISHING, move || {
+        self.scheduler.later(GRACE + self.patience, move || {
             let report = watching.report();
             watching.fail(&format!("the server does not finish\n{report}"));
         });

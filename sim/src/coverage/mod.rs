@@ -164,7 +164,7 @@ impl Coverage {
     }
 
     fn begin(&mut self, name: &str) {
-        self.rehearsal = name.contains("recovered");
+        self.rehearsal = ["recovered", "backed up", "repaired"].iter().any(|copy| name.contains(copy));
         self.phase = Phase::Recovery;
         if !self.rehearsal && std::mem::take(&mut self.crashed_starting) {
             self.phase = Phase::Again;

@@ -207,7 +207,6 @@ pub const RARE: &[Rule] = &[
 const LIES: &[&str] = &["lost", "stray", "decay", "sync-late", "rot-once"];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
-const NO_PASSWORD: &str = "plans set no password";
 const FEW_KEYS: &str =
     "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
 
@@ -216,9 +215,6 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
-    (Mark::NotAuthenticated, NO_PASSWORD),
-    (Mark::UnauthenticatedMultibulkLength, NO_PASSWORD),
-    (Mark::UnauthenticatedBulkLength, NO_PASSWORD),
     (Mark::ExpiriesBounded, FEW_KEYS),
     (Mark::TableGrows, FEW_KEYS),
     (Mark::TableShrinks, FEW_KEYS),

@@ -28,6 +28,8 @@ struct Inner {
     faults: Arc<Shared<Faults>>,
     latency: Latency,
     sabotage: Sabotage,
+    /// It is not the data directory: no fault of the plan is meant for it.
+    aside: bool,
     state: Shared<State>,
 }
 
@@ -71,7 +73,14 @@ impl SimStorage {
         }
         let state =
             Shared::new(State { image, rng, full: 0, late: Vec::new(), no_copy: false, maps: Maps::new() });
-        Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, state }) }
+        Self { inner: Arc::new(Inner { scheduler, faults, latency, sabotage, aside: false, state }) }
+    }
+
+    /// The same, as a directory beside that of the data; nobody else has it yet.
+    pub(super) fn aside(mut self: Arc<Self>) -> Arc<Self> {
+        let inner = Arc::get_mut(&mut self).and_then(|storage| Arc::get_mut(&mut storage.inner));
+        inner.into_iter().for_each(|inner| inner.aside = true);
+        self
     }
 
     /// Everything on the disk was looked at, and is what is promised from now on.
@@ -107,7 +116,7 @@ impl Inner {
             return Err(io::Error::other("the machine has stopped"));
         }
         let fault = self.faults.lock().next_of(call, Kind::of(name));
-        self.scheduler.note(call.name(), name, numbers);
+        self.scheduler.note(if self.aside { "aside" } else { call.name() }, name, numbers);
         if let Some(fault) = fault {
             self.scheduler.note("fault", &fault.to_string(), [0; 3]);
         }
@@ -126,7 +135,7 @@ impl Inner {
                 state.full -= 1;
                 state.no_copy |= Kind::of(name) == Kind::Copy;
                 drop(state);
-                self.faults.lock().ran_out_of_room(Kind::of(name));
+                self.faults.lock().ran_out_of_room(Kind::of(name), self.scheduler.now());
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }

@@ -128,3 +128,19 @@ unsafe impl Map for SimMap {
         self.room.bytes()
     }
 }
+
+/// A map of a file that nobody changes.
+pub(super) struct StillMap(Room);
+
+impl StillMap {
+    pub(super) fn new(content: &[u8]) -> Self {
+        Self(Room::new(content))
+    }
+}
+
+// SAFETY: nobody calls `Room::change` for it.
+unsafe impl Map for StillMap {
+    fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}

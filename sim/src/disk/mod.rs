@@ -5,6 +5,7 @@
 //! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`], and what becomes
 //! of a file that is mapped, [`map`].
 
+mod backups;
 mod blame;
 mod choice;
 mod content;
@@ -16,6 +17,7 @@ mod loss;
 mod map;
 mod reading;
 mod refusals;
+mod still;
 #[cfg(test)]
 mod tests;
 
@@ -31,12 +33,14 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
+pub use backups::SimBackups;
 pub use blame::Blame;
 pub use choice::{Choice, Fate, PendingChange};
 pub use decay::{At, Decay, Place};
 pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
+pub use still::Still;
 
 /// Lies that a disk may tell, to see whether the rig notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -256,7 +256,7 @@ impl Search<'_> {
                 send: 1 << 20,
                 receive: 1 << 20,
                 ops: ops.to_vec(),
-                breaks: Vec::new(),
+                ..ClientPlan::default()
             }];
         }
         life
@@ -266,7 +266,13 @@ impl Search<'_> {
     fn live(&mut self, name: &str, scene: &Scene, life: &Life, keep: bool) -> After {
         self.row.recoveries += u64::from(life.clients.is_empty());
         let oracle = Arc::new(Shared::new(Oracle::clone(&scene.oracle)));
-        let stage = Stage { name, life, disk: scene.disk.clone(), oracle: Some(Arc::clone(&oracle)) };
+        let stage = Stage {
+            name,
+            life,
+            disk: scene.disk.clone(),
+            oracle: Some(Arc::clone(&oracle)),
+            refusable: false,
+        };
         let Lived { ended, disk, .. } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
         let oracle = Arc::new(std::mem::take(&mut *oracle.lock()));
         let scene = Scene { disk, oracle, now: ended.now };
@@ -282,7 +288,13 @@ impl Search<'_> {
         life.threads.tick = 0;
         life.threads.stop_when_idle = true;
         life.faults = crash.and_then(|crash| crash.fault).into_iter().collect();
-        let stage = Stage { name: "recovered", life: &life, disk: scene.disk.clone(), oracle: None };
+        let stage = Stage {
+            name: "recovered",
+            life: &life,
+            disk: scene.disk.clone(),
+            oracle: None,
+            refusable: false,
+        };
         let Lived { ended, disk, .. } = stage.play(&self.plan, self.rig, Trace::new(keep), scene.now);
         let scene = Scene { disk, oracle: Arc::clone(&scene.oracle), now: scene.now };
         After { outcome: ended.outcome, trace: ended.trace, scene }

@@ -20,14 +20,14 @@ pub(super) fn searches(op: &Op) -> bool {
     match op {
         Op::Search { .. } => true,
         Op::Transaction(ops) | Op::Discarded(ops) => ops.iter().any(searches),
-        Op::Unheard(op) => searches(op),
+        Op::Unheard(_, op) => searches(op),
         _ => false,
     }
 }
 
 /// True for a request that is about shared keys and nothing of the client's own.
 pub(super) fn is_for_all(op: &Op) -> bool {
-    if let Op::Unheard(op) = op {
+    if let Op::Unheard(_, op) = op {
         return is_for_all(op);
     }
     let tied = matches!(op, Op::Transaction(_) | Op::Discarded(_) | Op::Watch(_) | Op::Unwatch);

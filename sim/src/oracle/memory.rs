@@ -31,7 +31,30 @@ fn spread(replies: &[Value], errors: &mut Vec<String>) {
     }
 }
 
+/// True for an answer that tells of a full disk.
+fn tells_of_full(replies: &[Value]) -> bool {
+    let mut all = Vec::new();
+    spread(replies, &mut all);
+    all.iter().any(|text| text.starts_with("MISCONF the disk is full"))
+}
+
 impl Oracle {
+    /// After this life's disk has room again, nothing may be refused for want of it that is asked for so much later.
+    pub fn grant_room(&mut self, nanos: u64) {
+        self.room_again = nanos;
+    }
+
+    /// What was asked for at `at` was answered so: was there no room for it?
+    pub(super) fn room_is_used(&self, replies: &[Value], at: u64) -> Result<(), String> {
+        let refused = self.faults.as_ref().and_then(|faults| faults.lock().refused_room());
+        let late = refused.is_some_and(|refused| at > refused + self.room_again);
+        if !late || !tells_of_full(replies) {
+            return Ok(());
+        }
+        let longer = at - refused.unwrap_or(0);
+        Err(format!("that the disk is full, {longer} virtual ns after there was no room for the last time"))
+    }
+
     /// Where the disk was full for a while, a request whose answer nobody heard may have been refused, though later ones were
     /// taken.
     pub(super) fn note_room(&mut self) {

@@ -10,11 +10,13 @@ mod index;
 mod kinds;
 mod linear;
 mod memory;
+mod mirror;
 mod model;
 mod names;
 mod past;
 mod prefixes;
 mod promise;
+mod recall;
 mod search;
 mod seen;
 mod shown;
@@ -31,10 +33,12 @@ use engram::resp::client::Value;
 use self::context::Context;
 use self::kinds::{for_good, is_for_all, refused, searches, short};
 use self::linear::History;
+use self::mirror::Flight;
 use self::model::Model;
 use self::names::told_names;
 use self::past::{Ends, at_one_moment};
 use self::promise::{Loss, Promise};
+use self::recall::Recall;
 use self::state::{Span, clears};
 use crate::clock::Timeline;
 use crate::faults::Faults;
@@ -43,6 +47,7 @@ use crate::shared::Shared;
 
 pub use expect::show;
 pub(crate) use kinds::internal;
+pub use mirror::Mirror;
 pub use promise::Death;
 pub use search::{distance, read_rows};
 pub use seen::{Found, Seen};
@@ -72,6 +77,15 @@ pub struct Oracle {
     tight: bool,
     /// For each client how many requests that change something are on their way.
     flying: Vec<usize>,
+    /// The same with every request, where backups are asked for, and what is known of those.
+    flight: Option<Flight>,
+    mirrors: Vec<Mirror>,
+    /// Virtual nanoseconds for which writes may be refused once a disk has room again.
+    room_again: u64,
+    /// How well searches have found what there is.
+    recall: Recall,
+    /// How often everything was looked at.
+    inspections: u64,
     /// Answers that were judged.
     pub judged: u64,
 }
@@ -180,6 +194,9 @@ impl Oracle {
     pub fn clock_set(&mut self, now: u64, micros: i64) -> i64 {
         let (before, after) = self.wall.jump(now, micros);
         self.clients.iter_mut().for_each(|model| model.clock_set(before, after));
+        for mirror in &mut self.mirrors {
+            mirror.oracle.clock_set(now, micros);
+        }
         self.wall.offset()
     }
 
@@ -206,6 +223,7 @@ impl Oracle {
             let others = self.clients.iter_mut().enumerate().filter(|(other, _)| *other != client);
             others.for_each(|(_, model)| model.clearing((client, id), at));
         }
+        self.mirror_asked(client, op, at);
     }
 
     fn next_number(&mut self) -> u64 {
@@ -224,12 +242,16 @@ impl Oracle {
     ) -> Result<(), String> {
         self.judged += 1;
         self.note_room();
-        self.arrived(client, op);
+        self.arrived(client, op, at);
+        if let Op::Backup(name) = op {
+            self.mirror_done(name, matches!(replies, [Value::Simple(_)]), now);
+        }
         let wrong = |what: String| format!("client {client}: `{}` was answered with {what}", short(op));
         if self.tight && memory::refused(replies) {
             memory::check(op, replies).map_err(wrong)?;
             return self.passed_over(client, op, (at, now));
         }
+        self.room_is_used(replies, at).map_err(wrong)?;
         if memory::lacks_room(replies) && self.log_failed() {
             return self.passed_over(client, op, (at, now));
         }
@@ -252,7 +274,7 @@ impl Oracle {
             return Ok(());
         }
         // Whether it was refused, nobody has heard.
-        if matches!(op, Op::Unheard(_)) && (self.log_failed() || self.job_panicked() || self.tight) {
+        if matches!(op, Op::Unheard(..)) && (self.log_failed() || self.job_panicked() || self.tight) {
             self.unknown(client, op, at, now);
             return Ok(());
         }
@@ -270,7 +292,22 @@ impl Oracle {
             }
             _ => {}
         }
+        self.note_recall(client, (op, later), replies);
         self.judge(client, (op, later), replies, (at, now)).map_err(wrong)
+    }
+
+    /// Counts what a search has found, where it is known what there is.
+    fn note_recall(&mut self, client: usize, (op, later): (&Op, &[&Op]), replies: &[Value]) {
+        let (Op::Search { key, .. }, [reply]) = (op, replies) else { return };
+        let calm = later.is_empty() && self.panics() == 0 && !self.vectors_rotten();
+        if let Some(index) = self.clients[client].sole_index(key).filter(|_| calm) {
+            self.recall.note(&index, op, reply);
+        }
+    }
+
+    /// All lives are over: whether searches have found enough.
+    pub fn recalled(&self) -> Result<(), String> {
+        self.recall.judge()
     }
 
     /// Compares an answer with what is known of the keys that it is about.
@@ -315,7 +352,8 @@ impl Oracle {
     }
 
     /// A request is not on its way any more.
-    fn arrived(&mut self, client: usize, op: &Op) {
+    fn arrived(&mut self, client: usize, op: &Op, at: u64) {
+        self.mirror_arrived(client, at);
         self.flies(client, op, -1);
     }
 
@@ -368,7 +406,7 @@ impl Oracle {
 
     /// The connection or the machine is gone, and `op` has no answer.
     pub fn unanswered(&mut self, client: usize, op: &Op, at: u64, now: u64) {
-        self.arrived(client, op);
+        self.arrived(client, op, at);
         self.unknown(client, op, at, now);
     }
 
@@ -398,7 +436,7 @@ impl Oracle {
 
     /// The server has finished in order without an answer to `op`: it has not executed it.
     pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
-        self.arrived(client, op);
+        self.arrived(client, op, at);
         let number = self.next_number();
         self.clearing_of(client, op, at);
         self.shared.unanswered(client, op, (number, at));
@@ -406,6 +444,7 @@ impl Oracle {
 
     /// A client's connection was lost at `since`, and the server may have gone on with what came from it until `now`.
     pub fn let_go(&mut self, client: usize, since: u64, now: u64) {
+        self.mirror_spoil();
         let span = self.span(since, now);
         self.clients[client].let_go(span);
         self.set_back(client, since, now);
@@ -451,6 +490,7 @@ impl Oracle {
             shared.keys.insert(key, found);
         }
         self.promise.inspected(now);
+        self.inspections += 1;
         let ends = std::mem::take(&mut self.ends);
         if !at_one_moment(ends.values().map(|ends| ends.windows.as_slice())) {
             let windows: Vec<_> = ends.iter().map(|(client, ends)| (client, &ends.windows)).collect();
@@ -471,6 +511,12 @@ impl Oracle {
     #[must_use]
     pub fn progress(&self) -> (u64, usize) {
         (self.judged, self.clients.iter().map(Model::pending).sum())
+    }
+
+    /// How often a life began with everything looked at.
+    #[must_use]
+    pub fn inspections(&self) -> u64 {
+        self.inspections
     }
 
     /// How many clients there are.

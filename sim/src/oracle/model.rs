@@ -5,18 +5,20 @@
 //! operations that were sent and not answered. Nothing in between, nothing with a hole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engram::resp::client::Value;
 
 use super::context::Context;
 use super::expect::Expect;
+use super::index::Index;
 use super::names::Names;
 use super::past::{Ends, Past, Window};
 use super::prefixes::{after, maybe_cleared, prefixes};
 use super::promise::Loss;
 use super::seen::Seen;
 use super::shown::Shown;
-use super::state::{Due, NOBODY, Span, State, clears};
+use super::state::{Due, Entry, Held, NOBODY, Span, State, clears};
 use super::unwritten::Unwritten;
 use crate::plan::Op;
 
@@ -246,6 +248,16 @@ impl Model {
         }
     }
 
+    /// The index under `key`, if it is known for certain.
+    pub(super) fn sole_index(&self, key: &str) -> Option<Arc<Index>> {
+        let [state] = self.states.as_slice() else { return None };
+        let sure = self.pending.is_empty() && state.due.is_empty();
+        match state.entries.get(key) {
+            Some(Entry { held: Held::Index(index), deadline: None }) if sure => Some(Arc::clone(index)),
+            _ => None,
+        }
+    }
+
     /// Operations whose effect is unknown.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
@@ -455,7 +467,7 @@ impl Model {
 
 /// True for what changes only what the connection watches.
 fn is_about_transactions(op: &Op) -> bool {
-    if let Op::Unheard(op) = op {
+    if let Op::Unheard(_, op) = op {
         return is_about_transactions(op);
     }
     let reads = matches!(op, Op::Transaction(_)) && !op.is_write();

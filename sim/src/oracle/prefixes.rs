@@ -62,7 +62,7 @@ pub(super) fn prefixes(
     for (op, at, _) in ops {
         let mut next = Vec::new();
         let last = prefixes.last().map(Vec::as_slice).unwrap_or_default();
-        let refused = roomless && (ops.len() <= FEW || matches!(op, Op::Unheard(_)));
+        let refused = roomless && (ops.len() <= FEW || matches!(op, Op::Unheard(..)));
         let may_pass = op.is_write() && (tight || refused);
         let passed = last.iter().filter(|_| may_pass).map(|state| state.clone().passed_over(op));
         let taken = last.iter().flat_map(|state| state.clone().outcomes(op, *at)).map(|(state, _)| state);

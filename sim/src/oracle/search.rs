@@ -222,7 +222,7 @@ impl<'a> Changed<'a> {
                 names.push(to);
             }
             Op::Transaction(ops) => ops.iter().for_each(|op| self.take(names, op)),
-            Op::Unheard(op) => self.take(names, op),
+            Op::Unheard(_, op) => self.take(names, op),
             _ => {}
         }
     }

@@ -93,7 +93,7 @@ fn added<'a>(op: &'a Op, wanted: &'a str) -> Box<dyn Iterator<Item = &'a Arc<[f3
     match op {
         Op::Add { element, vector, .. } if element == wanted => Box::new(std::iter::once(vector)),
         Op::Transaction(ops) => Box::new(ops.iter().flat_map(move |op| added(op, wanted))),
-        Op::Unheard(op) => added(op, wanted),
+        Op::Unheard(_, op) => added(op, wanted),
         _ => Box::new(std::iter::empty()),
     }
 }
@@ -104,7 +104,7 @@ fn may_remove(op: &Op, key: &str, element: &str) -> bool {
         Op::Remove { key: of, element: one } => of == key && one == element,
         Op::Add { .. } | Op::Search { .. } => false,
         Op::Transaction(ops) => ops.iter().any(|op| may_remove(op, key, element)),
-        Op::Unheard(op) => may_remove(op, key, element),
+        Op::Unheard(_, op) => may_remove(op, key, element),
         _ => op.is_write() && (op.keys().is_empty() || op.keys().contains(&key)),
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn request(op: &Op) -> Result<(), String> {
     let after = |time: u64| within(&time, &(0..=LATEST as u64));
     match op {
         Op::Transaction(ops) | Op::Discarded(ops) => ops.iter().try_for_each(request),
-        Op::Unheard(op) => request(op),
+        Op::Unheard(_, op) => request(op),
         Op::Hello(version) => within(version, &(2..=3)),
         Op::ConfigSet { name, .. } if name.ends_with("fsync") && Tier::ordered(op).is_none() => {
             Err("that is none of the tiers".to_owned())

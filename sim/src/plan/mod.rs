@@ -6,6 +6,7 @@
 
 mod among;
 mod bounds;
+mod entrance;
 mod fields;
 mod generate;
 mod limits;
@@ -25,9 +26,10 @@ use crate::net;
 use crate::scheduler;
 
 pub use among::{Among, Keys};
+pub use entrance::{Entrance, PASSWORD};
 pub use generate::generate;
 pub use limits::Limits;
-pub use op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
+pub use op::{Form, Lifetime, Only, Op, Silence, WIDTHS, Word, pack};
 pub use parse::parse;
 pub use tier::Tier;
 pub use visitor::{Errand, Visitor};
@@ -51,6 +53,13 @@ impl Plan {
     pub fn harms_medium(&self) -> bool {
         let lies = |life: &Life| life.faults.iter().any(|planned| planned.fault.harms_medium());
         self.lives.iter().any(|life| !life.rest.is_empty() || lies(life))
+    }
+
+    /// Whether anybody asks for a backup.
+    #[must_use]
+    pub fn backs_up(&self) -> bool {
+        let mut ops = self.lives.iter().flat_map(|life| &life.clients).flat_map(|client| &client.ops);
+        ops.any(|op| matches!(op, Op::Backup(_)))
     }
 
     /// The weakest tier that its server ever has.
@@ -84,6 +93,10 @@ pub struct ServerPlan {
     pub sweep_slice: usize,
     /// When the log is synced.
     pub fsync: Tier,
+    /// Whether it wants [`PASSWORD`].
+    pub password: bool,
+    /// Whether an operator looks at the directory before each start, and tries the repair that a refusal names.
+    pub operator: bool,
     /// Limits that are not the usual ones.
     pub limits: Limits,
 }
@@ -137,6 +150,8 @@ pub struct ClientPlan {
     pub send: usize,
     /// Most bytes it receives at once; at least 1.
     pub receive: usize,
+    /// What it says on a new connection where there is a password.
+    pub entrance: Entrance,
     /// What it asks for, in order.
     pub ops: Vec<Op>,
     /// Requests, counted from 1, behind which it breaks off.
@@ -203,6 +218,8 @@ impl Default for ServerPlan {
             sweep_from: 64,
             sweep_slice: 4_096,
             fsync: Tier::Always,
+            password: false,
+            operator: false,
             limits: Limits::default(),
         }
     }
@@ -210,7 +227,15 @@ impl Default for ServerPlan {
 
 impl Default for ClientPlan {
     fn default() -> Self {
-        Self { depth: 1, gap: 1_000, send: 4_096, receive: 4_096, ops: Vec::new(), breaks: Vec::new() }
+        Self {
+            depth: 1,
+            gap: 1_000,
+            send: 4_096,
+            receive: 4_096,
+            entrance: Entrance::default(),
+            ops: Vec::new(),
+            breaks: Vec::new(),
+        }
     }
 }
 

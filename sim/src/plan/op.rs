@@ -44,6 +44,15 @@ pub enum Only {
     Lt,
 }
 
+/// How a client keeps the server from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// CLIENT REPLY OFF before it and CLIENT REPLY ON behind it, which is answered.
+    Off,
+    /// CLIENT REPLY SKIP before it. What follows is one command.
+    Skip,
+}
+
 /// A word of a command.
 #[derive(Clone, Debug)]
 pub enum Word {
@@ -179,6 +188,8 @@ pub enum Op {
     Save,
     BackgroundSave,
     LastSave,
+    /// VBACKUP under this name, which no other request of the plan has.
+    Backup(String),
     ConfigSet {
         name: String,
         value: String,
@@ -219,8 +230,8 @@ pub enum Op {
     Transaction(Vec<Op>),
     /// MULTI, these, DISCARD.
     Discarded(Vec<Op>),
-    /// CLIENT REPLY OFF, this, CLIENT REPLY ON, and TYPE of its first key, which waits until what it did is durable.
-    Unheard(Box<Op>),
+    /// This without a reply, and TYPE of its first key, which waits until what it did is durable.
+    Unheard(Silence, Box<Op>),
     /// A command that there is not, or with a wrong number of words: refused before it can be queued.
     Wrong(Vec<Word>),
     /// A command of the right length that is refused whatever the keys hold.
@@ -269,6 +280,7 @@ impl Op {
             | Self::Save
             | Self::BackgroundSave
             | Self::LastSave
+            | Self::Backup(_)
             | Self::ConfigSet { .. }
             | Self::Watch(_)
             | Self::Unwatch
@@ -281,7 +293,7 @@ impl Op {
             | Self::Wrong(_)
             | Self::Unfit(_) => false,
             Self::Transaction(ops) => !self.is_aborted() && ops.iter().any(Self::is_write),
-            Self::Unheard(op) => op.is_write(),
+            Self::Unheard(_, op) => op.is_write(),
             _ => true,
         }
     }
@@ -297,7 +309,7 @@ impl Op {
     pub fn tiers(&self) -> Vec<Tier> {
         match self {
             Self::Transaction(ops) | Self::Discarded(ops) => ops.iter().flat_map(Self::tiers).collect(),
-            Self::Unheard(op) => op.tiers(),
+            Self::Unheard(_, op) => op.tiers(),
             op => Tier::ordered(op).into_iter().collect(),
         }
     }
@@ -307,7 +319,7 @@ impl Op {
     pub fn replies(&self) -> usize {
         match self {
             Self::Transaction(ops) | Self::Discarded(ops) => ops.len() + 2,
-            Self::Unheard(_) => 2,
+            Self::Unheard(Silence::Off, _) => 2,
             _ => 1,
         }
     }
@@ -327,7 +339,7 @@ impl Op {
                 vec![from, to]
             }
             Self::Transaction(ops) | Self::Discarded(ops) => ops.iter().flat_map(Self::keys).collect(),
-            Self::Unheard(op) => op.keys(),
+            Self::Unheard(_, op) => op.keys(),
             other => other.key().into_iter().collect(),
         }
     }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::among::{Among, Keys};
-use super::op::{Form, Lifetime, Only, Op, Word};
-use super::op_words::{UNFIT, UNHEARD, WRONG};
+use super::op::{Form, Lifetime, Only, Op, Silence, Word};
+use super::op_words::{UNFIT, WRONG};
 
 const FORMS: [Form; 4] = [Form::Ex, Form::Px, Form::ExAt, Form::PxAt];
 const CONDITIONS: [Only; 4] = [Only::Nx, Only::Xx, Only::Gt, Only::Lt];
@@ -18,8 +18,14 @@ impl FromStr for Op {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
-        if let Some(rest) = line.trim().strip_prefix(UNHEARD).filter(|rest| rest.starts_with(' ')) {
-            return Ok(Self::Unheard(Box::new(rest.parse()?)));
+        for silence in [Silence::Off, Silence::Skip] {
+            let rest = line.trim().strip_prefix(silence.word()).filter(|rest| rest.starts_with(' '));
+            let Some(rest) = rest else { continue };
+            let op: Self = rest.parse()?;
+            if silence == Silence::Skip && op.replies() != 1 {
+                return Err(format!("only one command is skipped: `{line}`"));
+            }
+            return Ok(Self::Unheard(silence, Box::new(op)));
         }
         let commands = split(line).map_err(|what| format!("{what} in `{line}`"))?;
         let (first, rest) = commands.split_first().ok_or("no command")?;
@@ -330,6 +336,7 @@ fn server(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
         "FLUSHALL" => Op::FlushAll,
         "FLUSHDB" => Op::FlushDb,
         "VSAVE" => Op::Save,
+        "VBACKUP" => Op::Backup(r.text()?),
         "BGSAVE" => Op::BackgroundSave,
         "LASTSAVE" => Op::LastSave,
         "CONFIG" if r.takes("SET") => Op::ConfigSet { name: r.text()?, value: r.text()? },
@@ -371,8 +378,11 @@ mod tests {
         assert_eq!(line, r#"SET "" "a\"\\ ;\x0d\x0a\x00[x] \xc3\xa9" PX 5"#);
         assert_eq!(line.parse::<Op>().unwrap(), op);
         let unheard = "UNHEARD MULTI; SET a b; EXEC".parse::<Op>().unwrap();
-        assert!(matches!(&unheard, Op::Unheard(op) if matches!(**op, Op::Transaction(_))));
+        assert!(matches!(&unheard, Op::Unheard(Silence::Off, op) if matches!(**op, Op::Transaction(_))));
         assert_eq!(unheard.to_string().parse::<Op>().unwrap(), unheard);
+        let skipped = "SKIPPED SET a b".parse::<Op>().unwrap();
+        assert_eq!((skipped.replies(), skipped.to_string().as_str()), (1, "SKIPPED SET a b"));
+        assert!("SKIPPED MULTI; SET a b; EXEC".parse::<Op>().is_err());
         let several = "MULTI; SET a \";\"; VADD v e [1,-0,NaN,inf,1e-45]; EXEC".parse::<Op>().unwrap();
         assert!(matches!(&several, Op::Transaction(ops) if ops.len() == 2));
     }

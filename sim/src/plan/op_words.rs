@@ -8,10 +8,8 @@ use std::fmt;
 use engram::resp::client::write_command;
 
 use super::among::{Among, Keys};
-use super::op::{Form, Lifetime, Only, Op, WIDTHS, Word, pack};
+use super::op::{Form, Lifetime, Only, Op, Silence, WIDTHS, Word, pack};
 
-/// Before a request whose replies are switched off.
-pub(super) const UNHEARD: &str = "UNHEARD";
 /// What switches replies off and on.
 const REPLIES: [&str; 2] = ["CLIENT", "REPLY"];
 /// Before the words of a request that is refused before it can be queued.
@@ -19,9 +17,20 @@ pub(super) const WRONG: &str = "WRONG";
 /// Before the words of a request that is refused when it is executed.
 pub(super) const UNFIT: &str = "UNFIT";
 
-/// Appends what switches replies off.
-fn encode_unheard(out: &mut Vec<u8>) {
-    write_command(out, &[REPLIES[0], REPLIES[1], "OFF"]);
+impl Silence {
+    /// Before the request in a plan.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Off => "UNHEARD",
+            Self::Skip => "SKIPPED",
+        }
+    }
+
+    /// Appends what switches replies off.
+    fn encode(self, out: &mut Vec<u8>) {
+        let how = if self == Self::Off { "OFF" } else { "SKIP" };
+        write_command(out, &[REPLIES[0], REPLIES[1], how]);
+    }
 }
 
 /// Gathers words.
@@ -132,10 +141,12 @@ impl Op {
                 ops.iter().for_each(|op| op.encode(out));
                 write_command(out, &[self.end()]);
             }
-            Self::Unheard(op) => {
-                encode_unheard(out);
+            Self::Unheard(silence, op) => {
+                silence.encode(out);
                 op.encode(out);
-                write_command(out, &[REPLIES[0], REPLIES[1], "ON"]);
+                if *silence == Silence::Off {
+                    write_command(out, &[REPLIES[0], REPLIES[1], "ON"]);
+                }
                 write_command(out, &["TYPE", op.keys().first().copied().unwrap_or_default()]);
             }
             _ => {
@@ -151,7 +162,7 @@ impl Op {
     /// Appends the command without which the others have no effect, as far as one can tell: all of them, or the first of
     /// those whose replies are switched off.
     pub fn encode_first(&self, out: &mut Vec<u8>) {
-        if matches!(self, Self::Unheard(_)) { encode_unheard(out) } else { self.encode(out) }
+        if let Self::Unheard(silence, _) = self { silence.encode(out) } else { self.encode(out) }
     }
 
     /// Appends the SCAN that goes on at `cursor`.
@@ -266,6 +277,7 @@ impl Op {
             Self::FlushAll => Words::new("FLUSHALL"),
             Self::FlushDb => Words::new("FLUSHDB"),
             Self::Save => Words::new("VSAVE"),
+            Self::Backup(name) => Words::new("VBACKUP").and(name),
             Self::BackgroundSave => Words::new("BGSAVE"),
             Self::LastSave => Words::new("LASTSAVE"),
             Self::ConfigSet { name, value } => Words::new("CONFIG").and("SET").and(name).and(value),
@@ -286,7 +298,7 @@ impl fmt::Display for Op {
                 ops.iter().try_for_each(|op| write!(f, "; {op}"))?;
                 return write!(f, "; {}", self.end());
             }
-            Self::Unheard(op) => return write!(f, "{UNHEARD} {op}"),
+            Self::Unheard(silence, op) => return write!(f, "{} {op}", silence.word()),
             Self::Wrong(_) => write!(f, "{WRONG} ")?,
             Self::Unfit(_) => write!(f, "{UNFIT} ")?,
             _ => {}

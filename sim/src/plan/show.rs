@@ -64,6 +64,8 @@ impl Fields for ServerPlan {
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);
         each("fsync", &mut self.fsync);
+        each("password", &mut self.password);
+        each("operator", &mut self.operator);
         self.limits.fields(each);
     }
 }
@@ -112,6 +114,7 @@ impl Fields for ClientPlan {
         each("gap", &mut self.gap);
         each("send", &mut self.send);
         each("receive", &mut self.receive);
+        each("entrance", &mut self.entrance);
     }
 }
 

@@ -49,8 +49,8 @@ impl Op {
                 let append = |value: &str| Self::Append { key: key.clone(), value: value.to_owned() };
                 shorter(value).map(append).into_iter().collect()
             }
-            Self::Unheard(op) => {
-                let less = op.smaller().into_iter().map(|op| Self::Unheard(Box::new(op)));
+            Self::Unheard(silence, op) => {
+                let less = op.smaller().into_iter().map(|op| Self::Unheard(*silence, Box::new(op)));
                 std::iter::once((**op).clone()).chain(less).collect()
             }
             Self::Ping(Some(_)) => vec![Self::Ping(None)],

@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, SimBackups};
 use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -41,12 +41,16 @@ pub(crate) struct Stage<'a> {
     pub(crate) disk: Disk,
     /// Who judges it; without a judge nobody connects.
     pub(crate) oracle: Option<Arc<Shared<Oracle>>>,
+    /// The start may be refused whatever has become of the disk.
+    pub(crate) refusable: bool,
 }
 
 /// A life that was played.
 pub(crate) struct Lived {
     pub(crate) ended: Ended,
     pub(crate) disk: Disk,
+    /// Backups that were begun, and where.
+    pub(crate) backups: Vec<(String, Disk)>,
     /// Why the server refused to start, where it may: what had been promised is damaged.
     pub(crate) refused: Option<String>,
     /// Whether the life met any fault that was planned.
@@ -57,7 +61,7 @@ pub(crate) struct Lived {
 
 impl Stage<'_> {
     pub(crate) fn play(self, plan: &Plan, rig: &Rig, mut trace: Trace, now: u64) -> Lived {
-        let Self { name, life, disk, oracle } = self;
+        let Self { name, life, disk, oracle, refusable } = self;
         let stream = |what: &str| Rng::stream(plan.seed, &format!("{what} {name}"));
         let thread: Arc<str> = Arc::from("rig");
         trace.add(now, &thread, "life", name, [0; 3]);
@@ -66,6 +70,10 @@ impl Stage<'_> {
         let hearing = Arc::clone(&faults);
         scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
+        faults.lock().blame.refusal |= refusable;
+        let backups = plan
+            .backs_up()
+            .then(|| SimBackups::new(&scheduler, life.latency, rig.sabotage, stream("backups")));
         let (net, wire) = net::network(
             life.net.clone(),
             &scheduler,
@@ -79,7 +87,7 @@ impl Stage<'_> {
         }
         let machine = Machine {
             storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
-            backups: None,
+            backups: backups.clone().map(|backups| backups as Arc<dyn engram::env::Backups>),
             net: Box::new(net),
             clock: clock::clock(&scheduler, life.clock.grain, &offset),
             console: clock::console(&scheduler),
@@ -90,7 +98,11 @@ impl Stage<'_> {
             None => None,
             Some(oracle) => {
                 oracle.lock().begin(&faults);
-                let town = Town { audits: rig.audits, ..town(plan, life, &scheduler, &wire) };
+                oracle.lock().grant_room(room_again(life));
+                let town = Town {
+                    audits: rig.audits && !plan.server.password,
+                    ..town(plan, life, &scheduler, &wire)
+                };
                 Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
         };
@@ -123,11 +135,13 @@ impl Stage<'_> {
             cast::dismiss(&cast, ended.now);
         }
         wire.clear();
-        let disk = storage.take(ended.outcome == Outcome::Returned);
+        let orderly = ended.outcome == Outcome::Returned;
+        let disk = storage.take(orderly);
+        let backups = backups.map(|backups| backups.take(orderly)).unwrap_or_default();
         let refused = refused.lock().take();
         let faultless = faults.lock().fired().is_empty();
         let unmet = unmet(life, &ended, &faults.lock());
-        Lived { ended, disk, refused, faultless, unmet }
+        Lived { ended, disk, backups, refused, faultless, unmet }
     }
 }
 
@@ -190,6 +204,13 @@ fn patience(life: &Life) -> u64 {
     let gap = life.clients.iter().map(|client| client.gap).max().unwrap_or(0);
     let way = life.net.latency + life.net.wake_delay;
     PATIENCE + 2 * slack(life) + 4 * gap + CALLS * way + WORK * life.threads.tick
+}
+
+/// Virtual nanoseconds within which the server has to find out that a full disk has room again: twice the time between two
+/// attempts, and what makes those late.
+fn room_again(life: &Life) -> u64 {
+    const ATTEMPTS: u64 = 100_000_000;
+    2 * (ATTEMPTS + slack(life)) + WORK * life.threads.tick
 }
 
 /// What everyone who talks to the server has to know.

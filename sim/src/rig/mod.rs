@@ -4,8 +4,10 @@
 //! what must, may and must not be there. Only then the plan's clients go on. After the plan's lives comes a calm one
 //! that is inspected and finishes in order.
 
+mod backups;
 mod cast;
 mod life;
+mod operator;
 #[cfg(test)]
 mod tests;
 
@@ -156,11 +158,15 @@ impl Rig {
             report: Report { trace: Trace::new(keep), ..Report::default() },
             refused: false,
             gave_up: false,
+            backups: Vec::new(),
         };
         if plan.server.limits.maxmemory > 0 {
             run.oracle.lock().tighten();
         }
         run.oracle.lock().promise(plan.server.fsync, plan.weakest());
+        if plan.backs_up() {
+            run.oracle.lock().mirror();
+        }
         if plan.harms_medium() {
             run.disk.watch(plan.weakest() > Tier::Always);
             run.oracle.lock().remember();
@@ -188,6 +194,8 @@ struct Run<'a> {
     refused: bool,
     /// The last life's server came to its end by itself, or by an error that is not its own.
     gave_up: bool,
+    /// The backups that were begun in the last life.
+    backups: Vec<(String, Disk)>,
 }
 
 impl Run<'_> {
@@ -198,13 +206,17 @@ impl Run<'_> {
                 return;
             }
         }
-        self.live("last", &Life::default());
+        if self.live("last", &Life::default())
+            && let Err(what) = self.oracle.lock().recalled()
+        {
+            self.report.failure = Some(what);
+        }
     }
 
     /// One life and its end; false after a violation.
     fn live(&mut self, name: &str, life: &Life) -> bool {
         let disk = std::mem::take(&mut self.disk);
-        let stage = Stage { name, life, disk, oracle: Some(Arc::clone(&self.oracle)) };
+        let stage = Stage { name, life, disk, oracle: Some(Arc::clone(&self.oracle)), refusable: false };
         let Some(mut disk) = self.enact(stage) else { return false };
         let pending = disk.pending() as u64;
         let ending = life.ending.to_string();
@@ -238,7 +250,7 @@ impl Run<'_> {
             );
         }
         self.disk = disk;
-        true
+        !self.plan.backs_up() || self.judge_backups(name, life)
     }
 
     /// Recovers the image that is there, twice, and compares the two results byte by byte; false after a violation.
@@ -256,7 +268,9 @@ impl Run<'_> {
             let name = format!("{number} recovered {attempt}");
             // A start that gave up for an error of an earlier sync, which is reported once, has recovered nothing.
             for _ in 0..OWED {
-                let Some(left) = self.enact(Stage { name: &name, life: &life, disk, oracle: None }) else {
+                let Some(left) =
+                    self.enact(Stage { name: &name, life: &life, disk, oracle: None, refusable: false })
+                else {
                     return false;
                 };
                 if self.refused {
@@ -286,8 +300,11 @@ impl Run<'_> {
         let name = stage.name.to_owned();
         let trace = std::mem::take(&mut self.report.trace);
         let recovering = stage.oracle.is_none();
+        // Only of the plan's own lives: a copy's start is the operator's own, or compared with another.
+        let own = stage.oracle.as_ref().is_some_and(|oracle| Arc::ptr_eq(oracle, &self.oracle));
+        let found = if own { self.look(&stage.disk) } else { None };
         let before = self.plan.harms_medium().then(|| stage.disk.contents());
-        let Lived { ended, mut disk, refused, faultless, unmet } =
+        let Lived { ended, mut disk, backups, refused, faultless, unmet } =
             stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
@@ -299,12 +316,25 @@ impl Run<'_> {
         if !recovering {
             self.now = ended.now;
         }
+        self.backups = backups;
         self.gave_up = ended.outcome == Outcome::Returned;
         if let Outcome::Failed(what) = ended.outcome {
             report.failure = Some(format!("life {name}: {what}"));
             return None;
         }
         self.refused = refused.is_some();
+        if let Some(found) = found.filter(|_| faultless)
+            && !self.compare(&name, &found, refused.as_deref())
+        {
+            return None;
+        }
+        let operated = own && self.plan.server.operator && faultless;
+        if let Some(why) = refused.as_ref().filter(|_| operated)
+            && !self.repair(&name, &disk, why)
+        {
+            return None;
+        }
+        let report = &mut self.report;
         if let (Some(why), Some(before)) = (refused, before)
             && let Err(what) = refusal(&why, &before, &mut disk, faultless)
         {

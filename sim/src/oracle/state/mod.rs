@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::expect::Expect;
 use super::index::Index;
 use super::names::is_shared;
-use crate::plan::{Form, Lifetime, Op};
+use crate::plan::{Form, Lifetime, Op, Silence};
 
 /// Milliseconds of wall-clock time, from the first to the last moment that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,9 +137,12 @@ impl State {
         match op {
             Op::Transaction(ops) => self.transaction(ops, at),
             Op::Discarded(ops) => vec![self.discarded(ops)],
-            Op::Unheard(op) => {
+            Op::Unheard(silence, op) => {
                 // What was answered cannot be told, but that it was not.
-                let heard = Expect::Sequence(vec![Expect::ok(), Expect::SomeStatus]);
+                let heard = match silence {
+                    Silence::Off => Expect::Sequence(vec![Expect::ok(), Expect::SomeType]),
+                    Silence::Skip => Expect::SomeType,
+                };
                 let outcomes = self.outcomes(op, at).into_iter();
                 outcomes.map(|(state, _)| (state, heard.clone())).collect()
             }
@@ -191,7 +194,7 @@ impl State {
                 Expect::ok()
             }
             Op::RandomKey | Op::Keys | Op::KeysLike(_) | Op::Scan { .. } if self.world => Expect::Anything,
-            Op::Save => Expect::Saved,
+            Op::Save | Op::Backup(_) => Expect::Saved,
             Op::BackgroundSave => Expect::Begun,
             Op::LastSave => Expect::Between(0, i64::MAX),
             Op::ConfigSet { .. } => Expect::ok(),

@@ -4,12 +4,17 @@
 //! faults off and varies the rates of the others widely. Each part draws from a stream of its own.
 
 mod aimed;
+mod backups;
 mod corners;
 mod crowd;
 mod faults;
+mod guarded;
 mod maps;
+mod recalled;
+mod roomy;
 mod scenes;
 mod settings;
+mod skipped;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -24,7 +29,7 @@ use self::settings::{clock, disturbances, network, threads};
 use self::source::Source;
 use self::storage::Families;
 use self::visitors::{limits, visitors};
-use super::{Break, ClientPlan, Ending, Life, ORDERS, Op, Plan, ServerPlan};
+use super::{Break, ClientPlan, Ending, Entrance, Life, ORDERS, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
 use crate::net;
 use crate::scheduler::CrashAt;
@@ -105,6 +110,12 @@ pub fn generate(seed: u64) -> Plan {
     scarce(&mut Rng::stream(seed, "memory"), &mut server, &mut lives);
     visitors::strain(&mut Rng::stream(seed, "strain"), &mut server, &mut lives);
     tiers::choose(&mut Rng::stream(seed, "tier"), &mut server, &mut lives);
+    roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
+    recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
+    backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
+    skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);
+    server.operator = Rng::stream(seed, "operator").below(4) == 0;
+    guarded::guard(&mut Rng::stream(seed, "password"), &mut server, &mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
 
@@ -120,7 +131,7 @@ fn scarce(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
     server.limits.maxmemory = pick(rng, &[8 << 10, 20 << 10, 40 << 10, 80 << 10]);
     for client in lives.iter_mut().flat_map(|life| &mut life.clients) {
         client.depth = client.depth.min(4);
-        client.ops.retain(|op| !matches!(op, Op::Unheard(_)));
+        client.ops.retain(|op| !matches!(op, Op::Unheard(..)));
         client.breaks.retain(|(behind, _)| *behind <= client.ops.len());
     }
 }
@@ -269,6 +280,7 @@ fn client(rng: &mut Rng, id: (u64, usize, usize), mean_ops: u64, swarm: Swarm) -
         gap: 1_000 << rng.below(10),
         send: pick(rng, &[1, 7, 64, 4_096, 4_096]),
         receive: pick(rng, &[1, 64, 4_096, 4_096]),
+        entrance: Entrance::default(),
         ops,
         breaks: Vec::new(),
     }

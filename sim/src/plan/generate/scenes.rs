@@ -10,7 +10,7 @@ use super::{Break, Ending, Life, Op, Swarm, pick};
 use crate::clock::wall_millis;
 use crate::disk::Loss;
 use crate::net;
-use crate::plan::{ClientPlan, Form, Lifetime, WHOLE};
+use crate::plan::{ClientPlan, Form, Lifetime, Silence, WHOLE};
 use crate::scheduler::{Blow, Disturbance};
 
 /// Virtual nanoseconds that a sync takes where a crash has to come before its end.
@@ -95,7 +95,7 @@ impl Scene {
                 let search = self.source.wide_search(rng);
                 let both = Op::Transaction(vec![self.set("k1", None), search.clone()]);
                 for op in [search, self.set("k0", None), both, self.source.insert(rng, 8)] {
-                    ops.push(Op::Unheard(Box::new(op)));
+                    ops.push(Op::Unheard(Silence::Off, Box::new(op)));
                     ops.push(Op::Ping(Some(self.value(0))));
                 }
                 ops.extend([Op::Get(k), self.source.wide_search(rng)]);

@@ -54,7 +54,8 @@ fn unhurried(rng: &mut Rng, number: usize, life: &mut Life) {
     }
 }
 
-fn writer(rng: &mut Rng, life: usize, client: usize, gap: u64) -> ClientPlan {
+/// One who writes and reads, with pauses of `gap` virtual nanoseconds.
+pub(super) fn writer(rng: &mut Rng, life: usize, client: usize, gap: u64) -> ClientPlan {
     let count = 20 + rng.index(30);
     let ops = (0..count).map(|i| {
         let value = format!("unhurried.{life}.{client}.{i}");
