@@ -16,7 +16,7 @@ use super::error::{RecoveryError, io_error};
 use super::format::{HeaderFault, SegmentHeader};
 use super::guard::write_all;
 use super::reading::read;
-use super::recover::{Segment, TEMPORARY, among, follows};
+use super::recover::{TEMPORARY, among, follows};
 use super::scan::Walk;
 use crate::env::Storage;
 
@@ -221,7 +221,9 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
         }
         let Some(header) = header.filter(|_| !ended && follows(name, *first, expected, covered).is_ok())
         else {
+            // It holds nothing of the log up to there, or what a snapshot holds as well.
             ended = true;
+            cutting.whole.push(name.clone());
             continue;
         };
         let mut walk = Walk::new(&bytes, header.seal(), *first);
@@ -230,8 +232,10 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
         readable = readable.max(Lsn(walk.next_lsn().0 - 1).min(after));
         ended = walk.fault().is_some();
         expected = Some(walk.next_lsn());
-        let segment = Segment { name, first: *first, bytes: &bytes, successor, bare: false };
-        let room = beyond.is_none() && successor.is_none() && end < bytes.len() && segment.is_room(end);
+        // Zeros to the very end, that is: behind a few of them there may be a record that shows that one is missing.
+        let rest = bytes.get(end..).unwrap_or_default();
+        let room =
+            beyond.is_none() && successor.is_none() && !rest.is_empty() && rest.iter().all(|byte| *byte == 0);
         cutting.last = Some(Last { name: name.clone(), bytes, end, room });
     }
     if readable < after { Err(Refusal::Unreadable { last: readable }) } else { Ok(cutting) }

@@ -59,6 +59,33 @@ fn a_corrupt_log_says_how_to_cut_it_and_starts_when_that_is_done() {
 }
 
 #[test]
+fn a_record_that_became_zeros_is_cut_with_those_behind_it() {
+    let disk = MemDisk::default();
+    let (mut bytes, offsets) = acknowledged(1, 5);
+    bytes[offsets[2]..offsets[3]].fill(0);
+    disk.put(&name(1), &bytes);
+    let before = disk.image();
+    let refused = recover_all(&disk, 0).unwrap_err().to_string();
+    assert!(refused.contains("engram repair DIR --truncate-after 2"), "{refused}");
+    assert_eq!(cut(&disk, 0, 2).unwrap().kept.len(), 1);
+    assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(2));
+    nothing_is_lost(&before, &disk.image());
+}
+
+#[test]
+fn a_segment_of_which_nothing_can_be_read_is_cut_whole_where_a_snapshot_holds_what_it_held() {
+    let disk = MemDisk::default();
+    let (mut bytes, _) = acknowledged(11, 2);
+    bytes[..8].fill(0xff);
+    disk.put(&name(11), &bytes);
+    let before = disk.image();
+    assert!(recover_all(&disk, 14).is_err());
+    assert_eq!(cut(&disk, 14, 14).unwrap().kept.len(), 1);
+    assert_eq!(recover_all(&disk, 14).unwrap().last, Lsn(14));
+    nothing_is_lost(&before, &disk.image());
+}
+
+#[test]
 fn any_record_of_an_intact_log_can_be_the_last() {
     for after in 0..=15 {
         let disk = MemDisk::default();
