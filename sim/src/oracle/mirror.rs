@@ -45,11 +45,11 @@ impl Oracle {
         }
     }
 
-    /// A request that was asked for at `at` is not on its way any more.
-    pub(super) fn mirror_arrived(&mut self, client: usize, at: u64) {
+    /// A request that was asked for at `at` is not on its way any more. A scan may have been overtaken by others.
+    pub(super) fn mirror_arrived(&mut self, client: usize, op: &Op, at: u64) {
         let flight = self.flight.iter_mut().flat_map(|flight| flight.get_mut(client));
         for requests in flight {
-            let place = requests.iter().position(|(_, asked)| *asked == at);
+            let place = requests.iter().position(|(other, asked)| *asked == at && other == op);
             place.into_iter().for_each(|place| drop(requests.remove(place)));
         }
     }

@@ -353,7 +353,7 @@ impl Oracle {
 
     /// A request is not on its way any more.
     fn arrived(&mut self, client: usize, op: &Op, at: u64) {
-        self.mirror_arrived(client, at);
+        self.mirror_arrived(client, op, at);
         self.flies(client, op, -1);
     }
 
