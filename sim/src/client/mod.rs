@@ -9,6 +9,7 @@ mod auditor;
 mod breaks;
 mod cut;
 mod dialect;
+mod entrance;
 mod inspection;
 mod script;
 mod town;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::resp::client::{Value, parse_reply, write_command};
 
+use self::entrance::entered;
 use crate::net::{End, LinkId};
 use crate::plan::{Break, ClientPlan, Op, WHOLE};
 use crate::shared::Shared;
@@ -269,11 +271,6 @@ impl Client {
         state.link
     }
 
-    /// What it says before all else where there is a password, and how the replies have to begin.
-    fn enter(&self, out: &mut Vec<u8>) -> Vec<&'static str> {
-        if self.inner.town.server.password { self.inner.plan.entrance.encode(out) } else { Vec::new() }
-    }
-
     /// Puts requests into the output, as many as may be on their way at once.
     fn think(&self, state: &mut State) {
         while state.sent.len() < self.inner.plan.depth && state.leaving == Leaving::No {
@@ -480,20 +477,6 @@ impl Client {
             [matches!(leaving, Leaving::No).into(), 0, 0],
         );
         self.act_later(self.inner.plan.gap);
-    }
-}
-
-/// Whether a reply to what is said before the right password, or to that, begins as it has to.
-fn entered(due: &str, value: &Value) -> Result<(), String> {
-    let right = match value {
-        Value::Error(text) => due != "OK" && text.starts_with(due.as_bytes()),
-        Value::Simple(text) => due == text.escape_ascii().to_string(),
-        _ => false,
-    };
-    if right {
-        Ok(())
-    } else {
-        Err(format!("came in and heard {} instead of {due}", crate::oracle::show(value)))
     }
 }
 

@@ -62,6 +62,14 @@ impl Oracle {
             self.clients.iter_mut().for_each(|client| client.roomless = true);
         }
     }
+
+    /// The server has finished in order without an answer to `op`: it has not executed it.
+    pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
+        self.arrived(client, op, at);
+        let number = self.next_number();
+        self.clearing_of(client, op, at);
+        self.shared.unanswered(client, op, (number, at));
+    }
 }
 
 fn is_refusal(reply: &Value) -> bool {

@@ -26,6 +26,12 @@ pub struct Mirror {
 pub(super) type Flight = Vec<Vec<(Op, u64)>>;
 
 impl Oracle {
+    /// How often a life began with everything looked at.
+    #[must_use]
+    pub fn inspections(&self) -> u64 {
+        self.inspections
+    }
+
     /// Backups will be asked for.
     pub fn mirror(&mut self) {
         self.flight = Some(vec![Vec::new(); self.clients.len()]);

@@ -296,20 +296,6 @@ impl Oracle {
         self.judge(client, (op, later), replies, (at, now)).map_err(wrong)
     }
 
-    /// Counts what a search has found, where it is known what there is.
-    fn note_recall(&mut self, client: usize, (op, later): (&Op, &[&Op]), replies: &[Value]) {
-        let (Op::Search { key, .. }, [reply]) = (op, replies) else { return };
-        let calm = later.is_empty() && self.panics() == 0 && !self.vectors_rotten();
-        if let Some(index) = self.clients[client].sole_index(key).filter(|_| calm) {
-            self.recall.note(&index, op, reply);
-        }
-    }
-
-    /// All lives are over: whether searches have found enough.
-    pub fn recalled(&self) -> Result<(), String> {
-        self.recall.judge()
-    }
-
     /// Compares an answer with what is known of the keys that it is about.
     fn judge(
         &mut self,
@@ -434,14 +420,6 @@ impl Oracle {
         }
     }
 
-    /// The server has finished in order without an answer to `op`: it has not executed it.
-    pub fn unexecuted(&mut self, client: usize, op: &Op, at: u64) {
-        self.arrived(client, op, at);
-        let number = self.next_number();
-        self.clearing_of(client, op, at);
-        self.shared.unanswered(client, op, (number, at));
-    }
-
     /// A client's connection was lost at `since`, and the server may have gone on with what came from it until `now`.
     pub fn let_go(&mut self, client: usize, since: u64, now: u64) {
         self.mirror_spoil();
@@ -511,12 +489,6 @@ impl Oracle {
     #[must_use]
     pub fn progress(&self) -> (u64, usize) {
         (self.judged, self.clients.iter().map(Model::pending).sum())
-    }
-
-    /// How often a life began with everything looked at.
-    #[must_use]
-    pub fn inspections(&self) -> u64 {
-        self.inspections
     }
 
     /// How many clients there are.

@@ -5,6 +5,7 @@
 
 use engram::resp::client::Value;
 
+use super::Oracle;
 use super::index::Index;
 use super::search::{distance, read_hits};
 use crate::plan::{Among, Op};
@@ -49,5 +50,21 @@ impl Recall {
             return Ok(());
         }
         Err(format!("{searches} searches have found {found} of the {wanted} nearest rows"))
+    }
+}
+
+impl Oracle {
+    /// Counts what a search has found, where it is known what there is.
+    pub(super) fn note_recall(&mut self, client: usize, (op, later): (&Op, &[&Op]), replies: &[Value]) {
+        let (Op::Search { key, .. }, [reply]) = (op, replies) else { return };
+        let calm = later.is_empty() && self.panics() == 0 && !self.vectors_rotten();
+        if let Some(index) = self.clients[client].sole_index(key).filter(|_| calm) {
+            self.recall.note(&index, op, reply);
+        }
+    }
+
+    /// All lives are over: whether searches have found enough.
+    pub fn recalled(&self) -> Result<(), String> {
+        self.recall.judge()
     }
 }
