@@ -57,7 +57,7 @@ fn swept_rows_are_named_by_nobody_and_searches_lose_nothing() {
 #[test]
 fn rows_of_every_form_take_the_places_of_those_that_are_gone() {
     for quant in Quant::ALL {
-        let vectors = random_vectors(53, sized(12, 300), 20);
+        let vectors = random_vectors(53, sized(8, 300), 20);
         let mut writer = built(Config { quant, ..config(20, &Cosine) }, &vectors);
         let mut scratch = Scratch::new();
         for round in 0..4_u64 {
@@ -84,10 +84,10 @@ fn rows_of_every_form_take_the_places_of_those_that_are_gone() {
 #[test]
 fn places_of_a_map_are_taken_too_from_one_start_to_the_next() {
     for quant in [Quant::F32, Quant::Int8] {
-        let n = sized(10, 200);
+        let n = sized(6, 200);
         let mut writer = built(Config { quant, ..config(20, &L2) }, &random_vectors(54, n, 20));
         let mut scratch = Scratch::new();
-        for start in 0..3_u64 {
+        for start in 0..sized(2, 3) as u64 {
             (writer, _) = codec::reopened(&writer);
             assert_eq!(writer.index().rows.mapped() as usize, writer.index().rows());
             let pin = writer.index().pin();
@@ -236,7 +236,7 @@ fn bytes_change_under_the_writers_hand_alone() {
 
 #[test]
 fn nothing_is_taken_away_from_who_is_inside() {
-    let n = sized(20, 100);
+    let n = sized(10, 100);
     let vectors = random_vectors(57, n, 4);
     let mut writer = built(config(4, &L2), &vectors);
     let index = Arc::clone(writer.index());
