@@ -1,4 +1,5 @@
-"""Over the wire: engram beside redis-server's vector sets, one and eight connections, and beside two threads in process.
+"""Over the wire: engram in one form or several (`--forms`) beside redis-server's vector sets, one and eight connections, and
+beside two threads in process.
 
     scripts/bench.sh runs it. REDIS_SERVER=PATH names another redis-server than the one on the PATH.
 
@@ -32,16 +33,16 @@ DIM_ELSEWHERE = 384
 
 
 class Served:
-    """A server with the set in it, and how to ask it."""
+    """A server with the set in it in one form, and how to ask it."""
 
-    def __init__(self, name, server):
-        self.name, self.server = name, server
+    def __init__(self, name, server, form):
+        self.name, self.server, self.form = name, server, form
         self.recalls, self.rounds = {}, {}  # width -> recall; (connections) -> [{width: (recall, queries/s)}, ..]
         self.rows_per_second = None
 
     def create(self, dim):
         with self.server.client() as client:
-            client.call("VNEW", "bench", dim, "METRIC", "cosine", "M", 16, "EF_CONSTRUCTION", 200)
+            client.call("VNEW", "bench", dim, "METRIC", "cosine", "M", 16, "EF_CONSTRUCTION", 200, "QUANT", self.form)
 
     def add(self, row, vector):
         return ("VADD", "bench", row, vector)
@@ -52,10 +53,6 @@ class Served:
 
 class VectorSet(Served):
     """Redis 8's vector set, as f32 or as int8."""
-
-    def __init__(self, name, server, form):
-        super().__init__(name, server)
-        self.form = form
 
     def create(self, dim):
         pass
@@ -77,8 +74,9 @@ def has_vector_sets(program):
 
 
 def servers(args):
-    """Those that run here, and a remark on what does not."""
-    out, remark = [Served("engram", Server(args=args.server_args.split()).start())], ""
+    """Those that run here, engram's forms first, and a remark on what does not."""
+    ours = [(form, Server(args=args.server_args.split()).start()) for form in args.forms]
+    out, remark = [Served(f"engram {form}", server, form) for form, server in ours], ""
     program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if program and has_vector_sets(program):
         for name, form in (("Redis f32", "NOQUANT"), ("Redis int8", "Q8")):
@@ -151,7 +149,8 @@ def number(value, digits=0):
 
 
 def table(all_served, threads, pings, out, dim):
-    """The markdown table of what was measured, and of what stands in."""
+    """The markdown table of what was measured, and of what stands in. `threads` are two in process, for each of engram's
+    forms in their order; they are compared with the same form, everything else with the first."""
     wanted = [(connections, recall) for connections in CONNECTIONS for recall in race.RECALLS]
     lines = [
         "| over the wire | 1 conn, 0.95 | 1 conn, 0.99 | 8 conns, 0.95 | 8 conns, 0.99 | engram × (8, 0.95) | × (8, 0.99) | insert rows/s |",
@@ -162,11 +161,10 @@ def table(all_served, threads, pings, out, dim):
         cells = [served.name] + [number(race.median(speeds(served.rounds[c], r))) for c, r in wanted]
         cells += [number(race.ratio(speeds(ours.rounds[8], r), speeds(served.rounds[8], r)), 2) for r in race.RECALLS]
         lines.append("| " + " | ".join([*cells, number(served.rows_per_second)]) + " |")
-    if threads:
-        cells = ["engram, two threads in process", "-", "-"]
-        cells += [number(race.median(speeds(threads.rounds, r))) for r in race.RECALLS]
-        cells += [number(race.ratio(speeds(ours.rounds[8], r), speeds(threads.rounds, r)), 2) for r in race.RECALLS]
-        lines.append("| " + " | ".join([*cells, number(race.median(threads.builds[2]))]) + " |")
+    for same, inside in zip(all_served, threads):
+        cells = [inside.name, "-", "-"] + [number(race.median(speeds(inside.rounds, r))) for r in race.RECALLS]
+        cells += [number(race.ratio(speeds(same.rounds[8], r), speeds(inside.rounds, r)), 2) for r in race.RECALLS]
+        lines.append("| " + " | ".join([*cells, number(race.median(inside.builds[2]))]) + " |")
     lines += stand_ins(ours, out, dim)
     for connections, rate in pings.items():
         lines.append(f"\nPINGs a second by the same client, {connections} connections: {rate:,.0f}.")
@@ -209,9 +207,11 @@ def main():
     all_served, remark = servers(args)
     for served in all_served:
         prepare(served, args, chosen, truth)
-    threads = race.Contender("two threads", flags.engram(args, chosen))
-    race.each([threads], lambda threads: threads.build(2, "wall"))
-    threads.widths = [width for width in race.WIDTHS if width <= max(all_served[0].widths)]
+    threads = [
+        race.Contender(f"engram {form}, two threads in process", flags.engram(args, chosen, ["--quant", form]))
+        for form in args.forms
+    ]
+    race.each(threads, lambda inside: inside.build(2, "wall"))
     pings = {
         connections: asked(args, all_served[0], [("PING",)], connections, args.wire_seconds)["per_second"]
         for connections in CONNECTIONS
@@ -219,10 +219,12 @@ def main():
     for number_ in range(args.rounds):
         for served in all_served:
             measure(served, args, chosen)
-        os.sched_setaffinity(threads.process.pid, race.CORES)
-        threads.rounds.append(threads.search(args.wire_seconds, all_served[0].widths, "wall", threads=2))
+        for same, inside in zip(all_served, threads):
+            os.sched_setaffinity(inside.process.pid, race.CORES)
+            inside.rounds.append(inside.search(args.wire_seconds, same.widths, "wall", threads=2))
         race.say(f"wire round {number_ + 1}/{args.rounds}")
-    threads.end()
+    for inside in threads:
+        inside.end()
     lines = table(all_served, threads, pings, args.out, chosen.dim)
     lines.append(f"\nMedians of {args.rounds} alternating rounds of {args.wire_seconds:g} s a figure, closed loop. {remark}")
     text = "\n".join(lines)

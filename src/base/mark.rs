@@ -246,7 +246,7 @@ marks! {
         SweepWaits: "a sweep waits for those who are inside",
         SweepGivenUp: "a slice of a sweep panics, and there will be no more",
         SweepInSlices: "a pass of a sweep takes more than a slice",
-        SweptInMap: "a row is swept whose place cannot be taken",
+        SweptInMap: "a row is swept whose place is in a map",
         RootHandedOn: "a sweep makes another row the root",
         EntryHandedOn: "a sweep makes another row the entry point",
         GraphEmptied: "a sweep finds no row to be the root",

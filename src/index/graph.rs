@@ -95,7 +95,7 @@ pub struct Stats {
     pub rows: usize,
     /// Rows that were overwritten or removed and have not been swept yet.
     pub tombstones: usize,
-    /// Rows that have been swept and hold nothing. New rows take their places, save those in mapped files.
+    /// Rows that have been swept and hold nothing. New rows take their places.
     pub free: usize,
     /// Rows that no [`Index::link`] has finished yet.
     pub unlinked: usize,
@@ -227,7 +227,7 @@ impl Index {
     /// [`Stats::bytes`], in constant time: every change of a key is weighed with it.
     pub(super) fn bytes(&self) -> usize {
         let rows = self.rows();
-        let owned = rows - self.rows.mapped() as usize;
+        let owned = rows - (self.rows.mapped() - self.rows.within()) as usize;
         let words = self.rows.stride() * owned
             + (self.ground.stride() + self.hot.stride() + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;

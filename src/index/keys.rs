@@ -1,4 +1,5 @@
-//! The keys of rows: bytes that never change while their row can be read. Those of a snapshot stay in its map.
+//! The keys of rows: bytes that never change while their row can be read. Those of a snapshot stay in its map, until
+//! other rows take their places.
 //!
 //! The invariant behind the unsafe code is that of the rows: a key is written before its row is published and taken
 //! away once it is free, and nobody reads the key of such a row.
@@ -6,6 +7,7 @@
 use std::cell::UnsafeCell;
 
 use super::blocks::Blocks;
+use super::moved::Moved;
 use crate::base::bytes::DecodeError;
 use crate::env::MappedBytes;
 
@@ -25,20 +27,26 @@ unsafe impl Sync for Slot {}
 #[derive(Debug)]
 pub(super) struct Keys {
     mapped: Option<MappedKeys>,
-    blocks: Blocks<Box<[Slot]>>,
+    /// Keys of rows behind those of the map, and of rows in places of the map.
+    behind: Slots,
+    within: Slots,
 }
+
+type Slots = Blocks<Box<[Slot]>>;
 
 /// `count + 1` offsets, then the bytes they point into.
 #[derive(Debug)]
 struct MappedKeys {
     section: MappedBytes,
     count: u32,
+    /// The places whose keys are not read from the map any more.
+    moved: Moved,
 }
 
 impl Keys {
     /// No keys.
     pub(super) fn new() -> Self {
-        Self { mapped: None, blocks: Blocks::new() }
+        Self { mapped: None, behind: Blocks::new(), within: Blocks::new() }
     }
 
     /// The keys of a snapshot's section: `count + 1` rising 64-bit offsets that start at zero and end at the length
@@ -58,11 +66,17 @@ impl Keys {
         if before != tail.len() as u64 {
             return Err(DecodeError::Invalid("length of the keys"));
         }
-        Ok(Self { mapped: Some(MappedKeys { section, count }), blocks: Blocks::new() })
+        let mapped = Some(MappedKeys { section, count, moved: Moved::new(count) });
+        Ok(Self { mapped, behind: Blocks::new(), within: Blocks::new() })
     }
 
-    fn mapped(&self) -> u32 {
-        self.mapped.as_ref().map_or(0, |mapped| mapped.count)
+    /// Where the key of a row is in memory, or is to be; `None` for one that is read from the map.
+    fn slot(&self, row: u32) -> Option<(&Slots, u32)> {
+        match &self.mapped {
+            None => Some((&self.behind, row)),
+            Some(mapped) if row >= mapped.count => Some((&self.behind, row - mapped.count)),
+            Some(mapped) => mapped.moved.slot(row).map(|slot| (&self.within, slot)),
+        }
     }
 
     /// Whether the keys of the map still are those that were checked when it was opened.
@@ -72,34 +86,48 @@ impl Keys {
 
     /// The key of `row`; empty where none was set.
     pub(super) fn get(&self, row: u32) -> &[u8] {
-        match &self.mapped {
-            Some(mapped) if row < mapped.count => mapped.get(row),
-            _ => {
-                let (block, place) = self.blocks.at(row - self.mapped());
+        match (self.slot(row), &self.mapped) {
+            (Some((slots, number)), _) => {
+                let (block, place) = slots.at(number);
                 // SAFETY: nobody writes the key of a row that can be read (the file's invariant).
                 unsafe { &*block[place].0.get() }
             }
+            (None, Some(mapped)) => mapped.get(row),
+            (None, None) => unreachable!("without a map every key is in memory"),
         }
+    }
+
+    /// True where the key of `row` is read from the map.
+    pub(super) fn is_mapped(&self, row: u32) -> bool {
+        self.slot(row).is_none()
     }
 
     /// Sets the key of `row`. Only the one writer calls this, before it publishes the row.
     pub(super) fn set(&self, row: u32, key: &[u8]) {
-        let owned = row - self.mapped();
-        self.blocks.grow(owned, |items| std::iter::repeat_with(Slot::default).take(items).collect());
-        drop(self.replace(owned, key.into()));
+        let taken = self.mapped.as_ref().filter(|mapped| row < mapped.count);
+        let place = taken.map(|mapped| (mapped, mapped.moved.slot_for(row)));
+        let (slots, number) = match place {
+            Some((_, slot)) => (&self.within, slot),
+            None => (&self.behind, row - self.mapped.as_ref().map_or(0, |mapped| mapped.count)),
+        };
+        slots.grow(number, |items| std::iter::repeat_with(Slot::default).take(items).collect());
+        drop(replace(slots, number, key.into()));
+        if let Some((mapped, slot)) = place {
+            mapped.moved.take(row, slot);
+        }
     }
 
-    /// Takes away the key of a row that is free; the length of what is given back.
+    /// Takes away the key of a row that is free; the length of what is given back. A map keeps what it has.
     pub(super) fn clear(&self, row: u32) -> usize {
-        row.checked_sub(self.mapped()).map_or(0, |owned| self.replace(owned, Box::default()).len())
+        self.slot(row).map_or(0, |(slots, number)| replace(slots, number, Box::default()).len())
     }
+}
 
-    fn replace(&self, owned: u32, key: Box<[u8]>) -> Box<[u8]> {
-        let (block, place) = self.blocks.at(owned);
-        let slot = block[place].0.get();
-        // SAFETY: the row is not published or is free: nobody else has this slot in hand (the file's invariant).
-        unsafe { std::ptr::replace(slot, key) }
-    }
+fn replace(slots: &Slots, number: u32, key: Box<[u8]>) -> Box<[u8]> {
+    let (block, place) = slots.at(number);
+    let slot = block[place].0.get();
+    // SAFETY: the row is not published or is free: nobody else has this slot in hand (the file's invariant).
+    unsafe { std::ptr::replace(slot, key) }
 }
 
 impl MappedKeys {

@@ -28,8 +28,7 @@
 //! overwritten key either the old row or the new one, never both and never none.
 //!
 //! # Not guaranteed
-//! Rows that are served from a snapshot's map are swept, but their places are not taken. Recall below `ef` = number of rows is a matter
-//! of the data. A graph linked by several threads depends on how they met.
+//! Recall below `ef` = number of rows is a matter of the data. A graph linked by several threads depends on how they met.
 
 mod blocks;
 mod capture;
@@ -44,6 +43,7 @@ mod keys;
 mod level;
 mod link;
 mod metric;
+mod moved;
 mod near;
 mod open;
 mod pending;

@@ -112,7 +112,7 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
     index.cold.grow_all(rows);
     let mut dead = vec![0_u64; (rows as usize).div_ceil(64)];
     let mut reader = Reader::new(payload);
-    let (mut upper, mut swept) = (0, 0);
+    let (mut upper, mut swept) = (0, Vec::new());
     for row in 0..rows {
         let (term, parent, flags) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let (is_dead, in_graph) = (flags & DEAD != 0, flags & IN_GRAPH != 0);
@@ -141,7 +141,7 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
             (false, false) => 0,
         };
         index.cold.set(row, STATE, state);
-        swept += u32::from(state & SWEPT != 0);
+        swept.extend((state & SWEPT != 0).then_some(row));
         let level = index.level(row) as u32;
         if level > 0 {
             index.cold.set(row, UPPER, upper);

@@ -1,7 +1,7 @@
 //! The vectors of an index: rows of floats that never move, and never change while anyone can read them.
 //!
 //! A row is `dim` floats, zero-padded to a multiple of sixteen, on a cache line. The first rows may be served from
-//! the map of a snapshot; the others live in blocks of doubling size.
+//! the map of a snapshot; the others live in blocks of doubling size, and so do rows that take places of the map ([`Moved`]).
 //!
 //! The invariant behind the unsafe code: a published row is immutable until it is free. Only the [`Pen`] writes: to row
 //! number `published`, which only it moves, or to a row that has been freed. A row is free when it has been dead, no
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::IndexError;
 use super::blocks::Blocks;
+use super::moved::Moved;
 use crate::base::bytes::DecodeError;
 use crate::base::limits::MAX_ROWS;
 use crate::base::sync::AtomicU32;
@@ -32,9 +33,17 @@ pub(super) struct Rows {
     stride: usize,
     published: AtomicU32,
     mapped: Option<MappedRows>,
-    blocks: Blocks<Slab<f32>>,
+    /// Rows behind those of the map, and rows in places of the map.
+    behind: Memory,
+    within: Memory,
     /// Bytes of a row's code; zero where rows have none.
     code_stride: usize,
+}
+
+/// Rows in memory, and their codes.
+#[derive(Debug)]
+struct Memory {
+    rows: Blocks<Slab<f32>>,
     codes: Blocks<Slab<u8>>,
 }
 
@@ -62,6 +71,16 @@ struct MappedRows {
     /// Keeps `first_code` alive, where rows have codes.
     codes: Option<MappedBytes>,
     first_code: *const u8,
+    /// The places that are not read from the map any more.
+    moved: Moved,
+}
+
+/// Where a row is.
+enum Place<'a> {
+    /// In the map.
+    Map(&'a MappedRows),
+    /// In memory, under this number there.
+    Memory(&'a Memory, u32),
 }
 
 // SAFETY: both point into the map's bytes, which are shared, immutable, and as `Send` and `Sync` as the map.
@@ -138,13 +157,18 @@ impl Rows {
             return Err(DecodeError::Invalid("length of the codes"));
         }
         let first_code = codes.as_ref().map_or(std::ptr::null(), |codes| codes.as_ptr());
-        Ok(Self::with(stride, code_stride, Some(MappedRows { bytes, first, count, codes, first_code })))
+        Ok(Self::with(
+            stride,
+            code_stride,
+            Some(MappedRows { bytes, first, count, codes, first_code, moved: Moved::new(count) }),
+        ))
     }
 
     fn with(stride: usize, code_stride: usize, mapped: Option<MappedRows>) -> (Arc<Self>, Pen) {
         let published = AtomicU32::new(mapped.as_ref().map_or(0, |mapped| mapped.count));
-        let (blocks, codes) = (Blocks::new(), Blocks::new());
-        let rows = Arc::new(Self { stride, published, mapped, blocks, code_stride, codes });
+        let memory = || Memory { rows: Blocks::new(), codes: Blocks::new() };
+        let rows =
+            Arc::new(Self { stride, published, mapped, behind: memory(), within: memory(), code_stride });
         (Arc::clone(&rows), Pen { rows, staged: None })
     }
 
@@ -164,9 +188,34 @@ impl Rows {
         self.code_stride
     }
 
-    /// Rows that are served from a map.
+    /// Places of the map: rows below this are served from it, save those that [`Rows::within`] counts.
     pub(super) fn mapped(&self) -> u32 {
         self.mapped.as_ref().map_or(0, |mapped| mapped.count)
+    }
+
+    /// Places of the map whose rows are in memory.
+    pub(super) fn within(&self) -> u32 {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.moved.taken())
+    }
+
+    #[inline]
+    fn place(&self, row: u32) -> Place<'_> {
+        match &self.mapped {
+            None => Place::Memory(&self.behind, row),
+            Some(mapped) if row >= mapped.count => Place::Memory(&self.behind, row - mapped.count),
+            Some(mapped) => match mapped.moved.slot(row) {
+                None => Place::Map(mapped),
+                Some(slot) => Place::Memory(&self.within, slot),
+            },
+        }
+    }
+
+    /// Where a row is to be written.
+    fn place_for(&self, row: u32) -> (&Memory, u32) {
+        match &self.mapped {
+            Some(mapped) if row < mapped.count => (&self.within, mapped.moved.slot_for(row)),
+            _ => (&self.behind, row - self.mapped()),
+        }
     }
 
     /// Whether rows and codes of the map still are those that were checked when it was opened.
@@ -194,21 +243,21 @@ impl<'a> Published<'a> {
     pub(super) fn row(self, row: u32) -> &'a [f32] {
         assert!(row < self.count, "only published rows are read");
         let stride = self.rows.stride;
-        let mut owned = row;
-        if let Some(mapped) = &self.rows.mapped {
-            if row < mapped.count {
+        match self.rows.place(row) {
+            Place::Map(mapped) => {
                 let first = mapped.first.wrapping_add(row as usize * stride);
                 // SAFETY: `open` checked that the map holds `count` aligned rows; the map outlives `self.rows`, keeps
                 // its address and bytes by the contract of `env::Map`, and every bit pattern is an f32.
-                return unsafe { std::slice::from_raw_parts(first, stride) };
+                unsafe { std::slice::from_raw_parts(first, stride) }
             }
-            owned = row - mapped.count;
+            Place::Memory(memory, number) => {
+                let (slab, place) = memory.rows.at(number);
+                let first = slab.place(place * stride, stride);
+                // SAFETY: `place` checked the bounds; the row is published, so nobody writes to it (the file's
+                // invariant); the slab lives as long as `self.rows`.
+                unsafe { std::slice::from_raw_parts(first, stride) }
+            }
         }
-        let (slab, place) = self.rows.blocks.at(owned);
-        let first = slab.place(place * stride, stride);
-        // SAFETY: `place` checked the bounds; the row is published, so nobody writes to it (the file's invariant);
-        // the slab lives as long as `self.rows`.
-        unsafe { std::slice::from_raw_parts(first, stride) }
     }
 }
 
@@ -219,20 +268,20 @@ impl<'a> Published<'a> {
         assert!(row < self.count, "only published rows are read");
         let stride = self.rows.code_stride;
         assert!(stride > 0, "only rows with codes are asked for them");
-        let mut owned = row;
-        if let Some(mapped) = &self.rows.mapped {
-            if row < mapped.count {
+        match self.rows.place(row) {
+            Place::Map(mapped) => {
                 let first = mapped.first_code.wrapping_add(row as usize * stride);
                 // SAFETY: `open` checked that the map holds `count` codes, or that a code has no bytes; else as for the
                 // floats of a row.
-                return unsafe { std::slice::from_raw_parts(first, stride) };
+                unsafe { std::slice::from_raw_parts(first, stride) }
             }
-            owned = row - mapped.count;
+            Place::Memory(memory, number) => {
+                let (slab, place) = memory.codes.at(number);
+                let first = slab.place(place * stride, stride);
+                // SAFETY: as for the floats of a row.
+                unsafe { std::slice::from_raw_parts(first, stride) }
+            }
         }
-        let (slab, place) = self.rows.codes.at(owned);
-        let first = slab.place(place * stride, stride);
-        // SAFETY: as for the floats of a row.
-        unsafe { std::slice::from_raw_parts(first, stride) }
     }
 }
 
@@ -251,11 +300,11 @@ impl Pen {
         if row as usize >= MAX_ROWS {
             return Err(IndexError::Full);
         }
-        assert!(row <= next && row >= rows.mapped(), "only rows in memory are written");
+        assert!(row <= next, "rows follow one another");
         assert!(vector.len() <= rows.stride, "a vector fits its row");
-        let owned = row - rows.mapped();
-        rows.blocks.grow(owned, |items| Slab::new(items * rows.stride));
-        let (slab, place) = rows.blocks.at(owned);
+        let (memory, number) = rows.place_for(row);
+        memory.rows.grow(number, |items| Slab::new(items * rows.stride));
+        let (slab, place) = memory.rows.at(number);
         let first = slab.place(place * rows.stride, rows.stride);
         // SAFETY: `place` checked the bounds; the row is not published or is free, so no reader has it (the file's
         // invariant), and `&mut self` makes this the only writer. Padding was zero and stays so: every vector of an
@@ -270,14 +319,22 @@ impl Pen {
     pub(super) fn code(&mut self) -> &mut [u8] {
         let Some(row) = self.staged else { panic!("a row is staged before its code") };
         let rows = &*self.rows;
-        let (row, stride) = (row - rows.mapped(), rows.code_stride);
-        rows.codes.grow(row, |items| Slab::new(items * stride));
-        let (slab, place) = rows.codes.at(row);
+        let ((memory, number), stride) = (rows.place_for(row), rows.code_stride);
+        memory.codes.grow(number, |items| Slab::new(items * stride));
+        let (slab, place) = memory.codes.at(number);
         let first = slab.place(place * stride, stride);
         // SAFETY: as in `stage`.
         let code = unsafe { std::slice::from_raw_parts_mut(first, stride) };
         code.fill(0);
         code
+    }
+
+    /// Lets the staged row, whose floats and code have been written, be read where it is. Before it is no longer free.
+    pub(super) fn place(&mut self) {
+        let Some(row) = self.staged else { panic!("a row is staged before it is placed") };
+        if let Some(mapped) = self.rows.mapped.as_ref().filter(|mapped| row < mapped.count) {
+            mapped.moved.take(row, mapped.moved.slot_for(row));
+        }
     }
 
     /// Counts the staged row among those that may be read: all that this thread wrote before is visible to who counts it.

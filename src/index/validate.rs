@@ -65,7 +65,7 @@ impl Index {
         if self.linked(row) && !self.in_graph(row) && death == 0 {
             return Err(format!("row {row} lives and counts as linked, but is not in the graph"));
         }
-        let has_key = row >= self.rows.mapped() && !self.keys.get(row).is_empty();
+        let has_key = !self.keys.is_mapped(row) && !self.keys.get(row).is_empty();
         if state & SWEPT != 0 && (self.in_graph(row) || has_key) {
             return Err(format!("row {row} is swept, but has a key or a parent"));
         }

@@ -119,6 +119,7 @@ impl Writer {
             index.hot.set(row, ADD, share.add.to_bits());
             index.hot.set(row, FACTOR, share.factor.to_bits());
         }
+        pen.place();
         let level = index.level(row) as u32;
         if level > 0 && free.is_none() {
             let first = index.upper_used.fetch_add(level);

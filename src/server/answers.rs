@@ -11,7 +11,7 @@ use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
 
 /// How long the loop does brief jobs before it looks for new events again.
-const HELP: Duration = Duration::from_micros(200);
+const HELP: Duration = Duration::from_micros(50);
 /// And how many.
 const HELPED: usize = 8;
 

@@ -157,9 +157,11 @@ impl Sweep {
         self.swept.load() as usize
     }
 
-    /// Counts rows of a snapshot that are swept.
-    pub(super) fn found_swept(&self, rows: u32) {
-        self.swept.fetch_add(rows);
+    /// Takes in rows of a snapshot that are swept.
+    pub(super) fn found_swept(&self, rows: Vec<u32>) {
+        self.swept.fetch_add(rows.len() as u32);
+        self.waiting.store(rows.len() as u32);
+        *self.freed.lock() = rows;
     }
 
     /// Takes the rows that are free, if there are any.
@@ -370,11 +372,10 @@ impl Index {
             self.cold.set(row, PARENT, 0);
             self.cold.set(row, STATE, CLAIMED | LINKED | SWEPT);
             cleared += 1;
-            if row >= self.rows.mapped() {
-                freed.push(row);
-            } else {
+            if row < self.rows.mapped() {
                 reached(Mark::SweptInMap);
             }
+            freed.push(row);
         }
         self.sweep.swept.fetch_add(cleared);
         let mut all = self.sweep.freed.lock();

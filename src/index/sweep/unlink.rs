@@ -87,6 +87,11 @@ impl Index {
         linking: &mut Linking,
     ) {
         let Linking { links: there, candidates, kept, pruned, coded, keeps: rows, .. } = linking;
+        // Nearest first: what is occluded is so by a near one as a rule.
+        view.nears(view.measure_row(row, coded), there.iter().copied(), candidates);
+        candidates.sort_unstable();
+        there.clear();
+        there.extend(candidates.iter().map(|near| near.row()));
         rows.clear();
         for (_, word) in holes {
             let condemned = (word & !KEPT) - 1;

@@ -132,7 +132,7 @@ fn a_search_finds_every_key_once_whatever_others_do_at_any_of_its_steps() {
     for seed in 0..sized(1, 200) as u64 {
         let mut passage = 1;
         while searched_between(seed, passage) {
-            passage += sized(7, 1) as u64;
+            passage += sized(40, 1) as u64;
         }
         assert!(passage > 10, "a search has more steps than {passage}");
     }

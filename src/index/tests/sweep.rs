@@ -35,10 +35,10 @@ fn recall(index: &Index, queries: &[Vec<f32>], ef: usize) -> f64 {
 fn swept_rows_are_named_by_nobody_and_searches_lose_nothing() {
     for (m, budget) in [(MIN_M, 70), (8, 500), (8, usize::MAX)] {
         for vectors in [
-            random_vectors(51, sized(40, 400), 6),
-            clustered_vectors(52, 4, sized(10, 100), 6, 0.01),
-            vec![vec![1.0; 6]; sized(40, 400)],
-            (0..sized(40, 400)).map(|i| vec![i as f32, 0.0, 0.0, 0.0, 0.0, 1.0]).collect(),
+            random_vectors(51, sized(16, 400), 6),
+            clustered_vectors(52, 4, sized(4, 100), 6, 0.01),
+            vec![vec![1.0; 6]; sized(16, 400)],
+            (0..sized(16, 400)).map(|i| vec![i as f32, 0.0, 0.0, 0.0, 0.0, 1.0]).collect(),
         ] {
             let mut writer = built(Config { m, ..config(6, &L2) }, &vectors);
             for n in (0..vectors.len() as u32).filter(|n| n % 3 != 1) {
@@ -57,7 +57,7 @@ fn swept_rows_are_named_by_nobody_and_searches_lose_nothing() {
 #[test]
 fn rows_of_every_form_take_the_places_of_those_that_are_gone() {
     for quant in Quant::ALL {
-        let vectors = random_vectors(53, sized(40, 300), 20);
+        let vectors = random_vectors(53, sized(8, 300), 20);
         let mut writer = built(Config { quant, ..config(20, &Cosine) }, &vectors);
         let mut scratch = Scratch::new();
         for round in 0..4_u64 {
@@ -82,8 +82,55 @@ fn rows_of_every_form_take_the_places_of_those_that_are_gone() {
 }
 
 #[test]
+fn places_of_a_map_are_taken_too_from_one_start_to_the_next() {
+    for quant in [Quant::F32, Quant::Int8] {
+        let n = sized(6, 200);
+        let mut writer = built(Config { quant, ..config(20, &L2) }, &random_vectors(54, n, 20));
+        let mut scratch = Scratch::new();
+        for start in 0..sized(2, 3) as u64 {
+            (writer, _) = codec::reopened(&writer);
+            assert_eq!(writer.index().rows.mapped() as usize, writer.index().rows());
+            let pin = writer.index().pin();
+            let old: Vec<_> =
+                writer.rows(RowId(0)).take(5).map(|row| (row, pin.vector(row).to_vec())).collect();
+            let vectors = random_vectors(60 + start, n, 20);
+            for (key, vector) in vectors.iter().enumerate() {
+                while writer.index().sweep_is_ready(n / 3) {
+                    writer.index().sweep_some(1 << 20, &mut scratch);
+                }
+                let row = writer.insert(&(key as u32).to_le_bytes(), vector).unwrap().row;
+                assert!(old.iter().all(|(old, _)| *old != row), "somebody is inside who may read it");
+                writer.index().link(row, &mut scratch);
+            }
+            assert!(old.iter().all(|(row, vector)| pin.vector(*row) == &vector[..]));
+            drop((old, pin));
+            sweep(&writer, usize::MAX);
+            for (key, vector) in vectors.iter().enumerate() {
+                let row = writer.insert(&(key as u32).to_le_bytes(), vector).unwrap().row;
+                writer.index().link(row, &mut scratch);
+                let found = searched(writer.index(), vector, 10, n * 4);
+                assert_eq!((found[0].row, &found), (row, &scanned(writer.index(), vector, 10)));
+                assert_eq!(writer.index().pin().key(row), (key as u32).to_le_bytes());
+                if key % 5 == 0 {
+                    sweep(&writer, usize::MAX);
+                }
+            }
+            sweep(&writer, usize::MAX);
+            let rows = writer.index().rows();
+            assert!(
+                writer.index().rows.within() > 0 && rows <= 2 * n + n / 10 + 12,
+                "{rows} rows at start {start}"
+            );
+            let (opened, unlinked) = codec::reopened(&writer);
+            assert_eq!((opened.len(), unlinked), (n, Vec::new()));
+            assert_eq!(scanned(opened.index(), &vectors[0], n), scanned(writer.index(), &vectors[0], n));
+        }
+    }
+}
+
+#[test]
 fn recall_and_memory_hold_while_every_vector_is_replaced_three_times() {
-    let n = sized(60, 3_000);
+    let n = sized(16, 3_000);
     let mut writer = built(config(16, &L2), &random_vectors(54, n, 16));
     let (before, mut rng, mut scratch) = (writer.bytes(), Rng::new(3), Scratch::new());
     let mut last = Vec::new();
@@ -101,7 +148,7 @@ fn recall_and_memory_hold_while_every_vector_is_replaced_three_times() {
     }
     writer.validate().unwrap();
     let fresh = built(config(16, &L2), &last);
-    let queries = random_vectors(80, sized(5, 200), 16);
+    let queries = random_vectors(80, sized(2, 200), 16);
     for ef in [20, 60] {
         let (churned, built) = (recall(writer.index(), &queries, ef), recall(fresh.index(), &queries, ef));
         assert!(churned >= built - 0.01, "recall {churned} after churn, {built} of a fresh build at {ef}");
@@ -112,7 +159,7 @@ fn recall_and_memory_hold_while_every_vector_is_replaced_three_times() {
 
 #[test]
 fn the_root_and_the_entry_point_may_die_and_so_may_all() {
-    let vectors = random_vectors(55, sized(30, 200), 4);
+    let vectors = random_vectors(55, sized(14, 200), 4);
     let mut writer = built(Config { m: 2, ..config(4, &L2) }, &vectors);
     let mut scratch = Scratch::new();
     for _ in 0..sized(3, 15) {
@@ -146,8 +193,8 @@ fn the_root_and_the_entry_point_may_die_and_so_may_all() {
 
 #[test]
 fn links_made_at_every_stage_of_a_sweep_hold() {
-    let vectors = random_vectors(56, sized(30, 120), 4);
-    for dead in [10, vectors.len()] {
+    let vectors = random_vectors(56, sized(12, 120), 4);
+    for dead in [sized(4, 10), vectors.len()] {
         let mut writer = built(Config { m: 2, ..config(4, &L2) }, &vectors);
         let mut scratch = Scratch::new();
         (0..dead as u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
@@ -171,7 +218,7 @@ fn links_made_at_every_stage_of_a_sweep_hold() {
 
 #[test]
 fn bytes_change_under_the_writers_hand_alone() {
-    let mut writer = built(config(4, &L2), &random_vectors(62, sized(30, 200), 4));
+    let mut writer = built(config(4, &L2), &random_vectors(62, sized(16, 200), 4));
     for n in 0..writer.len() as u32 - 1 {
         writer.remove(&n.to_le_bytes());
     }
@@ -189,31 +236,32 @@ fn bytes_change_under_the_writers_hand_alone() {
 
 #[test]
 fn nothing_is_taken_away_from_who_is_inside() {
-    let vectors = random_vectors(57, 100, 4);
+    let n = sized(10, 100);
+    let vectors = random_vectors(57, n, 4);
     let mut writer = built(config(4, &L2), &vectors);
     let index = Arc::clone(writer.index());
     let mut scratch = Scratch::new();
     let pin = index.pin();
     let hit = searched(&index, &vectors[7], 1, 10)[0];
     let (key, vector) = (pin.key(hit.row), pin.vector(hit.row));
-    for (n, vector) in random_vectors(58, 100, 4).iter().enumerate() {
+    for (n, vector) in random_vectors(58, n, 4).iter().enumerate() {
         let row = writer.insert(&(n as u32).to_le_bytes(), vector).unwrap().row;
         index.link(row, &mut scratch);
         while index.sweep_is_ready(1) {
             index.sweep_some(usize::MAX, &mut scratch);
         }
     }
-    assert_eq!((index.rows(), index.stats().free), (200, 0));
+    assert_eq!((index.rows(), index.stats().free), (2 * n, 0));
     assert_eq!((key, vector), (&7_u32.to_le_bytes()[..], &vectors[7][..]));
     drop(pin);
     sweep(&writer, usize::MAX);
-    assert_eq!((index.rows(), index.stats().free), (200, 100));
+    assert_eq!((index.rows(), index.stats().free), (2 * n, n));
 }
 
 #[test]
 fn an_index_is_captured_and_opened_at_every_stage_of_a_sweep() {
-    let vectors = random_vectors(59, sized(30, 100), 5);
-    for dead in [30, vectors.len()] {
+    let vectors = random_vectors(59, sized(12, 100), 5);
+    for dead in [sized(4, 30), vectors.len()] {
         let mut writer = built(Config { m: 2, quant: Quant::Int8, ..config(5, &L2) }, &vectors);
         let mut scratch = Scratch::new();
         (0..dead.min(vectors.len()) as u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
@@ -236,7 +284,7 @@ fn an_index_is_captured_and_opened_at_every_stage_of_a_sweep() {
 
 #[test]
 fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
-    let vectors = random_vectors(61, sized(30, 150), 5);
+    let vectors = random_vectors(61, sized(20, 150), 5);
     let mut writer = built(Config { m: 2, ..config(5, &L2) }, &vectors);
     let mut scratch = Scratch::new();
     for first in (0..vectors.len() as u32).step_by(10) {

@@ -175,7 +175,7 @@ fn look_for_all(index: &Arc<Index>, keys: u32, exactly: bool, done: &AtomicBool)
 
 #[test]
 fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
-    let (keys, rounds) = (sized(12, 200) as u32, sized(4, 12) as u32);
+    let (keys, rounds) = (sized(4, 200) as u32, sized(3, 12) as u32);
     for quant in [Quant::F32, Quant::Int4] {
         let mut writer = Writer::new(Config { m: 4, quant, ..config(12, &L2) });
         for key in 0..keys {
