@@ -270,8 +270,9 @@ pub(super) fn rename_any(names: &mut BTreeMap<String, u64>, change: &NameChange)
     match change {
         NameChange::Create { .. } => rename(names, change),
         NameChange::Rename { from, to, file } => {
-            names.remove(from);
-            names.insert(to.clone(), *file);
+            // A name is promised to lead on to what it led to, whatever has been put in that one's place.
+            let moved = names.remove(from).unwrap_or(*file);
+            names.insert(to.clone(), moved);
         }
         NameChange::Remove { name, .. } => drop(names.remove(name)),
     }
