@@ -64,17 +64,15 @@ class Life:
             span = min(span, 0.3)
         died = self.dies_within(span)
         orderly = not died and (group == "shutdown" or (not group and rng.random() < 0.1))
-        code = None
+        self.killed.set()
         if orderly:
-            self.killed.set()
-            code = self.server.terminate()
+            self.server.terminate()
         else:
-            self.killed.set()
             self.server.kill()
         self.hit = "killed at " in self.server.log_text()
-        wrong = []
-        if self.hit != (died or code == -9) or (orderly and code not in (0, -9)):
-            wrong.append(f"the server ended with {self.server.process.returncode}: {self.server.log_text()[-500:]}")
+        wrong, code = [], self.server.process.returncode
+        if code not in ((0, -9) if orderly else (-9,)) or (died and not self.hit):
+            wrong.append(f"the server ended with {code}: {self.server.log_text()[-500:]}")
         said = [at for sign in ("panicked", "tearing: ") if (at := self.server.log_text().find(sign)) >= 0]
         if said:
             wrong.append(f"the server said: {self.server.log_text()[max(0, said[0] - 200) :][:1500]}")
