@@ -33,7 +33,7 @@ class Life:
                 writer.vector_share = 1.0
         self.observer = Observer(server, killed)
         self.sharers = [Sharer(n, random.Random(f"{seed}:sharer {n}"), server, killed) for n in range(SHARERS)]
-        wants_saves = group in ("snapshot", "switch") or rng.random() < 0.7
+        wants_saves = group in ("snapshot", "switch") or (group != "unasked" and rng.random() < 0.7)
         self.savers = [Saver(rng, server, killed)] if wants_saves and not supervisor.redis else []
         if group in ("snapshot", "switch"):
             for saver in self.savers:

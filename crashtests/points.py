@@ -26,33 +26,46 @@ def both(where):
 
 
 SNAPSHOT = [
-    ("SnapshotBegun", 3), ("SnapshotEnded", 3), ("TailCovered", 3), ("SegmentsRemoved", 4), ("SnapshotUnasked", 2),
-    ("serve/create/snapshot.tmp/after", 3), *[(where, 8) for where in both("serve/write/snapshot.tmp")],
-    *[(where, 3) for call in ("sync", "rename") for where in both(f"serve/{call}/snapshot.tmp")],
-    *[(where, 8) for where in both("serve/sync-dir")], *[(where, 2) for where in both("serve/remove/snapshot.snap")],
-    ("serve/remove/wal.log/after", 2),
+    ("SnapshotBegun", 3), ("SnapshotEnded", 3), ("SegmentsRemoved", 4), ("serve/create/snapshot.tmp/after", 3),
+    ("serve/write/snapshot.tmp/after", 8), *[(where, 3) for where in both("serve/sync/snapshot.tmp")],
+    ("serve/rename/snapshot.tmp/after", 3), *[(where, 8) for where in both("serve/sync-dir")],
+    ("serve/remove/snapshot.snap/after", 2),
 ]  # fmt: skip
+UNASKED = [("SnapshotUnasked", 1)]
 SWITCH = [
-    ("SegmentClosed", 8), ("RoomAhead", 8), ("RoomCut", 6), ("SegmentSpared", 3), ("SegmentUsedAgain", 3),
-    *[(where, 6) for where in both("serve/create/wal.log")], *[(where, 200) for where in both("serve/write/wal.log")],
-    *[(where, 100) for where in both("serve/sync/wal.log")], *[(where, 4) for where in both("serve/set-len/wal.log")],
-    *[(where, 2) for call in ("write", "sync", "rename") for where in both(f"serve/{call}/wal.log.tmp")],
+    ("SegmentClosed", 8), ("RoomAhead", 4), ("RoomCut", 6), ("SegmentSpared", 3), ("serve/create/wal.log/after", 6),
+    *[(where, 150) for where in both("serve/write/wal.log")], *[(where, 100) for where in both("serve/sync/wal.log")],
+    ("serve/set-len/wal.log/after", 4), ("serve/write/wal.log.tmp/after", 2), ("serve/sync/wal.log.tmp/after", 2),
+    ("serve/rename/wal.log.tmp/after", 2),
 ]  # fmt: skip
 SHUTDOWN = [
-    ("Finishing", 1), ("finish/LogMarkWritten", 1), *[(where, 2) for where in both("finish/write/wal.log")],
-    *[(where, 2) for where in both("finish/sync/wal.log")], *[(where, 1) for where in both("finish/set-len/wal.log")],
+    ("Finishing", 1), ("finish/LogMarkWritten", 1), ("finish/write/wal.log/after", 2),
+    *[(where, 2) for where in both("finish/sync/wal.log")], ("finish/set-len/wal.log/after", 1),
 ]  # fmt: skip
 BACKUP = [
-    ("backup/create/backup.begun/after", 2), *[(where, 3) for where in both("backup/sync-dir")],
-    *[(where, 2) for where in both("backup/rename/snapshot.tmp")],
+    ("backup/create/backup.begun/after", 2), ("backup/sync-dir", 3), ("backup/rename/snapshot.tmp/after", 2),
     *[(where, 2) for where in both("backup/remove/backup.begun")],
 ]  # fmt: skip
-RECLAIM = [("RowReused", 3), ("SweepInSlices", 1), ("SweepWaits", 3), ("LinkNoLongerKept", 3)]
+RECLAIM = [("RowReused", 3), ("SweepInSlices", 1), ("LinkNoLongerKept", 3)]
+REPAIR = [
+    "TornTailCut", "start/remove/snapshot.tmp/after", *both("start/set-len/wal.log"), *both("start/remove/wal.log.tmp"),
+    "start/remove/wal.log/after",
+]  # fmt: skip
+"""What a start may have to do after a crash; `harm.to_repair` says whether it will."""
+BEFORE = {
+    "serve/create/wal.log/after": "start/remove/wal.log/after",
+    "serve/sync/snapshot.tmp/after": "start/remove/snapshot.tmp/after",
+    "serve/write/wal.log.tmp/after": "start/remove/wal.log.tmp",
+    "serve/sync/wal.log.tmp/after": "start/remove/wal.log.tmp/after",
+    "serve/sync/wal.log": "TornTailCut",
+    "serve/write/wal.log/after": "start/set-len/wal.log",
+    "serve/write/wal.log": "start/set-len/wal.log/after",
+}
+"""Deaths that make some work for the start that follows: they are sought for as long as that is."""
 RECOVERY = [
-    "SnapshotLoaded", "TornTailCut", "UnsettledSegmentCopied", "RowsLinked", "SecondSegmentReplayed", "Serving",
-    "start/map/snapshot.snap", "start/remove/snapshot.tmp/after", *both("start/set-len/wal.log"),
-    *[where for call in ("create", "write", "sync", "rename") for where in both(f"start/{call}/wal.log.tmp")],
-    *both("start/remove/wal.log.tmp"), "start/remove/wal.log/after", *both("start/sync/wal.log"), *both("start/sync-dir"),
+    "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "SecondSegmentReplayed", "Serving",
+    "start/map/snapshot.snap",
+    *[where for call in ("create", "write", "sync", "rename") for where in both(f"start/{call}/wal.log.tmp")], *both("start/sync/wal.log"), *both("start/sync-dir"),
 ]  # fmt: skip
 
 
@@ -65,15 +78,23 @@ class Points:
     """The table of them."""
 
     def __init__(self):
-        groups = {"snapshot": SNAPSHOT, "switch": SWITCH, "shutdown": SHUTDOWN, "backup": BACKUP, "reclaim": RECLAIM}
+        groups = {"snapshot": SNAPSHOT, "unasked": UNASKED, "switch": SWITCH, "shutdown": SHUTDOWN}
+        groups |= {"backup": BACKUP, "reclaim": RECLAIM}
         self.all = [Point(phased(where, group), group, most) for group, points in groups.items() for where, most in points]
-        self.all += [Point(where, "recovery") for where in RECOVERY]
+        self.all += [Point(where, "repair") for where in REPAIR] + [Point(where, "recovery") for where in RECOVERY]
 
-    def next(self, rng, recovery):
-        """The place that was hit least, of recovery or of the rest; one that is seldom come by gets its share of tries."""
-        points = [point for point in self.all if (point.group == "recovery") == recovery]
+    def next(self, rng, among=None):
+        """The place that was hit least, of those called `among` or of all for serving lives; one that is seldom come by gets
+        its share of tries."""
+        starting, places = ("repair", "recovery"), {point.where: point for point in self.all}
+
+        def share(point):
+            behind = places.get(BEFORE.get(point.where), point)
+            return min(point.hits, behind.hits) + point.misses / 6
+
+        points = [p for p in self.all if (p.group not in starting if among is None else p.where in among)]
         rng.shuffle(points)
-        return min(points, key=lambda point: point.hits + point.misses / 6)
+        return min(points, key=share)
 
     def table(self):
         """The table as lines."""

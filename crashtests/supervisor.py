@@ -23,7 +23,7 @@ import harm  # noqa: E402
 import model as m  # noqa: E402
 from engramlib import Scratch, Server, binary_path, die_cleanly  # noqa: E402
 from lives import Life  # noqa: E402
-from points import Points  # noqa: E402
+from points import RECOVERY, Points  # noqa: E402
 from verify import Verifier  # noqa: E402
 from writer import SAME, Pool  # noqa: E402
 
@@ -65,7 +65,7 @@ class Supervisor:
             segment = rng.choice(["16kb", "64kb"])
         args = ["--fsync", tier, "--workers", rng.randint(1, 3), "--exact-below", rng.choice([0, 1000])]
         args += ["--segment-bytes", segment, "--log-room", rng.choice(["1mb", "64kb", "64kb", "0"])]
-        args += ["--snapshot-log-bytes", rng.choice(["256kb", "256mb"])]
+        args += ["--snapshot-log-bytes", "64kb" if group == "unasked" else rng.choice(["256kb", "256mb"])]
         if self.points:
             args += ["--backup-dir", self.backups()]
         if self.power:
@@ -109,14 +109,13 @@ class Supervisor:
         """Ends the life that has verified, and begins one that dies where it is told to."""
         self.facts["kills"] += 1
         self.server.kill()
-        if rng.random() < 0.12:
-            tier = rng.choice(["everysec", "everysec", "no"])
+        tier, aims = "always", 0.97
+        if rng.random() < 0.1:
+            tier, aims = rng.choice(["everysec", "everysec", "no"]), 0.5
             self.facts["weak lives"] += 1
-            self.start(tier)
-            return None, tier
-        point = self.points.next(rng, recovery=False) if rng.random() < 0.85 else None
-        self.start("always", point)
-        return point, "always"
+        point = self.points.next(rng) if rng.random() < aims else None
+        self.start(tier, point)
+        return point, tier
 
     def count(self, life):
         self.acknowledged += sum(writer.acknowledged for writer in life.writers)
@@ -136,15 +135,17 @@ class Supervisor:
             self.put_back_older(self.directory)
         elif not self.redis and not self.power and life.window is None and rng.random() < 0.3:
             self.facts["torn tails"] += harm.tear_tail(self.directory, rng)
+        if self.points and (work := harm.to_repair(self.directory)) and rng.random() < 0.85:
+            self.start_up_kill(rng, work)
         deaths = 0
-        while deaths < 6 and rng.random() < (0.6 if self.points else 0.3):
+        while deaths < 5 and rng.random() < (0.6 if self.points else 0.3):
             deaths += 1
-            self.start_up_kill(rng)
+            self.start_up_kill(rng, RECOVERY if self.points and rng.random() < 0.9 else None)
 
-    def start_up_kill(self, rng):
-        """A start that is killed: at a point of recovery, or at any moment."""
+    def start_up_kill(self, rng, places):
+        """A start that is killed: at one of some places, or at any moment."""
         self.facts["start-up kills"] += 1
-        point = self.points.next(rng, recovery=True) if self.points and rng.random() < 0.85 else None
+        point = self.points.next(rng, places) if places else None
         half = Server(self.directory, redis=self.redis, args=self.server_args(point=point)).start(wait=False)
         if not point:
             time.sleep(rng.random() * 1.2 * self.server.seconds_to_ready)
