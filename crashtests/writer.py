@@ -1,7 +1,8 @@
 """A connection that writes without pause until the server is killed, and remembers what was acknowledged.
 
 What it knows afterwards: `model`, the state after every acknowledged operation, and `pending`, the operations sent but not
-acknowledged, in order. The server must hold the state after some prefix of `pending`.
+acknowledged, in order. The server must hold the state after some prefix of `pending`. Where it may lose what it has acknowledged
+lately, that is the state after some prefix of `done` and `pending`, from `base` on.
 """
 
 import threading
@@ -41,6 +42,7 @@ class Writer(threading.Thread):
         self.depth = rng.choice([1, 1, 1, 4, 16, 64])
         self.vector_share = rng.choice([0.0, 0.2, 0.5, 1.0]) if vectors else 0.0
         self.large_share = rng.choice([0.0, 0.0, 0.02])
+        self.base, self.done = dict(model), []
         self.pending = deque()
         self.acknowledged, self.wrong = 0, []
         self.notes_sent, self.notes_acknowledged = [], []
@@ -71,11 +73,13 @@ class Writer(threading.Thread):
             self.acknowledge(op, note, start, replies)
 
     def acknowledge(self, op, note, start, replies):
-        expected = op.apply(self.model, start, time.time())
+        now = time.time()
+        expected = op.apply(self.model, start, now)
         self.pending.popleft()
+        self.done.append((op, start, now))
         self.acknowledged += 1
         if note:
-            self.notes_acknowledged.append((note, replies))
+            self.notes_acknowledged.append((note, replies, now))
         if len(expected) != len(replies) or not all(map(m.reply_agrees, expected, replies)):
             shown = [tuple(w if isinstance(w, (str, int)) else w[:40] for w in c) for c in op.commands]
             self.wrong.append(f"{shown} answered {str(replies)[:300]}, not {str(expected)[:300]}")
@@ -186,9 +190,10 @@ class Saver(threading.Thread):
         super().__init__(daemon=True)
         self.rng, self.server, self.killed = rng, server, killed
         self.saves, self.wrong = 0, []
+        self.most = 0.4
 
     def run(self):
-        pause = self.rng.choice([0.0, 0.05, 0.4])
+        pause = min(self.most, self.rng.choice([0.0, 0.05, 0.4]))
         try:
             with Client(self.server.port, timeout=60) as client:
                 while not self.killed.wait(self.rng.random() * pause):
@@ -200,6 +205,31 @@ class Saver(threading.Thread):
                     self.saves += 1
         except TimeoutError:
             self.wrong.append("VSAVE: no answer within 60 s")
+        except OSError:
+            pass
+
+
+class Backer(threading.Thread):
+    """VBACKUP at random moments. `made` are the backups that were acknowledged."""
+
+    def __init__(self, rng, server, killed):
+        super().__init__(daemon=True)
+        self.rng, self.server, self.killed = rng, server, killed
+        self.made, self.wrong = [], []
+
+    def run(self):
+        try:
+            with Client(self.server.port, timeout=60) as client:
+                while not self.killed.wait(self.rng.random() * 0.02):
+                    name = f"b{len(self.made)}"
+                    client.send(encode("VBACKUP", name))
+                    reply = client.read()
+                    if reply != "OK":
+                        self.wrong.append(f"VBACKUP answered {reply!r}")
+                        return
+                    self.made.append(name)
+        except TimeoutError:
+            self.wrong.append("VBACKUP: no answer within 60 s")
         except OSError:
             pass
 

@@ -55,6 +55,15 @@ binary() {
     export ENGRAM=$TARGET/release/engram
 }
 
+# lossy_binary: the same with what crash tests need and no release has, kept apart from it.
+lossy_binary() {
+    [ -n "${ENGRAM:-}" ] && { binary; return; }
+    toolchain
+    cargo build --release --quiet --package engram --features lossy --target-dir "$TARGET/lossy" --manifest-path "$ROOT/Cargo.toml" \
+        </dev/null
+    export ENGRAM=$TARGET/lossy/release/engram
+}
+
 # bench_program NAME: builds a program of benches/ and prints its path.
 bench_program() {
     toolchain >&2

@@ -53,6 +53,10 @@ fn serve(mut options: Options) -> Result<(), String> {
         port: options.port,
         keepalive: options.tcp_keepalive,
         logfile: options.logfile.as_ref().map(PathBuf::from),
+        #[cfg(feature = "lossy")]
+        storage: options.storage.clone(),
+        #[cfg(feature = "lossy")]
+        kill_at: options.kill_at.clone(),
     });
     let machine = machine.map_err(|e| e.to_string())?;
     let wanted = options.maxclients as u64 + OWN_DESCRIPTORS;

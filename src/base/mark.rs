@@ -11,6 +11,23 @@ use super::sync;
 #[inline]
 pub fn reached(mark: Mark) {
     sync::tell(mark);
+    #[cfg(feature = "lossy")]
+    if let Some(watcher) = WATCHER.get() {
+        watcher(mark);
+    }
+}
+
+/// Who hears of every mark in a build for crash tests.
+#[cfg(feature = "lossy")]
+pub type Watcher = Box<dyn Fn(Mark) + Send + Sync>;
+
+#[cfg(feature = "lossy")]
+static WATCHER: std::sync::OnceLock<Watcher> = std::sync::OnceLock::new();
+
+/// Tells `watcher` of every mark from here on, on the thread that is there. The first stays.
+#[cfg(feature = "lossy")]
+pub fn watch(watcher: Watcher) {
+    drop(WATCHER.set(watcher));
 }
 
 macro_rules! marks {

@@ -50,7 +50,7 @@ impl Index {
         if self.is_adopted(row) {
             reached(Mark::LinkResumed);
             self.sweep.resumed();
-            self.take_up(&view, row, scratch);
+            self.take_up(row, scratch);
             self.link_back(row, scratch);
         } else if is_left_out() {
             reached(Mark::DiedUnlinked);
@@ -70,12 +70,15 @@ impl Index {
     }
 
     /// Chooses as neighbours of an adopted row those that its lists name already.
-    fn take_up(&self, view: &View<'_>, row: u32, scratch: &mut Scratch) {
+    fn take_up(&self, row: u32, scratch: &mut Scratch) {
         let chosen = &mut scratch.linking.chosen;
         chosen.iter_mut().for_each(Vec::clear);
         chosen.resize_with(chosen.len().max(self.level(row) + 1), Vec::new);
         for (layer, chosen) in chosen.iter_mut().enumerate().take(self.level(row) + 1) {
-            chosen.extend(links(self.list(row, layer)).map(|near| view.near(view.target(row), near)));
+            let there: Vec<u32> = links(self.list(row, layer)).collect();
+            // After the list was read: others may have linked rows to this one that came after it was broken off.
+            let view = self.view();
+            chosen.extend(there.into_iter().map(|near| view.near(view.target(row), near)));
         }
     }
 

@@ -14,6 +14,8 @@ mod file;
 mod kqueue;
 mod listener;
 mod lock;
+#[cfg(feature = "lossy")]
+pub mod lossy;
 mod pipe;
 mod poller;
 pub mod process;
@@ -52,6 +54,12 @@ pub struct Options {
     pub keepalive: u32,
     /// The log file, or none for standard error.
     pub logfile: Option<PathBuf>,
+    /// `files`, or a directory that loses power with the process: see [`lossy::Settings`].
+    #[cfg(feature = "lossy")]
+    pub storage: String,
+    /// Empty, or where the process dies: see [`lossy`].
+    #[cfg(feature = "lossy")]
+    pub kill_at: String,
 }
 
 impl Default for Options {
@@ -63,6 +71,10 @@ impl Default for Options {
             port: 6380,
             keepalive: 300,
             logfile: None,
+            #[cfg(feature = "lossy")]
+            storage: "files".to_owned(),
+            #[cfg(feature = "lossy")]
+            kill_at: String::new(),
         }
     }
 }
@@ -82,11 +94,18 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
         Some(path) => Some(Arc::new(Directory::open(path)?) as Arc<dyn Storage>),
         None => None,
     };
+    let backups = options.backup_dir.clone().map(|root| Arc::new(BackupRoot::new(root)) as Arc<dyn Backups>);
+    #[cfg(feature = "lossy")]
+    let (storage, backups) = {
+        let around = lossy::Around::new(&options.storage, &options.kill_at)?;
+        let storage = storage.map(|real| around.storage(real, false)).transpose()?;
+        (storage, backups.map(|real| around.backups(real)))
+    };
     let mut net = Sockets::listen(&options.bind, options.port, options.keepalive)?;
     net.catch_signals()?;
     Ok(Machine {
         storage,
-        backups: options.backup_dir.clone().map(|root| Arc::new(BackupRoot::new(root)) as Arc<dyn Backups>),
+        backups,
         net: Box::new(net),
         clock: Arc::new(SystemClock),
         console,

@@ -95,6 +95,14 @@ pub(super) fn steady_allocator() {
     }
 }
 
+/// Ends this process as `kill -9` does: nothing is run, nothing is written any more.
+#[cfg(feature = "lossy")]
+pub(super) fn kill_now() -> ! {
+    // SAFETY: no memory is passed.
+    unsafe { libc::raise(libc::SIGKILL) };
+    std::process::abort()
+}
+
 /// Asks for `wanted` descriptors and returns how many this process may have: fewer where the system does not allow
 /// them, more where they were there already.
 ///

@@ -98,10 +98,11 @@ impl Index {
     fn rehome(&self, child: u32, work: &Work, linking: &mut Linking) {
         let mut nears: Vec<Near> = Vec::new();
         {
+            let rows: Vec<u32> = links(self.list(child, 0)).filter(|row| !work.is_condemned(*row)).collect();
+            // After the list was read: it may name rows that have just come.
             let view = self.view();
-            let rows = links(self.list(child, 0)).filter(|row| !work.is_condemned(*row));
             let mut coded = std::mem::take(&mut linking.coded);
-            view.nears(view.measure_row(child, &mut coded), rows, &mut nears);
+            view.nears(view.measure_row(child, &mut coded), rows.into_iter(), &mut nears);
             linking.coded = coded;
             nears.sort_unstable();
         }

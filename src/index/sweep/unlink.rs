@@ -6,14 +6,12 @@ use std::sync::atomic::Ordering;
 use super::super::graph::{HOLE, Index, KEPT, LINKED, STATE, SWEPT, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
-use super::super::view::View;
 use super::{CHANGE, STRIDE, Work};
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 
 impl Index {
     pub(super) fn unlink_some(&self, work: &mut Work, budget: usize, scratch: &mut Scratch) {
-        let view = self.view();
         let mut left = budget;
         while work.at < work.end && left > 0 {
             let row = work.at;
@@ -28,7 +26,7 @@ impl Index {
                 continue;
             }
             for layer in 0..=self.level(row) {
-                if self.relink(&view, row, layer, work, &mut scratch.linking) {
+                if self.relink(row, layer, work, &mut scratch.linking) {
                     left = left.saturating_sub(CHANGE);
                 }
             }
@@ -37,7 +35,7 @@ impl Index {
 
     /// Puts other links in the places of those to condemned rows in one list; true where there were any. A link that the
     /// list keeps for a row that has another parent now becomes one like others.
-    fn relink(&self, view: &View<'_>, row: u32, layer: usize, work: &Work, linking: &mut Linking) -> bool {
+    fn relink(&self, row: u32, layer: usize, work: &Work, linking: &mut Linking) -> bool {
         let list = self.list(row, layer);
         let mut holes = Vec::new();
         linking.links.clear();
@@ -58,7 +56,7 @@ impl Index {
         if holes.is_empty() {
             return false;
         }
-        self.choose_again(view, row, layer, &holes, linking);
+        self.choose_again(row, layer, &holes, linking);
         let chosen: Vec<u32> = linking.kept.iter().map(|near| near.row()).collect();
         let mut next = 0;
         for (place, word) in holes {
@@ -78,20 +76,8 @@ impl Index {
 
     /// Leaves in `linking.kept` what is to stand in the places of `holes`, beside `linking.links`: links of the condemned
     /// rows, first those that are nearer to `row` than to any other link, and then the nearest.
-    fn choose_again(
-        &self,
-        view: &View<'_>,
-        row: u32,
-        layer: usize,
-        holes: &[(usize, u32)],
-        linking: &mut Linking,
-    ) {
+    fn choose_again(&self, row: u32, layer: usize, holes: &[(usize, u32)], linking: &mut Linking) {
         let Linking { links: there, candidates, kept, pruned, coded, keeps: rows, .. } = linking;
-        // Nearest first: what is occluded is so by a near one as a rule.
-        view.nears(view.measure_row(row, coded), there.iter().copied(), candidates);
-        candidates.sort_unstable();
-        there.clear();
-        there.extend(candidates.iter().map(|near| near.row()));
         rows.clear();
         for (_, word) in holes {
             let condemned = (word & !KEPT) - 1;
@@ -99,6 +85,13 @@ impl Index {
                 links(self.list(condemned, layer)).filter(|other| *other != row && self.lives_on(*other)),
             );
         }
+        // After the lists were read: they may name rows that came while this slice went on.
+        let view = self.view();
+        // Nearest first: what is occluded is so by a near one as a rule.
+        view.nears(view.measure_row(row, coded), there.iter().copied(), candidates);
+        candidates.sort_unstable();
+        there.clear();
+        there.extend(candidates.iter().map(|near| near.row()));
         rows.sort_unstable();
         rows.dedup();
         rows.retain(|other| !there.contains(other));

@@ -71,6 +71,12 @@ pub struct Options {
     pub proto_max_bulk_len: usize,
     /// The log file, or none for standard error.
     pub logfile: Option<String>,
+    /// What is under the data directory: `files`, or one that loses power with the process.
+    #[cfg(feature = "lossy")]
+    pub storage: String,
+    /// Where the process kills itself; empty for nowhere.
+    #[cfg(feature = "lossy")]
+    pub kill_at: String,
     /// Lines below it are dropped.
     pub loglevel: Level,
     /// Microseconds above which a command enters SLOWLOG; negative for never.
@@ -118,6 +124,10 @@ impl Options {
             client_output_buffer_limit: limits::OUTPUT_BUFFER,
             proto_max_bulk_len: limits::MAX_BULK,
             logfile: None,
+            #[cfg(feature = "lossy")]
+            storage: "files".to_owned(),
+            #[cfg(feature = "lossy")]
+            kill_at: String::new(),
             loglevel: Level::Notice,
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,

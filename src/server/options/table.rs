@@ -165,6 +165,34 @@ pub(crate) static SETTINGS: &[Setting] = &[
         set: |o, text| size(text, 0, 1 << 40).map(|n| o.snapshots.rate = n),
         show: |o| o.snapshots.rate.to_string(),
     },
+    #[cfg(feature = "lossy")]
+    Setting {
+        name: "storage",
+        alias: None,
+        group: KEEP,
+        value: "STORAGE",
+        help: "files, or for crash tests lossy[:SEED[:LIE]]: what was not synced goes with the process",
+        changes: Changes::AtStart,
+        set: |o, text| {
+            text.clone_into(&mut o.storage);
+            Ok(())
+        },
+        show: |o| o.storage.clone(),
+    },
+    #[cfg(feature = "lossy")]
+    Setting {
+        name: "kill-at",
+        alias: None,
+        group: KEEP,
+        value: "PLACE",
+        help: "for crash tests: a mark or a call at which the process kills itself",
+        changes: Changes::AtStart,
+        set: |o, text| {
+            text.clone_into(&mut o.kill_at);
+            Ok(())
+        },
+        show: |o| o.kill_at.clone(),
+    },
     Setting {
         name: "maxclients",
         alias: None,
