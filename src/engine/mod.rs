@@ -310,11 +310,12 @@ impl Engine {
         if self.store.saving.is_running() {
             reached(Mark::ExpiredMeanwhile);
         }
-        let op = Op::Delete { key };
-        let lsn = self.next_lsn();
+        let (op, name) = (Op::Delete { key }, self.store.keyspace.hash(key));
+        let (lsn, before) = (self.next_lsn(), self.watched.changed(name));
         let applied = self.store.apply(&op, lsn);
         assert!(applied.is_ok(), "a deletion always applies");
         self.log(&op, lsn);
+        self.watched.bury(name, before);
         self.stats.expired += 1;
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Names are kept as hashes; a collision makes a transaction fail that could have passed, which its client repeats.
 
-use super::Engine;
+use super::{Engine, lives};
 use crate::base::hash::{FixedMap, FixedSet};
 use crate::wal::Lsn;
 
@@ -15,6 +15,8 @@ pub(super) struct Watched {
 struct Name {
     watchers: u32,
     changed: u64,
+    /// Where that was the removal of a key whose time had come: the change before.
+    buried: Option<u64>,
 }
 
 /// What one client watches: each name once, however often it says so.
@@ -30,6 +32,8 @@ struct Watch {
     key: Box<[u8]>,
     name: u64,
     since: u64,
+    /// Its time had come by then, and nothing could be written: it is gone already, whenever it is removed.
+    hidden: bool,
 }
 
 impl Watches {
@@ -71,16 +75,31 @@ impl Watched {
             return;
         }
         if let Some(entry) = self.names.get_mut(&name) {
-            entry.changed = change;
+            (entry.changed, entry.buried) = (change, None);
+        }
+    }
+
+    /// The last change of a name, as far as anybody watches it.
+    pub(super) fn changed(&self, name: u64) -> Option<u64> {
+        self.names.get(&name).map(|entry| entry.changed)
+    }
+
+    /// The last change, the one after `before`, was the removal of a key whose time had come.
+    pub(super) fn bury(&mut self, name: u64, before: Option<u64>) {
+        if let Some(entry) = self.names.get_mut(&name) {
+            entry.buried = before;
         }
     }
 
     pub(super) fn touch_all(&mut self, change: u64) {
-        self.names.values_mut().for_each(|entry| entry.changed = change);
+        self.names.values_mut().for_each(|entry| (entry.changed, entry.buried) = (change, None));
     }
 
     fn changed_since(&self, watch: &Watch) -> bool {
-        self.names.get(&watch.name).is_none_or(|entry| entry.changed > watch.since)
+        self.names.get(&watch.name).is_none_or(|entry| {
+            let buried = entry.buried.filter(|_| watch.hidden);
+            buried.unwrap_or(entry.changed) > watch.since
+        })
     }
 }
 
@@ -93,7 +112,9 @@ impl Engine {
         let name = self.store.keyspace.hash(key);
         if watches.names.insert(name) {
             self.watched.add(name);
-            watches.list.push(Watch { key: key.into(), name, since: self.changes });
+            let hidden =
+                self.store.keyspace.get_hashed(name, key).is_some_and(|entry| !lives(entry, self.now));
+            watches.list.push(Watch { key: key.into(), name, since: self.changes, hidden });
             watches.bytes += key.len() + size_of::<Watch>() + 2 * size_of::<u64>();
         }
     }

@@ -93,7 +93,8 @@ pub(super) fn compare_all<F: Filter>(
     scratch: &mut Scratch,
     hits: &mut Vec<Hit>,
 ) {
-    let best = Closest::new(k.min(index.rows()), scratch);
+    // Not cut to the number of rows: some may come before the scan looks.
+    let best = Closest::new(k, scratch);
     let mut accepted = Accepted { best, index, radius, filter };
     index.scan(query, &mut accepted);
     accepted.best.finish(k, index, scratch, hits);

@@ -4,7 +4,7 @@ use super::Lsn;
 use super::error::RecoveryError;
 use super::format::{HeaderFault, SegmentHeader};
 use super::reading::read;
-use super::recover::{Apply, Recovered, Segment, follows, is_bare, segments, survey};
+use super::recover::{Apply, Recovered, Segment, follows, segments, survey};
 use super::scan::Walk;
 use crate::env::Storage;
 
@@ -107,8 +107,7 @@ pub fn list(
         }
         follows(name, *first, expected, Lsn(first.0 - 1))?;
         read(storage, name, &mut bytes)?;
-        let bare = is_bare(storage, segments.get(i + 1))?;
-        let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
+        let segment = Segment { name, first: *first, bytes: &bytes, successor };
         expected = Some(show(&segment, from, to, see)?);
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! | valid to the last byte (a last segment may hold its header only) | [`Case::Clean`] | appended to |
 //! | last segment: invalid record, nothing behind it claims that it had been synced | [`Case::TornTail`] | cut there |
 //! | last segment: zeros behind the last record | [`Case::Room`] | cut there |
+//! | another segment: whatever stands behind its last record, where the next segment goes on with the next | none | nothing |
 //! | last segment: at most 32 bytes, no valid header | [`Case::TornSwitch`] | removed |
 //! | valid, but every record is covered by the snapshot, which is ahead | [`Case::Behind`] | a new segment behind the snapshot |
 //! | segments whose records the snapshot covers, at the front | any of these | not read; [`super::Wal::drop_covered`] removes them |
@@ -30,11 +31,9 @@ use std::io;
 
 use super::Lsn;
 use super::error::{HALF_COPIED, RecoveryError, io_error};
-use super::format::{
-    HeaderFault, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, parse_segment_name,
-};
+use super::format::{HeaderFault, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::guard::write_all;
-use super::reading::{fill, open, read};
+use super::reading::{open, read};
 use super::scan::{Fault, Walk};
 use super::truncate::parse_begun;
 use crate::base::mark::{Mark, reached};
@@ -113,6 +112,9 @@ pub struct Recovered {
     /// The last segment where the snapshot covers it, which is closed then. Until the next segment is durable it is the
     /// one that a start must be able to read.
     pub(super) behind: Option<Tail>,
+    /// The segments before a last one without a header: the snapshot covers them, and nobody has read them. Were they to
+    /// stay, the next start would have to read the last of them, and might refuse what is not needed.
+    pub(super) outlived: Vec<String>,
 }
 
 impl Recovered {
@@ -182,6 +184,7 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         closed: Vec::new(),
         tail: None,
         behind: None,
+        outlived: Vec::new(),
     };
     let mut bytes = Vec::new();
     let mut expected = None;
@@ -196,8 +199,7 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         follows(name, *first, expected, after)?;
         read(storage, name, &mut bytes)?;
         log.bytes += bytes.len() as u64;
-        let bare = is_bare(storage, segments.get(i + 1))?;
-        let segment = Segment { name, first: *first, bytes: &bytes, successor, bare };
+        let segment = Segment { name, first: *first, bytes: &bytes, successor };
         expected = Some(segment.visit(after, &mut log, apply)?);
     }
     if let Some(tail) = log.tail.take_if(|tail| tail.last < after) {
@@ -207,23 +209,10 @@ pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Resul
         }
         log.closed.push(Closed { name: tail.name.clone(), last: tail.last, bytes: tail.bytes });
         log.behind = Some(tail);
+    } else if log.tail.is_none() {
+        log.outlived = log.closed.drain(..).map(|closed| closed.name).collect();
     }
     Ok(log)
-}
-
-/// Whether there is a header and no record behind it, whatever room there is.
-pub(super) fn is_bare(storage: &dyn Storage, segment: Option<&(Lsn, String)>) -> Result<bool, RecoveryError> {
-    let Some((first, name)) = segment else { return Ok(false) };
-    let file = open(storage, name)?;
-    let size = file.size().map_err(|e| io_error(name, "measure", &e))?;
-    let mut start = vec![0; size.min((SEGMENT_HEADER + RECORD_HEADER) as u64) as usize];
-    fill(&*file, name, &mut start)?;
-    Ok(match SegmentHeader::decode(&start) {
-        Ok(header) => {
-            header.first == *first && RecordHeader::decode(&start[SEGMENT_HEADER..], header.seal()).is_none()
-        }
-        Err(_) => size <= SEGMENT_HEADER as u64,
-    })
 }
 
 /// Checks that a segment begins where the one before it, or the snapshot, ends.
@@ -258,8 +247,6 @@ pub(super) struct Segment<'a> {
     pub(super) bytes: &'a [u8],
     /// First LSN of the segment behind it.
     pub(super) successor: Option<Lsn>,
-    /// That has a header and no record.
-    pub(super) bare: bool,
 }
 
 impl Segment<'_> {
@@ -300,9 +287,8 @@ impl Segment<'_> {
 
     /// True where the walk ended before the segment did and a crash explains it; an error where none does.
     pub(super) fn is_torn(&self, walk: &Walk<'_>) -> Result<bool, RecoveryError> {
-        // Where a segment that holds nothing yet would go on with the next record nothing is missing: what is damaged is the
-        // mark that a start writes again before it goes on there.
-        let whole = self.bare && self.successor == Some(walk.next_lsn());
+        // Where the next segment goes on with the next record nothing is missing: what is damaged is a mark, or room.
+        let whole = self.successor == Some(walk.next_lsn());
         match walk.fault().filter(|_| !whole) {
             Some(fault) => self.excuse(fault, walk).map(|()| true),
             None => Ok(false),
@@ -390,6 +376,9 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
     match &found.cut {
         Some(cut) if found.case == Case::TornSwitch => {
             reached(Mark::TornSwitchRemoved);
+            for name in &found.outlived {
+                storage.remove(name).map_err(|e| io_error(name, "remove", &e))?;
+            }
             storage.remove(&cut.file).map_err(|e| io_error(&cut.file, "remove", &e))?;
         }
         Some(cut) => {
@@ -411,7 +400,7 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
             .map_err(|e| io_error(&tail.name, "write the mark of", &e))?;
     }
     let last = found.last_segment().map(|tail| &tail.name);
-    if let Some(name) = last.or(found.closed.last().map(|closed| &closed.name)) {
+    if let Some(name) = last {
         open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
     }
     storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))

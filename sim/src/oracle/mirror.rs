@@ -46,7 +46,9 @@ impl Oracle {
         if let Op::Backup(name) = op {
             let mut oracle = self.clone();
             oracle.mirrors.clear();
-            let (name, spoiled) = (name.clone(), self.tight);
+            // What was lost with a connection may have taken place or not, each for itself, until its client has looked.
+            let unknown = self.clients.iter().any(|client| !client.is_settled());
+            let (name, spoiled) = (name.clone(), self.tight || unknown);
             self.mirrors.push(Mirror { name, answered: false, spoiled, open: true, oracle });
         }
     }

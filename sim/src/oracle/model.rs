@@ -90,7 +90,9 @@ impl Model {
         if context.op.is_write() && !self.log_failed && !self.past.is_kept() {
             self.unwritten.forget(&context.op.keys());
         }
-        let mut changed = context.op.is_write();
+        // What was answered with an error has written nothing, and its answer has waited for nothing.
+        let refused = matches!(replies, [Value::Error(_)]);
+        let mut changed = context.op.is_write() && !refused;
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
@@ -113,6 +115,11 @@ impl Model {
         if clears(op) {
             self.cleared = now;
         }
+    }
+
+    /// Whether all that the client has sent was answered.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// The log takes no more: what expires from now on is not written down.

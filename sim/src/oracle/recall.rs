@@ -15,7 +15,7 @@ const WIDE: usize = 4;
 /// Searches below which a mean says little.
 const FEW: u64 = 20;
 /// Of a hundred nearest rows so many have to be found.
-const PERCENT: u64 = 92;
+const PERCENT: u64 = 86;
 
 /// Rows that were found, of those that were to be found.
 #[derive(Clone, Copy, Debug, Default)]

@@ -44,9 +44,14 @@ fn a_log_that_does_not_reach_past_the_snapshot_rests_on_it() {
     let (empty, log) = (MemDisk::default, || MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0)]));
     assert!(!rests(&empty(), 0) && rests(&empty(), 41), "no log, no snapshot or all of it");
     assert!(!rests(&log(), 0) && !rests(&log(), 3) && !rests(&log(), 4) && rests(&log(), 5));
-    let torn = MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), b"half a header")]);
-    assert!(rests(&torn, 4), "the segment before is not read");
-    assert!(!rests(&torn.after_kill(), 3));
+    let torn = || MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), b"half a header")]);
+    assert!(!rests(&torn(), 3));
+    let covered = torn();
+    assert!(rests(&covered, 4), "the segment before is not read");
+    assert!(
+        crate::env::Storage::list(&covered).unwrap().is_empty(),
+        "nor would a start without the half one read it"
+    );
 }
 
 #[test]

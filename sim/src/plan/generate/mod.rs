@@ -31,6 +31,7 @@ use self::storage::Families;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Entrance, Life, ORDERS, Op, Plan, ServerPlan};
 use crate::disk::{Latency, Loss};
+use crate::faults::Fault;
 use crate::net;
 use crate::scheduler::CrashAt;
 
@@ -116,7 +117,17 @@ pub fn generate(seed: u64) -> Plan {
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);
     server.operator = Rng::stream(seed, "operator").below(4) == 0;
     guarded::guard(&mut Rng::stream(seed, "password"), &mut server, &mut lives);
+    few_at_once(&mut lives);
     Plan { story: Vec::new(), seed, server, lives }
+}
+
+/// Where the disk is full for a while, what was not answered may have been done or not, each request by itself: a client has
+/// few of them on their way at once.
+fn few_at_once(lives: &mut [Life]) {
+    let fills = |life: &&mut Life| life.faults.iter().any(|planned| matches!(planned.fault, Fault::Full(_)));
+    for client in lives.iter_mut().filter(fills).flat_map(|life| &mut life.clients) {
+        client.depth = client.depth.min(8);
+    }
 }
 
 /// In a few seeds memory is scarce. What was not answered then may have been done or not, each request by itself: a client has
