@@ -210,6 +210,11 @@ impl Sweep {
         self.linked.fetch_add(1);
     }
 
+    /// True while there is a capture.
+    pub(super) fn is_captured(&self) -> bool {
+        self.captures.load() > 0
+    }
+
     /// A capture comes into being, or goes; called under the settling lock where it comes.
     pub(super) fn captured(&self, there: bool) {
         if there {
@@ -274,7 +279,10 @@ impl Index {
 
     /// Whether the present pass may go on, or begin.
     fn may_go_on(&self, work: &mut Work, stage: Stage) -> bool {
-        let Some(mut grace) = work.grace else { return true };
+        let Some(mut grace) = work.grace else {
+            // A capture knows which parents there were: another one may be newer than the capture.
+            return stage != Stage::Rehome || !self.sweep.is_captured();
+        };
         // Under this lock a capture comes into being.
         let _settling = self.settling.lock();
         let over = self.epochs.is_over(&mut grace);
@@ -282,7 +290,7 @@ impl Index {
         // A capture knows who the root was.
         let crown = stage == Stage::Rehome && self.root().is_some_and(|root| self.condemned(root));
         let broken = self.sweep.broken.load() > 0;
-        if !over || broken || (crown && self.sweep.captures.load() > 0) {
+        if !over || broken || (crown && self.sweep.is_captured()) {
             reached(Mark::SweepWaits);
             return false;
         }

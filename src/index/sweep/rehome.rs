@@ -89,6 +89,12 @@ impl Index {
             let children = kept(self.list(row, 0)).filter(|child| !work.is_condemned(*child));
             for child in children.filter(|child| self.parent(*child) == Some(row)) {
                 point("sweep: rehome");
+                // Under this lock a capture comes into being.
+                let _settling = self.settling.lock();
+                if self.sweep.is_captured() {
+                    work.at = at;
+                    return;
+                }
                 self.rehome(child, work, linking);
             }
         }

@@ -283,6 +283,38 @@ fn an_index_is_captured_and_opened_at_every_stage_of_a_sweep() {
 }
 
 #[test]
+fn a_capture_can_be_opened_whatever_a_sweep_does_with_rows_that_come_meanwhile() {
+    let vectors = random_vectors(67, sized(20, 80), 3);
+    let (old, new) = vectors.split_at(vectors.len() / 2);
+    let mut scratch = Scratch::new();
+    let mut before = 0;
+    loop {
+        let mut writer = built(Config { m: 2, ..config(3, &L2) }, old);
+        (0..old.len() as u32).step_by(2).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+        for _ in 0..before {
+            if writer.index().sweep_is_ready(1) {
+                writer.index().sweep_some(1, &mut scratch);
+            }
+        }
+        let capture = writer.capture();
+        for (n, vector) in new.iter().enumerate() {
+            let row = writer.insert(format!("new {n}").as_bytes(), vector).unwrap().row;
+            writer.index().link(row, &mut scratch);
+        }
+        while writer.index().sweep_is_ready(1) {
+            writer.index().sweep_some(1, &mut scratch);
+        }
+        codec::File::of(&capture).open().unwrap().writer.validate().unwrap();
+        drop(capture);
+        before += 1;
+        if writer.index().sweep.stage() == Stage::Idle {
+            break;
+        }
+    }
+    assert!(before > 10);
+}
+
+#[test]
 fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
     let vectors = random_vectors(61, sized(20, 150), 5);
     let mut writer = built(Config { m: 2, ..config(5, &L2) }, &vectors);
