@@ -7,6 +7,7 @@ use super::Server;
 use super::connection::Connection;
 use crate::base::limits;
 use crate::base::mark::{Mark, reached};
+use crate::base::time::Mono;
 use crate::env::{Accepted, Interest, Level};
 
 /// How long accepting rests when descriptors have run out.
@@ -96,12 +97,13 @@ impl Server {
     }
 
     /// Closes clients that have neither sent nor taken a byte for longer than `timeout` and do not wait for the
-    /// server, and takes back memory from idle ones.
-    pub(super) fn close_idle(&mut self) {
+    /// server, and takes back memory from idle ones. They are judged by what they had done when this was last called: if the
+    /// process stood still since, they could not do it any earlier.
+    pub(super) fn close_idle(&mut self, before: Mono) {
         let timeout = Duration::from_secs(self.options.timeout);
         let mut idle: Vec<_> = Vec::new();
         for (id, connection) in &mut self.connections {
-            let silent = self.now.since(connection.last_active);
+            let silent = before.since(connection.last_active);
             if silent > Duration::from_secs(2) && connection.input.slim() {
                 reached(Mark::IdleSlimmed);
                 let memory = connection.memory();

@@ -88,7 +88,7 @@ pub struct Server {
     scratch: Vec<u8>,
     /// Time of this turn.
     now: Mono,
-    next_chores: Mono,
+    last_chores: Mono,
     /// Set while accepting rests because descriptors have run out.
     accept_again: Option<Mono>,
     busy: bool,
@@ -143,7 +143,7 @@ impl Server {
             answers: Vec::new(),
             scratch,
             now,
-            next_chores: now,
+            last_chores: now,
             accept_again: None,
             busy: false,
             finishing: None,
@@ -198,7 +198,7 @@ impl Server {
         {
             self.pool.put_silent(job);
         }
-        if self.now >= self.next_chores {
+        if self.now >= self.last_chores.after(CHORES) {
             self.do_chores();
         }
         Ok(if self.has_finished() { Turn::Finished } else { Turn::Continue })
@@ -214,7 +214,7 @@ impl Server {
         }
         let mut until = self.finishing.or(self.accept_again);
         if !self.connections.is_empty() && self.options.timeout > 0 {
-            until = earlier(until, self.next_chores);
+            until = earlier(until, self.last_chores.after(CHORES));
         }
         if let Some(end) = self.pause.until() {
             until = earlier(until, end);
@@ -270,8 +270,8 @@ impl Server {
     }
 
     fn do_chores(&mut self) {
-        self.next_chores = self.now.after(CHORES);
-        self.close_idle();
+        let before = std::mem::replace(&mut self.last_chores, self.now);
+        self.close_idle(before);
         self.ledger.sample(self.now, self.used_memory());
     }
 }
