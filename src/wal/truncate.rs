@@ -161,7 +161,7 @@ struct Cutting {
 }
 
 /// Cuts the log behind record `after`, which it keeps. `covered` is the snapshot's LSN: segments that it covers are left
-/// alone, damaged or not.
+/// alone, damaged or not, unless nothing is left behind them: a start would read the last of them.
 ///
 /// # Errors
 /// If that is not possible, or the disk fails. Nothing has been changed where there is another reason than the disk.
@@ -202,9 +202,11 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
     let segments = among(names);
     let mut cutting = Cutting { last: None, whole: Vec::new() };
     let (mut readable, mut expected, mut ended) = (covered, None, false);
+    let mut skipped = Vec::new();
     for (i, (first, name)) in segments.iter().enumerate() {
         let successor = segments.get(i + 1).map(|(lsn, _)| *lsn);
         if successor.is_some_and(|behind| behind <= covered.next()) {
+            skipped.push(name.clone());
             continue;
         }
         let mut bytes = Vec::new();
@@ -237,6 +239,9 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
         let room =
             beyond.is_none() && successor.is_none() && !rest.is_empty() && rest.iter().all(|byte| *byte == 0);
         cutting.last = Some(Last { name: name.clone(), bytes, end, room });
+    }
+    if cutting.last.is_none() {
+        cutting.whole.splice(0..0, skipped);
     }
     if readable < after { Err(Refusal::Unreadable { last: readable }) } else { Ok(cutting) }
 }
