@@ -330,13 +330,13 @@ impl Storage for SimStorage {
         let fault = self.inner.enter(Call::SyncDir, "", [0; 3])?;
         let mark = self.inner.state.lock().image.mark_names();
         self.inner.pause(self.inner.latency.sync, Call::SyncDir);
-        let image = &mut self.inner.state.lock().image;
+        let State { image, no_copy, .. } = &mut *self.inner.state.lock();
         if std::mem::take(&mut image.owed) {
             image.settle_names(mark);
             return Err(io_error(Call::SyncDir));
         }
         match fault {
-            Some(Fault::SyncDropped) => image.forget_names(mark, false),
+            Some(Fault::SyncDropped) => image.drop_names(mark),
             Some(Fault::SyncReverted) => image.revert_names(),
             Some(Fault::SyncLate | Fault::Lost) => {
                 image.forget_names(mark, true);
@@ -346,6 +346,9 @@ impl Storage for SimStorage {
             _ => {
                 if !self.inner.sabotage.skip_sync_dir {
                     image.settle_names(mark);
+                    if *no_copy {
+                        image.promise_dropped_names();
+                    }
                     self.inner.scheduler.note("durable", "names", [mark as u64, 0, 0]);
                 }
                 return Ok(());

@@ -46,6 +46,8 @@ pub(super) struct Image {
     /// What was damaged when the life began, and is no more damaged than the server knows: nothing has touched it
     /// since but the server, and no sync of it has lied.
     pub(super) found: Damage,
+    /// Changes of names that a failed sync has dropped: the process sees them, and the medium will never have them.
+    dropped_names: Vec<NameChange>,
     past_names: usize,
     made: u64,
 }
@@ -135,7 +137,32 @@ impl Image {
     /// The process sees the names again that are safe.
     pub(super) fn revert_names(&mut self) {
         self.forget_names(usize::MAX, false);
+        self.dropped_names.clear();
         self.names.clone_from(&self.durable_names);
+    }
+
+    /// A failed sync drops the pending changes of names up to `mark`.
+    pub(super) fn drop_names(&mut self, mark: usize) {
+        let count = mark.saturating_sub(self.past_names).min(self.pending_names.len());
+        self.dropped_names.extend_from_slice(&self.pending_names[..count]);
+        self.forget_names(mark, false);
+    }
+
+    /// A sync has succeeded, though names that an earlier one had dropped are nowhere: it lied about those that are seen.
+    pub(super) fn promise_dropped_names(&mut self) {
+        for change in std::mem::take(&mut self.dropped_names) {
+            let seen = match &change {
+                NameChange::Create { name: to, file } | NameChange::Rename { to, file, .. } => {
+                    self.names.get(to) == Some(file) && self.durable_names.get(to) != Some(file)
+                }
+                NameChange::Remove { name, .. } => !self.names.contains_key(name),
+            };
+            if seen {
+                self.promise_names();
+                self.found.names = false;
+                self.promised_names.iter_mut().for_each(|names| rename_any(names, &change));
+            }
+        }
     }
 
     /// From here on, the names that should be safe are kept apart from those that are.
