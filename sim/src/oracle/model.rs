@@ -250,6 +250,10 @@ impl Model {
     pub(super) fn clock_set(&mut self, before: u64, after: u64) {
         self.states.iter_mut().for_each(|state| state.clock_set(before, after));
         self.past.change(&mut |state| state.clock_set(before, after));
+        if self.log_failed && after < before {
+            // What could not be written was hidden by the clock alone.
+            self.unwritten.maybe_wake(&mut self.states, None);
+        }
         if !self.pending.is_empty() {
             self.jumps.push((before, after));
         }
