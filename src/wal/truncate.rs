@@ -232,7 +232,8 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
         let beyond = walk.by_ref().find(|record| record.lsn > after).map(|record| record.offset);
         let end = beyond.unwrap_or(walk.end());
         readable = readable.max(Lsn(walk.next_lsn().0 - 1).min(after));
-        ended = walk.fault().is_some();
+        // What stands behind its last record where the next segment goes on with the next is no record.
+        ended = walk.fault().is_some() && successor != Some(walk.next_lsn());
         expected = Some(walk.next_lsn());
         // Zeros to the very end, that is: behind a few of them there may be a record that shows that one is missing.
         let rest = bytes.get(end..).unwrap_or_default();

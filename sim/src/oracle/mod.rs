@@ -124,6 +124,7 @@ impl Oracle {
         self.refused = None;
         self.told_of_panics = 0;
         self.flying.fill(0);
+        self.clients.iter_mut().for_each(Model::begin);
         self.promise.begin();
     }
 

@@ -117,6 +117,11 @@ impl Model {
         }
     }
 
+    /// A life begins, with a log that takes what it is given.
+    pub(super) fn begin(&mut self) {
+        self.log_failed = false;
+    }
+
     /// Whether all that the client has sent was answered.
     pub(super) fn is_settled(&self) -> bool {
         self.pending.is_empty()
