@@ -78,8 +78,13 @@ fn a_sync_that_is_late_is_found() {
     caught("syncs late", &["set"], 1, Sabotage { late_sync: true, ..Sabotage::default() });
 }
 
+/// A start reads on behind what it was to cut, where the next segment goes on with the next record. What needs the cut is a
+/// fault beside it, as seeds bring (`saboteurs.rs`).
 #[test]
-fn a_torn_tail_that_is_not_cut_is_found() {
+fn a_torn_tail_that_is_not_cut_does_no_harm_by_itself() {
     let sabotage = Sabotage { ignore_set_len: true, no_copies: true, ..Sabotage::default() };
-    caught("does not cut the torn tail", &["set", "torn", "restart", "rotation"], 1, sabotage);
+    for name in ["set", "torn", "restart", "rotation"] {
+        let row = row(name, &scope(1), sabotage);
+        assert!(row.violations.is_empty(), "{name}: {}", row.violations[0]);
+    }
 }
