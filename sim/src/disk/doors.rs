@@ -337,6 +337,10 @@ impl Storage for SimStorage {
         }
         match fault {
             Some(Fault::SyncDropped) => image.drop_names(mark),
+            Some(Fault::SyncFull) => {
+                image.drop_names(mark);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             Some(Fault::SyncReverted) => image.revert_names(),
             Some(Fault::SyncLate | Fault::Lost) => {
                 image.forget_names(mark, true);

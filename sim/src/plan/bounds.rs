@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Break, Errand, Life, Op, Tier, Visitor};
-use crate::faults::{Fault, Planned};
+use crate::faults::{Call, Fault, Planned};
 use crate::scheduler::{Blow, Disturbance};
 
 /// Longest time, in virtual nanoseconds, for which something stands still or is put off: well below what counts as silence.
@@ -77,8 +77,25 @@ pub(super) fn life(life: &Life) -> Result<(), String> {
 
 fn fault(planned: &Planned) -> Result<(), String> {
     match planned.fault {
-        Fault::Slow(nanos) | Fault::Crash(nanos) => lasts(nanos),
-        _ => Ok(()),
+        Fault::Slow(nanos) | Fault::Crash(nanos) => lasts(nanos)?,
+        Fault::Storm(times) => within(&times, &(0..=MOST))?,
+        _ => {}
+    }
+    let calls: &[Call] = match planned.fault {
+        Fault::SyncDropped | Fault::SyncFull | Fault::SyncReverted | Fault::SyncLate => {
+            &[Call::Sync, Call::SyncDir]
+        }
+        Fault::Lost => &[Call::Sync, Call::SyncDir, Call::WriteAt],
+        Fault::IoHalf | Fault::Stray(_) | Fault::CrashShort(_) => &[Call::WriteAt],
+        Fault::RotOnce(..) => &[Call::ReadAt, Call::Map],
+        Fault::Full(_) => &[Call::WriteAt, Call::Create],
+        Fault::Reset => &[Call::Read, Call::Write],
+        _ => return Ok(()),
+    };
+    if calls.contains(&planned.call) {
+        Ok(())
+    } else {
+        Err("that fault means nothing at this call".to_owned())
     }
 }
 
@@ -103,6 +120,16 @@ pub(super) fn break_off(how: &Break) -> Result<(), String> {
     match how {
         Break::Reset(after) | Break::Shutdown(after) | Break::Crash(after) => lasts(*after),
         _ => Ok(()),
+    }
+}
+
+/// A client names its own keys and those that all share: the oracle knows who may have made what.
+pub(super) fn owned(op: &Op, client: usize) -> Result<(), String> {
+    let own = format!("c{client}:");
+    let foreign = |key: &&str| !key.starts_with(&own) && !key.starts_with("shared:");
+    match op.keys().into_iter().find(foreign) {
+        Some(key) => Err(format!("`{key}` is neither a key of client {client} nor shared")),
+        None => Ok(()),
     }
 }
 

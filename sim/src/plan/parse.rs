@@ -26,6 +26,8 @@ struct Reader {
     remarks: Vec<String>,
     /// The number of the client that operations belong to.
     client: Option<usize>,
+    /// The line that began a life could not be read: nothing is known of the life that these lines belong to.
+    lost: bool,
 }
 
 impl Reader {
@@ -60,15 +62,17 @@ impl Reader {
     }
 
     fn life_begins(&mut self, words: &[&str]) -> Result<(), String> {
+        (self.client, self.lost) = (None, true);
         let [word] = words else { return Err("`life N` is wanted".to_owned()) };
         let life = Life { number: number(word)?, ..Life::default() };
-        self.client = None;
+        self.lost = false;
         self.plan.lives.push(life);
         Ok(())
     }
 
     fn client_begins(&mut self, words: &[&str], remarks: &mut Vec<String>) -> Result<(), String> {
         const MOST: usize = 1_000;
+        self.client = None;
         let (word, settings) = words.split_first().ok_or("a client needs a number")?;
         let number = number::<usize>(word)?;
         if number >= MOST {
@@ -85,6 +89,7 @@ impl Reader {
     fn operation(&mut self, line: &str) -> Result<(), String> {
         let op = line.parse::<Op>()?;
         bounds::request(&op)?;
+        bounds::owned(&op, self.client.ok_or("this belongs to a client")?)?;
         self.client()?.ops.push(op);
         Ok(())
     }
@@ -97,7 +102,8 @@ impl Reader {
     }
 
     fn life(&mut self) -> Result<&mut Life, String> {
-        self.plan.lives.last_mut().ok_or_else(|| "this belongs into a life".to_owned())
+        let life = self.plan.lives.last_mut().filter(|_| !self.lost);
+        life.ok_or_else(|| "this belongs into a life".to_owned())
     }
 
     fn client(&mut self) -> Result<&mut ClientPlan, String> {
@@ -298,5 +304,15 @@ mod tests {
         assert_eq!(remarks.len(), hostile.len(), "{remarks:?}");
         let (usual, _) = parse("plan seed 7\nlife 0\nclient 0\nGET c0:k0\nclient 1\n");
         assert_eq!(plan.to_string(), usual.to_string());
+    }
+
+    #[test]
+    fn what_follows_a_line_that_cannot_be_read_goes_to_nobody_else() {
+        let text = "plan seed 1\nlife 0\nclient 0\nSET foo bar\nclient one\nSET c0:k0 a\nthreads strategy pct:5000:9\n\
+                    fault accept 1 sync-dropped\nlife 1e99\nclient 0\nSET c0:k0 b\n";
+        let (plan, remarks) = parse(text);
+        assert_eq!(remarks.len(), 8, "{remarks:?}");
+        let [life] = plan.lives.as_slice() else { panic!("one life can be read") };
+        assert!(life.clients.iter().all(|client| client.ops.is_empty()) && life.faults.is_empty());
     }
 }

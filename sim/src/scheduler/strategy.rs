@@ -58,6 +58,9 @@ impl fmt::Display for Strategy {
     }
 }
 
+/// Most changes of priority that a schedule may have.
+const DEEPEST: u64 = 1_000;
+
 impl FromStr for Strategy {
     type Err = String;
 
@@ -75,7 +78,10 @@ impl FromStr for Strategy {
         Ok(match name {
             "calm" => Self::Calm,
             "uniform" => Self::Uniform { one_in: number()?.max(1) },
-            "pct" => Self::Pct { depth: number()?, horizon: number()?.max(1) },
+            "pct" => match (number()?, number()?.max(1)) {
+                (depth @ 0..=DEEPEST, horizon) => Self::Pct { depth, horizon },
+                (depth, _) => return Err(format!("{depth} is deeper than {DEEPEST}")),
+            },
             "starve" => {
                 let victim = usize::try_from(number()?).map_err(|_| "no such thread")?;
                 Self::Starve { victim, steps: number()?, one_in: number()?.max(1) }
