@@ -116,13 +116,15 @@ impl Stage<'_> {
                 inspector.start();
             }
             let failed = || excused.lock().harmed_storage();
+            // Whatever fails on the disk, a server that serves goes on, until it is told to finish.
+            let may_end = |what: &str| what.starts_with(REFUSING) || outside.is_shut_down();
             match body(machine, &server) {
                 Ok(()) if outside.open_connections() > 0 => {
                     inside.fail("the server finished with connections open")
                 }
-                Ok(()) if outside.is_shut_down() || failed() => {}
+                Ok(()) if outside.is_shut_down() => {}
                 Ok(()) => inside.fail("the server finished though nobody had asked it to"),
-                Err(what) if failed() => inside.note("server", &what, [0; 3]),
+                Err(what) if failed() && may_end(&what) => inside.note("server", &what, [0; 3]),
                 Err(what) if what.starts_with(REFUSING) && excused.lock().blame.refusal => {
                     inside.note("refused", &what, [0; 3]);
                     *refusal.lock() = Some(what);
