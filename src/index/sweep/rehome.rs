@@ -13,6 +13,8 @@ use crate::base::sync::point;
 
 /// Steps up the tree after which a row is taken for one below the child.
 const STEPS: usize = 256;
+/// Rows that are asked to take a child in, far away, before the sweep is given up.
+const TRIES: usize = 10_000;
 
 impl Index {
     /// Gives the root's and the entry point's part to rows that are not condemned. Under the settling lock.
@@ -95,13 +97,19 @@ impl Index {
                     work.at = at;
                     return;
                 }
-                self.rehome(child, work, linking);
+                if !self.rehome(child, work, linking) {
+                    // The child stays where it is, and with it all that is condemned: nothing has been taken away yet.
+                    self.sweep.closed.store(true);
+                    work.at = at;
+                    return;
+                }
             }
         }
     }
 
     /// Finds another parent for `child`: one of its own neighbours, the nearest first; or a forebear; or a row below one.
-    fn rehome(&self, child: u32, work: &Work, linking: &mut Linking) {
+    /// False where there seems to be none: the lists of all may be full of condemned children.
+    fn rehome(&self, child: u32, work: &Work, linking: &mut Linking) -> bool {
         let mut nears: Vec<Near> = Vec::new();
         {
             let rows: Vec<u32> = links(self.list(child, 0)).filter(|row| !work.is_condemned(*row)).collect();
@@ -114,7 +122,7 @@ impl Index {
         }
         for near in nears {
             if !self.is_below(near.row(), child) && self.rehome_under(near.row(), child, linking) {
-                return;
+                return true;
             }
         }
         reached(Mark::RehomedFarAway);
@@ -124,10 +132,13 @@ impl Index {
         }
         let mut draw = u64::from(child);
         let mut at = forebear;
-        // A row that has no room has other children, which are not condemned, and below one of them there is room.
-        while let Some(row) = at.or(self.root()) {
+        // A row that has no room has other children, which are not condemned, and below one of them there is room as a rule.
+        for _ in 0..TRIES {
+            let Some(row) = at.or(self.root()) else {
+                unreachable!("a child that lives is in a graph that has a root")
+            };
             if self.rehome_under(row, child, linking) {
-                return;
+                return true;
             }
             draw = mix64(draw.wrapping_add(1));
             let children = self.children(row, linking);
@@ -139,7 +150,7 @@ impl Index {
                 })
                 .flatten();
         }
-        unreachable!("a child that lives is in a graph that has a root")
+        false
     }
 
     fn rehome_under(&self, parent: u32, child: u32, linking: &mut Linking) -> bool {
