@@ -153,6 +153,14 @@ fn hits_of_a_confined_search_match_and_are_as_many_as_there_are() {
     }
 }
 
+/// What the oracle says if an inspection finds these rows, of one dimension, under `key` and nothing else.
+fn judge_rows(oracle: &Oracle, key: &str, rows: &[(&str, f32)]) -> Result<(), String> {
+    let rows = rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
+    let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
+    let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
+    copy.inspected(0, &Seen { keys: [(key.to_owned(), Some((index, None)))].into() }, 6_000, 7_000)
+}
+
 #[test]
 fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
     let mut oracle = Oracle::new(1);
@@ -163,13 +171,7 @@ fn what_a_search_has_shown_must_be_found_though_nobody_acknowledged_it() {
     let hits = Value::Array(vec![bulk("a"), bulk("2")]);
     oracle.answered(0, (&search, &[&add]), &[hits], (3_000, 4_000)).unwrap();
     oracle.unanswered(0, &add, 3_000, 5_000);
-    let judge = |rows: &[(&str, f32)]| {
-        let rows =
-            rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
-        let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
-        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
-        copy.inspected(0, &Seen { keys: [(key.clone(), Some((index, None)))].into() }, 6_000, 7_000)
-    };
+    let judge = |rows: &[(&str, f32)]| judge_rows(&oracle, &key, rows);
     judge(&[("a", 2.0)]).unwrap();
     assert!(judge(&[]).unwrap_err().contains("a search has shown"));
 }
@@ -185,13 +187,7 @@ fn what_a_search_has_shown_to_be_gone_must_be_gone_though_nobody_acknowledged_it
     let search: Op = format!("VSEARCH {key} [0] 1 EXACT").parse().unwrap();
     oracle.answered(0, (&search, &[&remove]), &[Value::Array(Vec::new())], (3_000, 4_000)).unwrap();
     oracle.unanswered(0, &remove, 3_000, 5_000);
-    let judge = |rows: &[(&str, f32)]| {
-        let rows =
-            rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
-        let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
-        let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
-        copy.inspected(0, &Seen { keys: [(key.clone(), Some((index, None)))].into() }, 6_000, 7_000)
-    };
+    let judge = |rows: &[(&str, f32)]| judge_rows(&oracle, &key, rows);
     judge(&[]).unwrap();
     assert!(judge(&[("a", 2.0)]).unwrap_err().contains("a search has shown"));
 }
