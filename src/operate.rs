@@ -94,7 +94,7 @@ fn check(words: &[String]) -> Result<ExitCode, String> {
                 fail(FAILED, e);
             }
             Ok(storage) => {
-                let found = engine::check(&storage, options.index);
+                let found = engine::check(&storage, options.store);
                 found.lines.iter().for_each(|line| print(&format!("  {line}")));
                 healthy &= found.healthy;
             }
@@ -138,7 +138,7 @@ fn backup(words: &[String]) -> Result<ExitCode, String> {
     let [from, to] = words.plain.as_slice() else {
         return Err("from which directory into which?".to_owned());
     };
-    let options = Options::default().engine(0).map_err(|e| e.to_string())?.index;
+    let options = Options::default().engine(0).map_err(|e| e.to_string())?.store;
     let done = Directory::open_read_only(Path::new(from)).map_err(|e| e.to_string()).and_then(|from| {
         let to = Directory::open(Path::new(to)).map_err(|e| e.to_string())?;
         engine::backup(&from, &to, options)

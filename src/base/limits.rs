@@ -74,6 +74,10 @@ pub const RANGE_HITS: usize = 1_000_000;
 pub const FILTER_KEYS: usize = 65_536;
 /// Longest pattern that a search takes (`MATCH`), in bytes: each key is held against it.
 pub const FILTER_PATTERN: usize = 1_024;
+/// Buckets of the smallest table of keys, as a power of two.
+pub const TABLE_BITS: u32 = 9;
+/// Keys that are removed in one turn because their time has come, at most; the next turn goes on.
+pub const EXPIRIES_PER_TURN: usize = 64;
 /// Default most rows of an index that is scanned exactly whatever EF says (`exact-below`).
 pub const EXACT_BELOW: usize = 1_000;
 /// Dead rows of an index below which it is not swept; above, it is when one row in forty is dead.

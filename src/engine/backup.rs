@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::check::check;
-use super::store::IndexOptions;
+use super::store::StoreOptions;
 use crate::env::{Backups, File, Storage};
 use crate::snapshot;
 use crate::wal::{self, HALF_COPIED, Lsn, write_all};
@@ -19,7 +19,7 @@ const PIECE: usize = 1 << 20;
 ///
 /// # Errors
 /// Why not, in words for the operator: the directory is damaged, there is something where the copy goes, a disk failed.
-pub fn backup(from: &dyn Storage, to: &dyn Storage, options: IndexOptions) -> Result<Vec<String>, String> {
+pub fn backup(from: &dyn Storage, to: &dyn Storage, options: StoreOptions) -> Result<Vec<String>, String> {
     if let Some(name) = to.list().map_err(|e| e.to_string())?.first() {
         return Err(format!("the directory for the backup is not empty: there is {name} in it"));
     }

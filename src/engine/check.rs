@@ -5,7 +5,7 @@
 
 use super::mutation::Op;
 use super::recovery::{load, replay};
-use super::store::{IndexOptions, Store};
+use super::store::{Store, StoreOptions};
 use super::value::Value;
 use crate::base::bytes::Reader;
 use crate::env::Storage;
@@ -22,7 +22,7 @@ pub struct Check {
 }
 
 /// Verifies the directory behind `storage`.
-pub fn check(storage: &dyn Storage, options: IndexOptions) -> Check {
+pub fn check(storage: &dyn Storage, options: StoreOptions) -> Check {
     let mut check = Check { lines: Vec::new(), healthy: true };
     let mut store = Store::new(options);
     let after = check.snapshot(storage, &mut store);

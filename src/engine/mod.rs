@@ -53,7 +53,7 @@ pub use recovery::{Doors, OpenError, Options, Report};
 pub use repair::repair;
 pub use saving::{Progress, Saved};
 pub use snapshots::SnapshotPlan;
-pub use store::IndexOptions;
+pub use store::StoreOptions;
 
 /// The LSN of a record that will never be durable.
 pub const NEVER: Lsn = Lsn(u64::MAX);
@@ -74,6 +74,7 @@ pub struct Engine {
     /// transaction must not halve it.
     failed: Option<String>,
     log_backlog: usize,
+    expiries_per_turn: usize,
     /// Changes so far, each a new number; WATCH compares them.
     changes: u64,
     watched: watch::Watched,
@@ -124,8 +125,6 @@ const NO_ROOM: &str =
 const WAITS_FOR_ROOM: &str = "MISCONF the disk is full: what this waits for is written when there is room for the log, or gone \
                               after a restart";
 
-/// Keys that the clock takes in one turn at most.
-const EXPIRIES_PER_TURN: usize = 64;
 /// Bytes kept allocated for the next record.
 const KEPT_RECORD: usize = 1 << 20;
 
@@ -391,7 +390,7 @@ impl Engine {
         }
         self.begin();
         let mut taken = 0;
-        while taken < EXPIRIES_PER_TURN && self.failed.is_none() {
+        while taken < self.expiries_per_turn && self.failed.is_none() {
             let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
             let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
             reached(Mark::ExpiredInTime);
@@ -399,7 +398,7 @@ impl Engine {
             taken += 1;
         }
         self.end();
-        let more = taken == EXPIRIES_PER_TURN;
+        let more = taken == self.expiries_per_turn;
         if more {
             reached(Mark::ExpiriesBounded);
         }

@@ -8,7 +8,7 @@ use super::directory::Directory;
 use super::mutation::Op;
 use super::saving::{Saving, kind};
 use super::snapshots::SnapshotPlan;
-use super::store::{IndexOptions, Store};
+use super::store::{Store, StoreOptions};
 use super::unsynced::Unsynced;
 use super::value::{Value, VectorSet};
 use super::watch::Watched;
@@ -41,8 +41,10 @@ pub struct Options {
     pub spin: Duration,
     /// Threads that link rows during recovery.
     pub workers: usize,
-    /// How indexes are made.
-    pub index: IndexOptions,
+    /// Keys that one turn removes because their time has come, at most; at least 1.
+    pub expiries_per_turn: usize,
+    /// How keys are found, and indexes made.
+    pub store: StoreOptions,
     /// Decides random choices.
     pub seed: u64,
 }
@@ -115,7 +117,7 @@ impl Engine {
     pub fn open(doors: Doors, options: &Options) -> Result<(Self, Report), OpenError> {
         let start = doors.clock.now();
         let mut report = Report::default();
-        let mut store = Store::new(options.index);
+        let mut store = Store::new(options.store);
         store.saving = Saving::in_slices(options.snapshot_slice);
         let durability = match doors.storage {
             None => None,
@@ -145,6 +147,7 @@ impl Engine {
             depth: 0,
             failed: None,
             log_backlog: options.log_backlog,
+            expiries_per_turn: options.expiries_per_turn,
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),

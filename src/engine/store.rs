@@ -15,15 +15,17 @@ use crate::index::{self, Index, RowId};
 use crate::kernels::Kernels;
 use crate::wal::Lsn;
 
-/// How indexes are made.
+/// How keys are found, and indexes made.
 #[derive(Clone, Copy, Debug)]
-pub struct IndexOptions {
+pub struct StoreOptions {
     /// The distance kernels.
     pub kernels: Kernels,
     /// Indexes of at most this many rows are searched exactly, whatever EF says.
     pub exact_below: usize,
     /// Keys the tables of names.
     pub hash: HashKey,
+    /// Buckets of the smallest table of keys, as a power of two.
+    pub table_bits: u32,
     /// Dead rows from which on an index is swept.
     pub sweep_from: usize,
     /// Rows that a slice of a sweep looks at.
@@ -43,7 +45,7 @@ pub(crate) enum Applied {
 pub(crate) struct Store {
     pub(crate) keyspace: Keyspace<Value>,
     pub(crate) saving: Saving,
-    pub(crate) options: IndexOptions,
+    pub(crate) options: StoreOptions,
     /// The vector being read, kept for its memory.
     floats: Vec<f32>,
     /// Values that are gone but costly to drop; a worker does it.
@@ -64,9 +66,9 @@ pub(crate) enum Garbage {
 }
 
 impl Store {
-    pub(crate) fn new(options: IndexOptions) -> Self {
+    pub(crate) fn new(options: StoreOptions) -> Self {
         Self {
-            keyspace: Keyspace::new(options.hash),
+            keyspace: Keyspace::new(options.hash, options.table_bits),
             saving: Saving::default(),
             options,
             floats: Vec::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::command::lookup;
 use super::mutation::{Op, SetConfig};
 use super::store::Store;
-use super::{Call, Doors, Engine, IndexOptions, OpenError, Options, SnapshotPlan};
+use super::{Call, Doors, Engine, OpenError, Options, SnapshotPlan, StoreOptions};
 use crate::base::hash::HashKey;
 use crate::base::rng::Rng;
 use crate::base::sync::AtomicU64;
@@ -68,7 +68,6 @@ impl Engine {
         clock: Arc<SetClock>,
         (segment_bytes, log_room): (u64, u64),
     ) -> Result<Self, OpenError> {
-        let index = index_options();
         let options = Options {
             tier: Tier::Always,
             segment_bytes,
@@ -78,7 +77,8 @@ impl Engine {
             log_backlog: crate::base::limits::LOG_BACKLOG,
             snapshot_slice: 256,
             workers: 1,
-            index,
+            expiries_per_turn: 64,
+            store: options(),
             seed: 1,
         };
         let doors =
@@ -166,7 +166,7 @@ fn a_log_begins_behind_a_snapshot_only_when_its_name_is_durable_whatever_failed_
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test is about time")]
 fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
-    let index = index_options();
+    let index = options();
     let mut store = Store::new(index);
     let config = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     store.apply(&Op::NewSet { key: b"i", config }, Lsn(1)).unwrap();
@@ -182,7 +182,7 @@ fn replaying_vectors_costs_the_same_for_each_however_many_wait_to_be_linked() {
 
 #[test]
 fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
-    let index = index_options();
+    let index = options();
     let mut store = Store::new(index);
     let good = SetConfig { dim: 1, metric: 1, quant: 0, m: 4, ef_construction: 10, seed: 1 };
     let bad = [
@@ -197,7 +197,7 @@ fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
     assert_eq!(store.keyspace.len(), 0);
 }
 
-fn index_options() -> IndexOptions {
+fn options() -> StoreOptions {
     let (kernels, hash) = (Kernels::best(), HashKey::from_seed(1));
-    IndexOptions { kernels, exact_below: 0, hash, sweep_from: 1, sweep_slice: 100 }
+    StoreOptions { kernels, exact_below: 0, hash, table_bits: 1, sweep_from: 1, sweep_slice: 100 }
 }

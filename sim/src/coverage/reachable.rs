@@ -207,19 +207,12 @@ pub const RARE: &[Rule] = &[
 const LIES: &[&str] = &["lost", "stray", "decay", "sync-late", "rot-once"];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
-const FEW_KEYS: &str =
-    "plans have fewer keys than the smallest key table has buckets, and than one turn takes";
 
 /// Marks that no simulated run reaches, and why not.
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
-    (Mark::ExpiriesBounded, FEW_KEYS),
-    (Mark::TableGrows, FEW_KEYS),
-    (Mark::TableShrinks, FEW_KEYS),
-    (Mark::TableMoved, FEW_KEYS),
-    (Mark::TableWalkedMoving, FEW_KEYS),
 ];
 
 /// Marks that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.

@@ -91,6 +91,10 @@ pub struct ServerPlan {
     pub sweep_from: usize,
     /// Rows that a slice of a sweep looks at.
     pub sweep_slice: usize,
+    /// Buckets of the smallest table of keys, as a power of two.
+    pub table_bits: u32,
+    /// Keys that one turn removes because their time has come.
+    pub expiries_per_turn: usize,
     /// When the log is synced.
     pub fsync: Tier,
     /// Whether it wants [`PASSWORD`].
@@ -217,6 +221,8 @@ impl Default for ServerPlan {
             snapshot_slice: 256,
             sweep_from: 64,
             sweep_slice: 4_096,
+            table_bits: 9,
+            expiries_per_turn: 64,
             fsync: Tier::Always,
             password: false,
             operator: false,

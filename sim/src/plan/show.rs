@@ -63,6 +63,8 @@ impl Fields for ServerPlan {
         each("snapshot-slice", &mut self.snapshot_slice);
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);
+        each("table-bits", &mut self.table_bits);
+        each("expiries-per-turn", &mut self.expiries_per_turn);
         each("fsync", &mut self.fsync);
         each("password", &mut self.password);
         each("operator", &mut self.operator);

@@ -103,7 +103,7 @@ impl Found {
 /// `engram check`.
 fn checked(still: &Still) -> Check {
     match Options::default().engine(0) {
-        Ok(options) => check(still, options.index),
+        Ok(options) => check(still, options.store),
         Err(error) => panic!("the usual settings are no settings: {error}"),
     }
 }

@@ -25,6 +25,8 @@ const TRIES: usize = 100;
 
 /// A table of items by hash.
 pub(super) struct Dict<T> {
+    /// Buckets of the smallest table, as a power of two.
+    least: u32,
     table: Table<T>,
     growth: Option<Move<T>>,
     len: usize,
@@ -43,14 +45,21 @@ impl<T> Dict<T> {
     /// What one item takes, beside what it owns elsewhere.
     pub(super) const NODE_BYTES: usize = size_of::<Node<T>>();
 
-    pub(super) fn new() -> Self {
+    /// No items. The table never has fewer than two to the power of `least` buckets, which is at least two.
+    pub(super) fn new(least: u32) -> Self {
         Self {
-            table: Table::new(Table::<T>::MIN_BITS),
+            least,
+            table: Table::new(least),
             growth: None,
             len: 0,
             #[cfg(test)]
             moved: 0,
         }
+    }
+
+    /// Buckets of the smallest table, as a power of two.
+    pub(super) fn least(&self) -> u32 {
+        self.least
     }
 
     pub(super) fn len(&self) -> usize {
@@ -198,7 +207,7 @@ impl<T> Dict<T> {
             let bits = if self.len > buckets {
                 reached(Mark::TableGrows);
                 bits + 1
-            } else if self.len < buckets / 4 && bits > Table::<T>::MIN_BITS {
+            } else if self.len < buckets / 4 && bits > self.least {
                 reached(Mark::TableShrinks);
                 bits - 1
             } else {
@@ -208,7 +217,7 @@ impl<T> Dict<T> {
         }
         let Some(growth) = &mut self.growth else { return };
         let end = self.table.buckets().min(growth.to.buckets());
-        for _ in 0..BUCKETS_PER_CHANGE / 2 {
+        for _ in growth.done..end.min(growth.done + BUCKETS_PER_CHANGE / 2) {
             growth.step(&mut self.table);
             #[cfg(test)]
             {

@@ -68,9 +68,9 @@ impl<V> std::fmt::Debug for Keyspace<V> {
 }
 
 impl<V: Held> Keyspace<V> {
-    /// An empty keyspace that hashes its keys under `secret`.
-    pub(super) fn new(secret: HashKey) -> Self {
-        Self { secret, dict: Dict::new(), due: BTreeSet::new(), expiring: 0, held: 0 }
+    /// An empty keyspace that hashes its keys under `secret`, in a table of at least two to the power of `least` buckets.
+    pub(super) fn new(secret: HashKey, least: u32) -> Self {
+        Self { secret, dict: Dict::new(least), due: BTreeSet::new(), expiring: 0, held: 0 }
     }
 
     /// The hash of a name.
@@ -182,7 +182,7 @@ impl<V: Held> Keyspace<V> {
 
     /// Empties the keyspace at once; what it held is the caller's to drop, which takes long.
     pub(super) fn take_all(&mut self) -> Self {
-        let empty = Self::new(self.secret);
+        let empty = Self::new(self.secret, self.dict.least());
         std::mem::replace(self, empty)
     }
 

@@ -27,13 +27,10 @@ pub(super) struct Table<T> {
 }
 
 impl<T> Table<T> {
-    /// The smallest table has one page.
-    pub(super) const MIN_BITS: u32 = PAGE_BITS;
-
     pub(super) fn new(bits: u32) -> Self {
-        assert!((Self::MIN_BITS..usize::BITS).contains(&bits), "a table of 2^{bits} buckets");
+        assert!((1..usize::BITS).contains(&bits), "a table of 2^{bits} buckets");
         let mut pages = Vec::new();
-        pages.resize_with(1 << (bits - PAGE_BITS), || None);
+        pages.resize_with(1 << bits.saturating_sub(PAGE_BITS), || None);
         Self { bits, pages, present: 0 }
     }
 
@@ -94,9 +91,10 @@ impl<T> Table<T> {
     /// Takes all of this bucket. With the last bucket of a page the page goes too, so buckets are taken in order, by
     /// one who has left nothing in the page.
     pub(super) fn take(&mut self, bucket: usize) -> Chain<T> {
+        let last = self.buckets() - 1;
         let slot = &mut self.pages[bucket / PAGE];
         let chain = slot.as_mut().and_then(|page| page[bucket % PAGE].take());
-        if bucket % PAGE == PAGE - 1 && slot.take().is_some() {
+        if bucket % PAGE == (PAGE - 1).min(last) && slot.take().is_some() {
             self.present -= 1;
         }
         chain

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::dict::BUCKETS_PER_CHANGE;
 use super::*;
+use crate::base::limits::TABLE_BITS;
 use crate::base::rng::Rng;
 
 impl Held for Vec<u8> {
@@ -17,7 +18,11 @@ impl Held for Vec<u8> {
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
 fn keyspace() -> Keyspace<Vec<u8>> {
-    Keyspace::new(HashKey::from_seed(7))
+    keyspace_of(TABLE_BITS)
+}
+
+fn keyspace_of(least: u32) -> Keyspace<Vec<u8>> {
+    Keyspace::new(HashKey::from_seed(7), least)
 }
 
 fn name(n: usize) -> Vec<u8> {
@@ -26,10 +31,14 @@ fn name(n: usize) -> Vec<u8> {
 
 fn filled(n: usize) -> Keyspace<Vec<u8>> {
     let mut keys = keyspace();
+    fill(&mut keys, n);
+    keys
+}
+
+fn fill(keys: &mut Keyspace<Vec<u8>>, n: usize) {
     for i in 0..n {
         assert!(keys.insert(&name(i), vec![1; i % 7], 0, 0).is_none());
     }
-    keys
 }
 
 #[derive(Clone, Debug)]
@@ -128,8 +137,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
-    fn the_keyspace_agrees_with_a_sorted_map(actions in prop::collection::vec(action(), 1..80)) {
-        let (mut keys, mut model) = (keyspace(), Model::new());
+    fn the_keyspace_agrees_with_a_sorted_map(
+        least in 1_u32..=TABLE_BITS,
+        actions in prop::collection::vec(action(), 1..80),
+    ) {
+        let (mut keys, mut model) = (keyspace_of(least), Model::new());
         for action in &actions {
             act(&mut keys, &mut model, action);
             prop_assert_eq!(keys.validate(), Ok(()), "after {:?}", action);
@@ -144,11 +156,13 @@ proptest! {
 
     #[test]
     fn a_scan_meets_what_stays_exactly_once_while_the_table_grows_and_shrinks(
+        least in 1_u32..=TABLE_BITS,
         stays in 1_usize..400,
         count in 1_usize..50,
         waves in prop::collection::vec((any::<bool>(), 0_usize..600), 1..60),
     ) {
-        let mut keys = filled(stays);
+        let mut keys = keyspace_of(least);
+        fill(&mut keys, stays);
         let (mut met, mut cursor, mut extra) = (BTreeMap::new(), 0, 0);
         for turn in 0.. {
             cursor = keys.scan(cursor, count, &mut |entry| *met.entry(entry.key.to_vec()).or_insert(0) += 1);
@@ -227,7 +241,7 @@ fn keys_that_differ_in_their_last_bytes_only_spread_over_the_buckets() {
 
 #[test]
 fn items_of_one_hash_are_told_apart() {
-    let mut dict = Dict::new();
+    let mut dict = Dict::new(TABLE_BITS);
     (0..20).for_each(|i| dict.insert(42, i));
     assert_eq!(dict.remove(42, |&i| i == 7), Some(7));
     assert_eq!(dict.remove(42, |&i| i == 7), None);
@@ -238,7 +252,7 @@ fn items_of_one_hash_are_told_apart() {
 
 #[test]
 fn the_last_key_in_hash_order_ends_the_scan() {
-    let mut dict = Dict::new();
+    let mut dict = Dict::new(TABLE_BITS);
     dict.insert(u64::MAX, 1);
     dict.insert(0, 2);
     let (mut cursor, mut met) = (0, vec![]);

@@ -15,7 +15,7 @@ mod values;
 use super::ServeError;
 use crate::base::hash::HashKey;
 use crate::base::limits;
-use crate::engine::{self, IndexOptions, SnapshotPlan};
+use crate::engine::{self, SnapshotPlan, StoreOptions};
 use crate::env::Level;
 use crate::kernels::Kernels;
 use crate::wal::Tier;
@@ -93,6 +93,11 @@ pub struct Options {
     pub sweep_from: usize,
     /// See `sweep_from`.
     pub sweep_slice: usize,
+    /// Buckets of the smallest table of keys, as a power of two, and keys that one turn removes because their time has come.
+    /// Not settings: a simulation makes them small.
+    pub table_bits: u32,
+    /// See `table_bits`.
+    pub expiries_per_turn: usize,
     /// Where clients begin to wait. Not a setting.
     pub shares: Shares,
     /// The config file that was read, if any. Not a setting.
@@ -135,6 +140,8 @@ impl Options {
             snapshot_slice: limits::SNAPSHOT_SLICE,
             sweep_from: limits::SWEEP_FROM,
             sweep_slice: limits::SWEEP_SLICE,
+            table_bits: limits::TABLE_BITS,
+            expiries_per_turn: limits::EXPIRIES_PER_TURN,
             shares: Shares::default(),
             config_file: None,
         }
@@ -154,10 +161,12 @@ impl Options {
             log_backlog: self.shares.log_backlog,
             spin: self.shares.spin,
             workers: self.workers,
-            index: IndexOptions {
+            expiries_per_turn: self.expiries_per_turn,
+            store: StoreOptions {
                 kernels: self.kernels()?,
                 exact_below: self.exact_below,
                 hash: HashKey::from_seed(seed),
+                table_bits: self.table_bits,
                 sweep_from: self.sweep_from,
                 sweep_slice: self.sweep_slice,
             },

@@ -152,5 +152,5 @@ fn kernels_of_another_cpu_are_a_clear_error_when_they_are_taken() {
     let options = Options { kernel: foreign.to_owned(), ..Options::default() };
     assert!(options.engine(1).unwrap_err().0.contains("does not run on this CPU"));
     let scalar = Options { kernel: "scalar".to_owned(), ..Options::default() };
-    assert_eq!(scalar.engine(1).unwrap().index.kernels.name(), "scalar");
+    assert_eq!(scalar.engine(1).unwrap().store.kernels.name(), "scalar");
 }
