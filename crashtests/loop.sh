@@ -8,7 +8,7 @@ packages python3=python3
 case " $* " in
     *" --self-test "*)
         cd "$ROOT/crashtests"
-        PYTHONPATH=$ROOT/scripts python3 -B -m unittest test_history
+        PYTHONPATH=$ROOT/scripts python3 -B -m unittest test_history test_clients test_points
         exit
         ;;
     *" --redis "*) packages redis-server=redis-server ;;

@@ -1,10 +1,11 @@
 """The places that kills are aimed at: the engine's marks (src/base/mark.rs), and its calls on either side.
 
-Each place has a group, which says what a life must be made to do so that it is come by, and how late: it is aimed at the
-n-th time, n up to `most`. What is aimed at next is what was hit least so far.
+Each place belongs to a group, which says what a life must be made to do so that the place is come by, and has a number, since
+it is aimed at the n-th time, n up to `most`. What is aimed at next is what was hit least so far. Every mark of snapshots,
+the log, recovery and the server's end is aimed at, or stands in `LEFT_OUT` with the reason; `test_points.py` holds that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -21,85 +22,183 @@ class Point:
         return f"{self.where}/{rng.randint(1, self.most)}"
 
 
+@dataclass(frozen=True)
+class Group:
+    """What a life does so that it comes by some places: settings of its server with their choices, its tier, how snapshots are
+    asked for (`savers.Saver`, or `often`, `maybe`, `never`), how many seconds it lasts, whether it ends in order, whether its
+    writers write vectors only, and which clients it has besides."""
+
+    points: tuple = ()
+    args: dict = field(default_factory=dict)
+    tier: str = ""
+    saves: str = "maybe"
+    span: tuple = (0.3, 0.8)
+    orderly: bool = False
+    vectors: bool = False
+    clients: tuple = ()
+
+
 def both(where):
     return [where, f"{where}/after"]
 
 
-SNAPSHOT = [
-    ("SnapshotBegun", 3), ("SnapshotEnded", 3), ("SegmentsRemoved", 4), ("serve/create/snapshot.tmp/after", 3),
-    ("serve/write/snapshot.tmp/after", 8), *[(where, 3) for where in both("serve/sync/snapshot.tmp")],
-    ("serve/rename/snapshot.tmp/after", 3), *[(where, 8) for where in both("serve/sync-dir")],
-    ("serve/remove/snapshot.snap/after", 2),
-]  # fmt: skip
-UNASKED = [("SnapshotUnasked", 1)]
-SWITCH = [
-    ("SegmentClosed", 8), ("RoomAhead", 4), ("RoomCut", 6), ("SegmentSpared", 3), ("serve/create/wal.log/after", 6),
-    *[(where, 150) for where in both("serve/write/wal.log")], *[(where, 100) for where in both("serve/sync/wal.log")],
-    ("serve/set-len/wal.log/after", 4), ("serve/write/wal.log.tmp/after", 2), ("serve/sync/wal.log.tmp/after", 2),
-    ("serve/rename/wal.log.tmp/after", 2),
-]  # fmt: skip
-SHUTDOWN = [
-    ("Finishing", 1), ("finish/LogMarkWritten", 1), ("finish/write/wal.log/after", 2),
-    *[(where, 2) for where in both("finish/sync/wal.log")], ("finish/set-len/wal.log/after", 1),
-]  # fmt: skip
-BACKUP = [
-    ("backup/create/backup.begun/after", 2), ("backup/sync-dir", 3), ("backup/rename/snapshot.tmp/after", 2),
-    *[(where, 2) for where in both("backup/remove/backup.begun")],
-]  # fmt: skip
-RECLAIM = [("RowReused", 3), ("SweepInSlices", 1), ("LinkNoLongerKept", 3)]
+def each(most, *places):
+    return [(where, most) for where in places]
+
+
+SMALL = {"segment-bytes": ["16kb", "64kb"]}
+GROUPS = {
+    "": Group(),
+    "snapshot": Group(
+        points=(
+            *each(3, "SnapshotBegun", "SnapshotEnded", "SliceEnded", "OlderSnapshotRemoved"), ("SegmentsRemoved", 4), ("ValuePreserved", 3),
+            ("serve/create/snapshot.tmp/after", 3), ("serve/write/snapshot.tmp/after", 8), *each(3, *both("serve/sync/snapshot.tmp")),
+            ("serve/rename/snapshot.tmp/after", 3), *each(8, *both("serve/sync-dir")), ("serve/remove/snapshot.snap/after", 2),
+        ),
+        args=SMALL, saves="often",
+    ),
+    "paced": Group(
+        points=(("SnapshotPaced", 6), ("SnapshotAwaited", 1)),
+        args=SMALL | {"snapshot-rate": ["256kb", "1mb"]}, saves="often", clients=("saver",),
+    ),
+    "capture": Group(
+        points=each(3, "CaptureLeavesRows", "CaptureUnlinksChild", "CaptureMovesEntry", "CaptureDropsLink"),
+        args={"workers": [1, 2]}, saves="often", vectors=True,
+    ),
+    "cleared": Group(points=each(2, "ClearedMeanwhile", "RestWritten"), saves="never", clients=("flusher",), span=(0.6, 1.2)),
+    "cleared late": Group(
+        points=(("ClearedTooLate", 1),), args={"snapshot-rate": ["64kb"]}, saves="never", clients=("flusher",), span=(0.6, 1.2),
+    ),
+    "calm": Group(points=(("TailCovered", 2), ("serve/create/wal.log", 2)), args={"segment-bytes": ["64mb"]}, saves="calm"),
+    "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(1.5, 1.7)),
+    "unasked": Group(points=(("SnapshotUnasked", 1),), args={"snapshot-log-bytes": ["64kb"]}, saves="never"),
+    "switch": Group(
+        points=(
+            ("SegmentClosed", 8), ("RoomAhead", 4), ("RoomCut", 6), ("SegmentSpared", 3), ("SegmentUsedAgain", 2),
+            ("serve/create/wal.log/after", 6), *each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log")),
+            ("serve/set-len/wal.log/after", 4), *each(2, "serve/write/wal.log.tmp/after", "serve/sync/wal.log.tmp/after"),
+            ("serve/rename/wal.log.tmp/after", 2),
+        ),
+        args=SMALL | {"log-room": ["1mb", "64kb", "64kb"]}, saves="often",
+    ),
+    "waiting": Group(points=each(30, "RecordsShareSync", "ReadWaits", "AllReadWaits")),
+    "second": Group(points=(("SecondIsOver", 2),), tier="everysec", span=(2.2, 3.0)),
+    "shutdown": Group(
+        points=(
+            ("Finishing", 1), ("FinishingWithClients", 3), ("finish/LogMarkWritten", 1), ("finish/write/wal.log/after", 2),
+            *each(2, *both("finish/sync/wal.log")), ("finish/set-len/wal.log/after", 1),
+        ),
+        span=(0.01, 0.3), orderly=True,
+    ),
+    "shutdown with jobs": Group(points=(("FinishingWithJobs", 1),), args={"workers": [1]}, span=(0.1, 0.4), orderly=True, vectors=True),
+    "shutdown while saving": Group(
+        points=(("SnapshotCancelled", 1), ("PiecesDropped", 1), *each(1, *both("finish/remove/snapshot.tmp"))),
+        args={"snapshot-rate": ["32kb"]}, saves="BGSAVE", span=(0.2, 0.5), orderly=True,
+    ),
+    "shutdown, unread": Group(points=(("GraceOver", 1),), span=(0.1, 0.3), orderly=True, clients=("lazy",)),
+    "backup": Group(
+        points=(
+            ("backup/create/backup.begun/after", 2), ("backup/sync-dir", 3), ("backup/rename/snapshot.tmp/after", 2),
+            *each(2, *both("backup/remove/backup.begun")), ("SnapshotFailed", 2),
+        ),
+        args=SMALL, clients=("backer",),
+    ),
+    "reclaim": Group(points=(("RowReused", 3), ("SweepInSlices", 1), ("LinkNoLongerKept", 3)), vectors=True),
+}  # fmt: skip
+
+TORN = ["TornTailCut", "TailHeader", *both("start/set-len/wal.log")]
+HEADLESS = ["TornSwitchRemoved", *both("start/remove/wal.log")]
+LEFT_COPY = ["UnfinishedCopyRemoved", *both("start/remove/wal.log.tmp")]
+LEFT_SNAPSHOT = ["TemporaryRemoved", *both("start/remove/snapshot.tmp")]
+RESTING = ["SnapshotNamedAnew", *both("start/rename/snapshot.snap"), *both("start/rename/snapshot.moving.snap")]
 REPAIR = [
-    "TornTailCut", "start/remove/snapshot.tmp/after", *both("start/set-len/wal.log"), *both("start/remove/wal.log.tmp"),
-    "start/remove/wal.log/after",
+    *TORN, "TailShort", "TailPayload", *HEADLESS, *LEFT_COPY, *LEFT_SNAPSHOT, *RESTING, "SnapshotFoundMoving", "LogEmpty",
+    "CoveredSegmentSkipped", "LogMarkPassed", *both("start/write/wal.log"),
 ]  # fmt: skip
-"""What a start may have to do after a crash; `harm.to_repair` says whether it will."""
-BEFORE = {
-    "serve/create/wal.log/after": "start/remove/wal.log/after",
-    "serve/sync/snapshot.tmp/after": "start/remove/snapshot.tmp/after",
-    "serve/write/wal.log.tmp/after": "start/remove/wal.log.tmp",
-    "serve/sync/wal.log.tmp/after": "start/remove/wal.log.tmp/after",
-    "serve/sync/wal.log": "TornTailCut",
-    "serve/write/wal.log/after": "start/set-len/wal.log",
-    "serve/write/wal.log": "start/set-len/wal.log/after",
-}
-"""Deaths that make some work for the start that follows: they are sought for as long as that is."""
+"""What a start has to do where there is something to repair; `foresee.foresee` says of a directory what its next start will."""
+POWER = ["LogBehindSnapshot"]
+"""And what only a power loss leaves."""
 RECOVERY = [
-    "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "SecondSegmentReplayed", "Serving",
-    "start/map/snapshot.snap",
+    "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "RowsLinkedTogether", "SecondSegmentReplayed", "WideRecordReplayed",
+    "OverdueFound", "Serving", "start/map/snapshot.snap",
     *[where for call in ("create", "write", "sync", "rename") for where in both(f"start/{call}/wal.log.tmp")], *both("start/sync/wal.log"), *both("start/sync-dir"),
 ]  # fmt: skip
+"""What most starts do."""
+
+BEHIND = {
+    "serve/create/wal.log/after": HEADLESS,
+    "serve/sync/snapshot.tmp/after": LEFT_SNAPSHOT,
+    "serve/write/wal.log.tmp/after": LEFT_COPY,
+    "serve/sync/wal.log": ["TornTailCut", "TailShort", "TailPayload"],
+    "serve/write/wal.log/after": [*both("start/set-len/wal.log"), "TailHeader"],
+    "serve/create/wal.log": [*RESTING, "SnapshotFoundMoving", "LogEmpty"],
+    "serve/rename/snapshot.tmp/after": ["CoveredSegmentSkipped", *POWER],
+    "finish/sync/wal.log/after": ["LogMarkPassed", *both("start/write/wal.log")],
+}
+"""Deaths that make some work for the start that follows: they are sought for as long as that is."""
+
+DISK = "a disk that fails or lies, or damage: no crash makes it. Simulated, and on the real binary in scripts/baddisk.py"
+FULL = "a full disk: scripts/baddisk.py"
+LEFT_OUT = {
+    DISK: """SnapshotMapLost SnapshotHeaderRefused SnapshotFooterRefused SnapshotTableRefused SnapshotSectionRefused
+        SnapshotVersionRefused FrontMissing GapRefused OverlapRefused MisnamedRefused VersionRefused HeaderRefused MiddleRefused
+        ClaimRefused OrderRefused RecordRefused FileUnreadable RetreatFromSync RetreatFromWrite RetreatFromSegment RetreatFailed
+        AppendRefused WriteRefused RemovalFailed RemovalNotSynced LostSeen ReplyBecomesError SnapshotForbidden
+        SnapshotAfterFailure SnapshotNotPublished SnapshotNotSynced SweepFailed MapChanged""",
+    FULL: "DiskFull RoomAgain NoRoomForMark NoRoomAhead NoRoomForCopy",
+    "a call that is cut short or interrupted, which a real file's is not": "WriteInParts WriteInterrupted ReadInterrupted ReadInParts",
+    "32 MiB that wait for the log": "RoomIsTold",
+    "a setting that changes, which it does in no life": "TierTightened",
+    "a start has removed what would be in the way": "TemporaryInTheWay",
+}
+"""Marks of those parts of the engine that are not aimed at, by reason."""
+
+ENOUGH = 10
+"""A run of so many rounds a place has to have hit each of them."""
 
 
 def phased(where, group):
-    """Marks of a serving life are come by in recoveries as well, which are not meant."""
-    return where if "/" in where or group == "shutdown" else f"serve/{where}"
+    """Marks of a serving life are come by in recoveries as well, and those of its end in its middle, which are not meant."""
+    if "/" in where:
+        return where
+    return f"finish/{where}" if GROUPS[group].orderly else f"serve/{where}"
 
 
 class Points:
-    """The table of them."""
+    """The table of them; with `power` come those that only a power loss makes."""
 
-    def __init__(self):
-        groups = {"snapshot": SNAPSHOT, "unasked": UNASKED, "switch": SWITCH, "shutdown": SHUTDOWN}
-        groups |= {"backup": BACKUP, "reclaim": RECLAIM}
-        self.all = [Point(phased(where, group), group, most) for group, points in groups.items() for where, most in points]
-        self.all += [Point(where, "repair") for where in REPAIR] + [Point(where, "recovery") for where in RECOVERY]
+    def __init__(self, power=False):
+        self.all = [Point(phased(where, name), name, most) for name, group in GROUPS.items() for where, most in group.points]
+        self.all += [Point(where, "repair") for where in REPAIR + (POWER if power else [])]
+        self.all += [Point(where, "recovery") for where in RECOVERY]
+        self.called = {point.where: point for point in self.all}
+        assert len(self.called) == len(self.all), "each place stands in the table once"
 
     def next(self, rng, among=None):
         """The place that was hit least, of those called `among` or of all for serving lives; one that is seldom come by gets
-        its share of tries."""
-        starting, places = ("repair", "recovery"), {point.where: point for point in self.all}
+        its share of tries. None where there is none."""
 
         def share(point):
-            behind = places.get(BEFORE.get(point.where), point)
-            return min(point.hits, behind.hits) + point.misses / 6
+            behind = [self.called[where].hits for where in BEHIND.get(point.where, []) if where in self.called]
+            hits = max(min(point.hits, *behind), point.hits / 3) if behind else point.hits
+            return hits + point.misses / 8
 
-        points = [p for p in self.all if (p.group not in starting if among is None else p.where in among)]
+        points = [p for p in self.all if (p.group in GROUPS if among is None else p.where in among)]
         rng.shuffle(points)
-        return min(points, key=share)
+        return min(points, key=share, default=None)
+
+    def unhit(self, rounds):
+        """Sentences on the places that so many rounds should have hit."""
+        if rounds < ENOUGH * len(self.all):
+            return []
+        return [f"no kill has hit {point.where} ({point.group}) in {point.misses} tries" for point in self.all if not point.hits]
 
     def table(self):
         """The table as lines."""
         lines = [f"{'hits':>5} {'misses':>6}  place"]
         for point in self.all:
             lines.append(f"{point.hits:5} {point.misses:6}  {point.group}: {point.where}")
+        for reason, marks in LEFT_OUT.items():
+            lines.append(f"{'-':>5} {'-':>6}  left out, {reason}: {', '.join(marks.split())}")
         least = min(point.hits for point in self.all)
         return [*lines, f"{len(self.all)} places aimed at, each hit at least {least} times"]

@@ -15,22 +15,64 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts"))
 
+import account  # noqa: E402
 import harm  # noqa: E402
 import model as m  # noqa: E402
 from engramlib import Scratch, Server, binary_path, die_cleanly  # noqa: E402
-from lives import Life  # noqa: E402
-from points import RECOVERY, Points  # noqa: E402
+from foresee import foresee  # noqa: E402
+from lives import KILLED, Life  # noqa: E402
+from observer import SAME  # noqa: E402
+from points import GROUPS, RECOVERY, Points  # noqa: E402
+from pulse import Pulse  # noqa: E402
 from verify import Verifier  # noqa: E402
-from writer import SAME, Pool  # noqa: E402
+from writer import Pool  # noqa: E402
 
 WRITERS = 6
-FACTS = ["kills", "start-up kills", "orderly ends", "saves", "backups", "looks", "shared", "pending", "weak lives"]
-FACTS += ["given up", "torn tails", "self-searches", "unfound"]
+FACTS = ["kills", "start-up kills", "orderly ends", "saves", "backups", "backups opened", "looks", "shared", "pending", "weak lives"]
+FACTS += ["given up", "cleared", "torn tails", "self-searches", "unfound"]
 LIES = {"lie": "skip-sync", "lie-dir": "skip-sync-dir"}
+BACKED_UP = 6
+"""One round in so many makes backups, and the last of them is opened."""
+
+
+class Watched(Server):
+    """A server whose log is searched when it has ended, whatever has ended it. `tell` hears what must not be in there."""
+
+    SIGNS = ("panicked", "tearing: ")
+
+    def __init__(self, tell, directory, **more):
+        super().__init__(directory, **more)
+        self.tell, self.searched = tell, False
+
+    def wait_ready(self, begun=None):
+        try:
+            super().wait_ready(begun)
+        except RuntimeError:
+            self.search_log()
+            raise
+
+    def kill(self):
+        super().kill()
+        self.search_log()
+
+    def terminate(self, within=30.0):
+        code = super().terminate(within)
+        self.search_log()
+        return code
+
+    def search_log(self):
+        if self.searched or not self.log:
+            return
+        self.searched, text = True, self.log_text()
+        said = [at for sign in self.SIGNS if (at := text.find(sign)) >= 0]
+        if said:
+            self.tell(f"a server said: {text[max(0, min(said) - 200) :][:1500]}")
 
 
 class Supervisor:
@@ -39,41 +81,45 @@ class Supervisor:
     def __init__(self, args, directory, seed):
         self.directory, self.seed, self.redis = directory, seed, args.redis
         self.vectors, self.saboteur, self.power = not (args.no_vectors or args.redis), args.saboteur, args.power
-        self.points = Points() if args.aimed or args.power else None
+        self.points = Points(args.power) if args.aimed or args.power else None
         self.rng = random.Random(f"{seed}:supervisor")
         self.pools = [Pool(number) for number in range(WRITERS)]
         self.models = [{} for _ in self.pools]
         self.server, self.acknowledged, self.losses = None, 0, []
-        self.put_back_older = harm.PutBackOlder()
+        self.put_back_older = harm.PutBackOlder(f"{directory}-older")
+        self.pulse = Pulse() if self.points else None
         self.facts = dict.fromkeys(FACTS, 0)
         self.verifier = Verifier(self.pools, self.models, self.vectors, self.lost, self.facts)
 
     def lost(self, what):
         self.losses.append(what)
 
+    def watched(self, directory, args=()):
+        return Watched(self.lost, directory, redis=self.redis, args=list(map(str, args)))
+
     def start(self, tier="always", point=None):
-        self.server = Server(self.directory, redis=self.redis, args=self.server_args(tier, point))
+        self.server = self.watched(self.directory, self.server_args(tier, point))
         self.server.start()
 
     def server_args(self, tier="always", point=None):
         """Settings for one life, such that it comes by the point that is aimed at."""
         if self.redis:
             return []
-        rng, group = self.rng, point.group if point else ""
-        segment = rng.choice(["64kb", "1mb", "64mb"])
-        if group in ("switch", "snapshot", "backup"):
-            segment = rng.choice(["16kb", "64kb"])
-        args = ["--fsync", tier, "--workers", rng.randint(1, 3), "--exact-below", rng.choice([0, 1000])]
-        args += ["--segment-bytes", segment, "--log-room", rng.choice(["1mb", "64kb", "64kb", "0"])]
-        args += ["--snapshot-log-bytes", "64kb" if group == "unasked" else rng.choice(["256kb", "256mb"])]
-        if self.points:
-            args += ["--backup-dir", self.backups()]
+        rng = self.rng
+        settings = {"fsync": [tier], "workers": [1, 2, 3], "exact-below": [0, 1000], "segment-bytes": ["64kb", "1mb", "64mb"]}
+        settings |= {"log-room": ["1mb", "64kb", "64kb", "0"], "snapshot-log-bytes": ["256kb", "256mb"]}
+        settings |= {"backup-dir": [self.backups()]}
+        if point and point.group in GROUPS:
+            settings |= GROUPS[point.group].args
+        elif point:
+            settings |= {"workers": [2, 3]}
+        args = [word for name, choices in settings.items() for word in (f"--{name}", rng.choice(choices))]
         if self.power:
             lie = LIES.get(self.saboteur)
             args += ["--storage", f"lossy:{rng.randrange(1 << 32)}" + (f":{lie}" if lie else "")]
         if point:
             args += ["--kill-at", point.aim(rng)]
-        return list(map(str, args))
+        return args
 
     def backups(self):
         path = f"{self.directory}-backups"
@@ -81,8 +127,12 @@ class Supervisor:
         return path
 
     def prepare(self):
-        """The first life: the indexes all writers share, and the names whose value is the same from the start."""
+        """The first life: what all writers share."""
         self.start()
+        self.furnish()
+
+    def furnish(self):
+        """The indexes all writers share, and the names whose value is the same from the start."""
         with self.server.client() as client:
             client.call("MSET", *[word for key in SAME for word in (key, "0")])
             for index, dim in m.DIMS.items() if self.vectors else ():
@@ -91,29 +141,39 @@ class Supervisor:
                     model["i", index] = dim
 
     def round(self, number):
-        """Writes, kills, restarts, verifies."""
+        """Writes, kills, looks at backups, restarts, verifies."""
         rng = random.Random(f"{self.seed}:{number}")
         point, tier = None, "always"
         if self.points:
             point, tier = self.begin_life(rng)
-        life = Life(self.server, f"{self.seed}:{number}", self, point, tier)
+        backs_up = not self.redis and (self.saboteur == "backup" or (number % BACKED_UP == 1 and not (point and GROUPS[point.group].orderly)))
+        life = Life(self.server, f"{self.seed}:{number}", self, point, tier, backs_up)
         for what in life.live():
             self.lost(what)
         self.count(life)
+        self.look_at_backups(life)
         self.between_lives(rng, life)
         self.start()
-        self.verifier.verify(self.server, life)
-        self.look_at_backups(life)
+        if life.flusher and self.verifier.verify_cleared(self.server, life.flusher, len(SAME)):
+            self.facts["cleared"] += 1
+            self.verifier.forget()
+            self.furnish()
+        else:
+            self.verifier.verify(self.server, account.of_life(life))
 
     def begin_life(self, rng):
         """Ends the life that has verified, and begins one that dies where it is told to."""
         self.facts["kills"] += 1
         self.server.kill()
-        tier, aims = "always", 0.97
-        if rng.random() < 0.1:
-            tier, aims = rng.choice(["everysec", "everysec", "no"]), 0.5
-            self.facts["weak lives"] += 1
-        point = self.points.next(rng) if rng.random() < aims else None
+        point = self.points.next(rng)
+        group, tier = GROUPS[point.group], "always"
+        if group.tier:
+            tier = group.tier
+        elif rng.random() < 0.1 and not (group.orderly or group.clients):
+            tier = rng.choice(["everysec", "everysec", "no"])
+        if rng.random() < (0.03 if tier == "always" or group.tier else 0.5):
+            point = None
+        self.facts["weak lives"] += tier != "always"
         self.start(tier, point)
         return point, tier
 
@@ -133,20 +193,22 @@ class Supervisor:
             harm.cut_log(self.directory, rng, self.redis)
         elif self.saboteur == "stale":
             self.put_back_older(self.directory)
-        elif not self.redis and not self.power and life.window is None and rng.random() < 0.3:
+        elif not self.redis and not self.power and life.keeps_all() and rng.random() < 0.3:
             self.facts["torn tails"] += harm.tear_tail(self.directory, rng)
-        if self.points and (work := harm.to_repair(self.directory)) and rng.random() < 0.85:
-            self.start_up_kill(rng, work)
-        deaths = 0
-        while deaths < 5 and rng.random() < (0.6 if self.points else 0.3):
-            deaths += 1
-            self.start_up_kill(rng, RECOVERY if self.points and rng.random() < 0.9 else None)
+        for _ in range(6):
+            work = foresee(self.directory) if self.points else []
+            if work and rng.random() < 0.6:
+                self.start_up_kill(rng, work)
+            elif rng.random() < (0.5 if self.points else 0.3):
+                self.start_up_kill(rng, RECOVERY if self.points and rng.random() < 0.9 else None)
+            else:
+                break
 
     def start_up_kill(self, rng, places):
         """A start that is killed: at one of some places, or at any moment."""
         self.facts["start-up kills"] += 1
         point = self.points.next(rng, places) if places else None
-        half = Server(self.directory, redis=self.redis, args=self.server_args(point=point)).start(wait=False)
+        half = self.watched(self.directory, self.server_args(point=point)).start(wait=False)
         if not point:
             time.sleep(rng.random() * 1.2 * self.server.seconds_to_ready)
             half.kill()
@@ -157,18 +219,24 @@ class Supervisor:
         if point.where == "Serving":
             time.sleep(0.02)
         half.kill()
-        hit = "killed at " in half.log_text()
+        hit = bool(KILLED.search(half.log_text()))
         point.hits += hit
         point.misses += not hit
         if half.process.returncode != -9:
             self.lost(f"a start ended with {half.process.returncode}: {half.log_text()[-500:]}")
 
     def look_at_backups(self, life):
-        """The last backup that was acknowledged is whole; none stands in the next life's way."""
-        if not life.backers:
-            return
-        for name in life.backers[0].made[-1:]:
-            self.check(os.path.join(self.backups(), name))
+        """The last backup that was acknowledged is whole, a server starts on it, and it holds what it must."""
+        for made in life.backers[0].made[-1:] if life.backers else []:
+            directory = os.path.join(self.backups(), made.name)
+            if self.saboteur == "backup":
+                self.put_back_older(directory)
+            self.check(directory)
+            server = self.watched(directory)
+            server.start()
+            self.verifier.verify_backup(server, account.of_backup(life, made))
+            server.kill()
+            self.facts["backups opened"] += 1
         shutil.rmtree(self.backups())
 
     def check(self, directory):
@@ -183,6 +251,13 @@ class Supervisor:
             self.lost(f"SIGTERM ended with {code}")
         if not self.redis:
             self.check(self.directory)
+
+    def too_little(self, rounds):
+        """Sentences on what so many rounds should have shown and have not."""
+        wrong = self.points.unhit(rounds) if self.points else []
+        if rounds > 2 * BACKED_UP and not self.redis and not self.facts["backups opened"]:
+            wrong.append(f"no backup was opened in {rounds} rounds")
+        return wrong
 
 
 class Progress:
@@ -217,7 +292,7 @@ def parse_args():
     parser.add_argument("--no-vectors", action="store_true", help="key-value writes only")
     parser.add_argument("--redis", action="store_true", help="a control: redis-server instead, key-value writes only")
     parser.add_argument("--self-test", action="store_true", help="show that the checker of histories finds what it must")
-    harms = ["cut", "stale", *LIES]
+    harms = ["cut", "stale", "backup", *LIES]
     parser.add_argument("--saboteur", choices=harms, help="harm the data between two lives, or lie; the run must report it")
     args = parser.parse_args()
     if args.saboteur in LIES and not args.power:
@@ -234,6 +309,7 @@ def main():
     directory = args.dir or os.path.join(scratch.path, "data")
     os.makedirs(directory, exist_ok=True)
     run = Supervisor(args, directory, seed)
+    threading.excepthook = lambda hook: run.lost("".join(traceback.format_exception(hook.exc_type, hook.exc_value, hook.exc_traceback)))
     progress, done = Progress(run, args), 0
     try:
         run.prepare()
@@ -243,8 +319,11 @@ def main():
             progress.tell(done)
         if not run.losses:
             run.end()
-    except Exception as error:
-        run.lost(f"round {done}: {type(error).__name__}: {error}")
+    except Exception:
+        run.lost(f"round {done}: {traceback.format_exc()}")
+    if not run.losses:
+        for what in run.too_little(done):
+            run.lost(what)
     for what in run.losses[:20]:
         print(f"LOST {what}")
     if run.losses:
@@ -253,6 +332,8 @@ def main():
     shutil.rmtree(scratch.path, ignore_errors=True)
     if run.points:
         print("\n".join(run.points.table()))
+    if run.facts["given up"]:
+        print(f"the oldest acknowledged write that a weaker tier has given up was {run.verifier.oldest:.3f} s old")
     seconds = time.monotonic() - progress.begun
     print("  ".join(f"{name}: {count}" for name, count in run.facts.items()) + f"  seconds: {seconds:.0f}")
     print(f"rounds={done} acknowledged={run.acknowledged} losses={len(run.losses)} seed={seed}")

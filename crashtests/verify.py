@@ -1,7 +1,8 @@
-"""What is looked at after a restart, and compared with what the clients of the last life know.
+"""What is looked at after a restart, or of a backup, and compared with what the clients of the last life know.
 
 A life's tier says what may be missing: with `always` nothing that was acknowledged; with `everysec` a suffix, no older than a
 window; with `no` a suffix. Whatever the tier, what is there is a prefix of what each connection did, and no half of anything.
+A backup holds what had been acknowledged when it was asked for, and nothing that was sent when it had been answered.
 """
 
 import random
@@ -9,9 +10,10 @@ import time
 
 import model as m
 from engramlib import pairs
-from history import by_key, explained
+from history import explained
+from observer import SAME
+from savers import Flusher
 from sharer import KEYS
-from writer import SAME
 
 EVERYTHING = 1_000_000
 
@@ -22,18 +24,51 @@ class Verifier:
     def __init__(self, pools, models, vectors, lost, facts):
         self.pools, self.models, self.vectors, self.lost, self.facts = pools, models, vectors, lost, facts
         self.rng = random.Random(len(pools))
-        self.base_count, self.shared = 0, dict.fromkeys(KEYS)
+        self.base_count, self.shared, self.oldest = 0, dict.fromkeys(KEYS), 0.0
 
-    def verify(self, server, life):
-        """`life` is what has ended: its clients, when it did, and its window."""
+    def verify(self, server, account):
+        """After a life. What is found is the state that the next one begins with."""
         with server.client(timeout=60) as client:
-            vectors = self.dump_indexes(client) if self.vectors else {}
-            for writer in life.writers:
-                self.resolve(writer, self.look_at_strings(client, writer.pool), vectors, life)
-            self.verify_counts(client, vectors)
-            self.verify_notes(client, life)
-            self.verify_histories(client, life)
+            count, shared = self.compare(client, account)
             self.search_for_themselves(client)
+            client.call("DEL", "s:log")
+        self.base_count, self.shared = count, shared
+
+    def verify_backup(self, server, account):
+        """A server on a backup made in the life that has ended last and has not been verified yet."""
+        with server.client(timeout=60) as client:
+            self.compare(client, account)
+
+    def compare(self, client, account):
+        """Everything with everything; returns the count and the shared keys that are there."""
+        vectors = self.dump_indexes(client) if self.vectors else {}
+        for writer in account.writers:
+            self.resolve(writer, self.look_at_strings(client, writer.pool), vectors, account.ended)
+        self.verify_counts(client, account, vectors)
+        return self.verify_notes(client, account), self.verify_histories(client, account)
+
+    def verify_cleared(self, server, flusher, left):
+        """After a life in which everything was cleared, again and again, and `left` is what was there before. Returns whether it
+        was; then what the other clients have done matters no more, and is forgotten."""
+        with server.client(timeout=60) as client:
+            values = set(client.call("MGET", *Flusher.FILLERS))
+            size = client.call("DBSIZE")
+            client.call("DEL", *Flusher.FILLERS)
+        for done in range(flusher.answered, len(flusher.did) + 1):
+            cleared, filled = None in flusher.did[:done], flusher.did[done - 1] if done else None
+            filler = None if filled is None else b"%d" % filled
+            keys = len(Flusher.FILLERS) if filler else 0
+            if values == {filler} and (size == keys if cleared else size >= keys + left):
+                return cleared
+        shown = [brief(value) for value in list(values)[:3]]
+        self.lost(f"FLUSHALL: of {flusher.did[-4:]} all but the last {len(flusher.did) - flusher.answered} were answered; {size} keys, {shown}")
+        return None in flusher.did[: flusher.answered]
+
+    def forget(self):
+        """Everything was cleared."""
+        for model in self.models:
+            model.clear()
+        self.base_count, self.shared = 0, dict.fromkeys(KEYS)
 
     def dump_indexes(self, client):
         """Every vector of every index, as {("i", index): dim, ("v", index, element): packed vector}."""
@@ -63,14 +98,9 @@ class Verifier:
                 seen["k", key] = m.Seen(data, ttl, start, end)
         return seen
 
-    def resolve(self, writer, seen, vectors, life):
-        """Finds the prefix of what the writer did that the server holds, and takes it over as the model."""
-        pool, model, unanswered = writer.pool, writer.model, [(op, sent, life.ended) for op, sent in writer.pending]
-        least, todo = 0, unanswered
-        if life.window is not None:
-            model.clear()
-            model.update(writer.base)
-            least, todo = life.safe(at for _, _, at in writer.done), writer.done + unanswered
+    def resolve(self, writer, seen, vectors, ended):
+        """Finds the prefix of what the writer did that the server holds, and leaves the state after it in the model."""
+        pool, model, least, todo = writer.pool, writer.model, writer.least, writer.todo
 
         def difference(name):
             if name[0] == "k":
@@ -87,7 +117,7 @@ class Verifier:
             indexes = [*m.DIMS, pool.own_index]
             names += [("i", pool.own_index)]
             names += [("v", index, element) for index in indexes for element in pool.elements]
-        self.facts["pending"] += len(writer.pending)
+        self.facts["pending"] += writer.unanswered
         wrong = {name: what for name in names if (what := difference(name))}
         best = dict(wrong)
         for step, (op, sent, answered) in enumerate([(None, 0, 0), *todo]):
@@ -99,7 +129,9 @@ class Verifier:
                     else:
                         wrong.pop(name, None)
             if step >= least and not wrong:
-                self.facts["given up"] += max(0, len(todo) - len(unanswered) - step)
+                for _, _, at in todo[step : len(todo) - writer.unanswered]:
+                    self.facts["given up"] += 1
+                    self.oldest = max(self.oldest, ended - at)
                 return
             if step == least or len(wrong) < len(best):
                 best = dict(wrong)
@@ -107,9 +139,9 @@ class Verifier:
         where = f"after {least} of {len(todo)} writes that may be missing" if least else f"of {len(todo)} pending writes"
         self.lost(f"writer {pool.number}: no prefix {where} fits; nearest: {text}")
 
-    def verify_counts(self, client, vectors):
+    def verify_counts(self, client, account, vectors):
         """VINFO's count is the number of vectors that can be seen, and none belongs to nobody."""
-        known = {name for model in self.models for name in model if name[0] == "v"}
+        known = {name for writer in account.writers for name in writer.model if name[0] == "v"}
         for name in vectors:
             if name[0] == "v" and name not in known:
                 self.lost(f"{name[1:]} is there and should not be")
@@ -119,60 +151,52 @@ class Verifier:
             if count != there:
                 self.lost(f"{name[1]}: VINFO counts {count} vectors, {there} are there")
 
-    def verify_notes(self, client, life):
-        """What all writers wrote to, and what the observer was shown of it."""
+    def verify_notes(self, client, account):
+        """What all writers wrote to, and what the observer was shown of it; returns the count."""
         count, log, left, right = client.pipeline([("GET", k) for k in ("s:count", "s:log", "s:left", "s:right")])
         same = client.call("MGET", *SAME)
         count, log = int(count or 0), log or b""
-        notes = [(note, replies[0], at) for writer in life.writers for note, replies, at in writer.notes_acknowledged]
-        counts = [reply for note, reply, _ in notes if note == "count"]
-        safe = life.safe(at for note, _, at in notes if note == "count")
-        sent = sum(1 for writer in life.writers for note in writer.notes_sent if note == "count")
-        if not self.base_count + safe <= count <= self.base_count + sent:
-            self.lost(f"s:count: {self.base_count} + {safe}..{sent} became {count}")
-        if len(set(counts)) != len(counts):
+        if not self.base_count + account.counted <= count <= self.base_count + account.counting:
+            self.lost(f"s:count: {self.base_count} + {account.counted}..{account.counting} became {count}")
+        if len(set(account.counts)) != len(account.counts):
             self.lost("s:count: two INCR got the same answer")
         if int(left or 0) + int(right or 0) != 0:
             self.lost(f"half an EXEC: s:left {left} and s:right {right} do not sum to zero")
-        if len(set(same)) != 1:
+        if len(set(same)) != 1 or None in same:
             self.lost(f"half a MSET or EXEC: {[brief(value) for value in same]}")
-        if life.window is None:
-            shown = max([life.observer.count, *counts])
-            if count < shown:
-                self.lost(f"s:count: {shown} was shown, {count} is there")
-            if not log.startswith(life.observer.log):
-                self.lost(f"s:log: {len(life.observer.log)} bytes were shown to a reader and are not there")
-        for writer in life.writers:
-            self.verify_log(log, writer, life)
-        self.base_count = count
-        client.call("DEL", "s:log")
+        shown, shown_log = account.shown
+        if count < shown:
+            self.lost(f"s:count: {shown} was shown, {count} is there")
+        if not log.startswith(shown_log):
+            self.lost(f"s:log: {len(shown_log)} bytes were shown to a reader and are not there")
+        for writer in account.writers:
+            self.verify_log(log, writer)
+        return count
 
-    def verify_log(self, log, writer, life):
+    def verify_log(self, log, writer):
         """A writer's tokens in s:log are the first so many of those it sent, at least the acknowledged ones."""
         prefix = b"%03d:" % writer.pool.number
         there = [token + b";" for token in log.split(b";") if token.startswith(prefix)]
-        sent = [note for note in writer.notes_sent if note != "count"]
-        safe = life.safe(at for note, _, at in writer.notes_acknowledged if note != "count")
-        if there != sent[: len(there)] or len(there) < safe:
-            self.lost(f"s:log, writer {writer.pool.number}: {safe} safe, {len(there)} there")
+        if there != writer.tokens[: len(there)] or len(there) < writer.tokens_least:
+            self.lost(f"s:log, writer {writer.pool.number}: {writer.tokens_least} safe, {len(there)} there")
 
-    def verify_histories(self, client, life):
-        """What the clients that share keys were told can have happened in some order, and what is there is its outcome."""
+    def verify_histories(self, client, account):
+        """What the clients that share keys were told can have happened in some order, and what is there is its outcome. Returns
+        what is there."""
         now = dict(zip(KEYS, client.call("MGET", *KEYS)))
-        histories = by_key([sharer.did for sharer in life.sharers])
         for key in KEYS:
-            clients = histories.get(key, [])
+            clients = [[did for did in one if did.words[1] == key] for one in account.shared]
             self.facts["shared"] += sum(map(len, clients))
             before, after = self.shared[key], now[key]
-            if life.window is None:
+            if account.required is None:
                 good = explained(clients, before, after)
             else:
-                required = [life.safe_ticks(did.end for did in one) for one in clients]
+                required = [sum(did.words[1] == key for did in one[:least]) for one, least in zip(account.shared, account.required)]
                 good = explained(clients, before) and explained(clients, before, after, required)
             if not good:
                 told = [(did.words, did.reply) for one in clients for did in one[-3:]]
                 self.lost(f"{key}: no order of its history leads from {brief(before)} to {brief(after)}; it ends {told}")
-        self.shared = now
+        return now
 
     def search_for_themselves(self, client):
         """A sample of vectors is looked up through the graph. A miss is counted; another vector under the key is a loss."""

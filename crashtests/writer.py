@@ -5,12 +5,12 @@ acknowledged, in order. The server must hold the state after some prefix of `pen
 lately, that is the state after some prefix of `done` and `pending`, from `base` on.
 """
 
-import threading
 import time
 from collections import deque
 
 import model as m
-from engramlib import Client, encode
+from client import ClientThread
+from engramlib import encode
 
 KEYS, COUNTERS, TEXTS, EXPIRING, ELEMENTS = 60, 10, 10, 24, 40
 LARGEST_TEXT = 40_000
@@ -32,32 +32,26 @@ class Pool:
         return self.keys + self.counters + self.texts + self.expiring
 
 
-class Writer(threading.Thread):
-    """One seeded writer for one life of the server."""
+class Writer(ClientThread):
+    """One seeded writer for one life of the server. `vectors` is whether it may write them, `only` whether nothing else."""
 
-    def __init__(self, pool, model, rng, server, killed, vectors):
-        super().__init__(daemon=True)
-        self.pool, self.model, self.rng, self.killed = pool, model, rng, killed
-        self.server = server
+    def __init__(self, life, pool, model, rng, vectors, only=False):
+        super().__init__(life)
+        self.pool, self.model, self.rng = pool, model, rng
         self.depth = rng.choice([1, 1, 1, 4, 16, 64])
         self.vector_share = rng.choice([0.0, 0.2, 0.5, 1.0]) if vectors else 0.0
+        if only and vectors:
+            self.vector_share = 1.0
         self.large_share = rng.choice([0.0, 0.0, 0.02])
         self.base, self.done = dict(model), []
         self.pending = deque()
-        self.acknowledged, self.wrong = 0, []
+        self.acknowledged = 0
         self.notes_sent, self.notes_acknowledged = [], []
         self.serial = 0
 
-    def run(self):
-        try:
-            with Client(self.server.port, timeout=30) as client:
-                while not self.killed.is_set():
-                    self.write_batch(client)
-        except TimeoutError:
-            self.wrong.append("no answer within 30 s")
-        except OSError as error:
-            if not self.killed.wait(1.0):
-                self.wrong.append(f"connection lost before the kill: {error}")
+    def talk(self, client):
+        while self.goes_on():
+            self.write_batch(client)
 
     def write_batch(self, client):
         batch = [self.next_op() for _ in range(self.rng.randint(1, self.depth))]
@@ -66,7 +60,7 @@ class Writer(threading.Thread):
         for op, note in batch:
             self.pending.append((op, start))
             if note:
-                self.notes_sent.append(note)
+                self.notes_sent.append((note, start))
         client.send(data)
         for op, note in batch:
             replies = [client.read() for _ in op.commands]
@@ -181,84 +175,3 @@ class Writer(threading.Thread):
         if rng.random() < 0.25:
             return m.vdel(index, element)
         return m.vadd(index, element, m.vector(rng, m.DIMS.get(index, 8)))
-
-
-class Saver(threading.Thread):
-    """VSAVE at random moments."""
-
-    def __init__(self, rng, server, killed):
-        super().__init__(daemon=True)
-        self.rng, self.server, self.killed = rng, server, killed
-        self.saves, self.wrong = 0, []
-        self.most = 0.4
-
-    def run(self):
-        pause = min(self.most, self.rng.choice([0.0, 0.05, 0.4]))
-        try:
-            with Client(self.server.port, timeout=60) as client:
-                while not self.killed.wait(self.rng.random() * pause):
-                    client.send(encode("VSAVE"))
-                    reply = client.read()
-                    if reply != "OK":
-                        self.wrong.append(f"VSAVE answered {reply!r}")
-                        return
-                    self.saves += 1
-        except TimeoutError:
-            self.wrong.append("VSAVE: no answer within 60 s")
-        except OSError:
-            pass
-
-
-class Backer(threading.Thread):
-    """VBACKUP at random moments. `made` are the backups that were acknowledged."""
-
-    def __init__(self, rng, server, killed):
-        super().__init__(daemon=True)
-        self.rng, self.server, self.killed = rng, server, killed
-        self.made, self.wrong = [], []
-
-    def run(self):
-        try:
-            with Client(self.server.port, timeout=60) as client:
-                while not self.killed.wait(self.rng.random() * 0.02):
-                    name = f"b{len(self.made)}"
-                    client.send(encode("VBACKUP", name))
-                    reply = client.read()
-                    if reply != "OK":
-                        self.wrong.append(f"VBACKUP answered {reply!r}")
-                        return
-                    self.made.append(name)
-        except TimeoutError:
-            self.wrong.append("VBACKUP: no answer within 60 s")
-        except OSError:
-            pass
-
-
-class Observer(threading.Thread):
-    """Reads what all writers share. What it was shown must still be there after the crash."""
-
-    def __init__(self, server, killed):
-        super().__init__(daemon=True)
-        self.server, self.killed = server, killed
-        self.count, self.log, self.wrong, self.looks = 0, b"", [], 0
-
-    def run(self):
-        try:
-            with Client(self.server.port, timeout=30) as client:
-                while not self.killed.wait(0.003):
-                    self.look(*client.pipeline([("GET", "s:count"), ("GET", "s:log"), ("MGET", *SAME)]))
-        except TimeoutError:
-            self.wrong.append("a reader got no answer within 30 s")
-        except OSError:
-            pass
-
-    def look(self, count, log, same):
-        count, log = int(count or 0), log or b""
-        if count < self.count or not log.startswith(self.log):
-            self.wrong.append(f"went back while running: s:count {self.count} -> {count}")
-        if len(set(same)) != 1:
-            self.wrong.append("MGET saw half a MSET")
-        self.count, self.log, self.looks = count, log, self.looks + 1
-
-
-SAME = [f"s:same:{i}" for i in range(4)]

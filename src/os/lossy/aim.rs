@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Lossy;
 use crate::base::mark::{MARKS, Mark};
 use crate::base::sync::Mutex;
-use crate::env::{File, Map, Storage};
+use crate::env::{Clock, File, Map, Storage};
+use crate::os::SystemClock;
 
 /// Calls of a storage that can be aimed at.
 const CALLS: [&str; 10] =
@@ -129,14 +131,15 @@ impl Killer {
         }
     }
 
-    /// Holds on to the state, so that no other thread dies as well.
+    /// Holds on to the state, so that no other thread dies as well. Says when it was: in seconds since 1970.
     fn die(&self) {
+        let now = Duration::from_micros(SystemClock.wall().0);
         for medium in self.media.lock().iter() {
             if let Err(e) = medium.tear() {
                 drop(writeln!(io::stderr(), "tearing: {e}"));
             }
         }
-        drop(writeln!(io::stderr(), "killed at {}", self.aim.text));
+        drop(writeln!(io::stderr(), "killed at {}, {:.6} s", self.aim.text, now.as_secs_f64()));
         crate::os::process::kill_now();
     }
 }
