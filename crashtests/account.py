@@ -23,7 +23,8 @@ class Written:
 class Account:
     """What is known of one state: `counts` are the answers to INCR s:count, of which `counted` must be there and `counting`
     were sent; `shown` what a reader was shown and must be there; `shared` the histories of shared keys, with how many of each
-    client's operations must be there (None: all that were answered). `ended` is when the server died."""
+    client's operations must be there (None: all that were answered). `ended` is when the server died; where some writes may be gone,
+    `tier` says why, and `window` how old they are at most."""
 
     writers: list
     counts: list
@@ -33,6 +34,8 @@ class Account:
     shared: list
     required: list | None
     ended: float
+    tier: str = ""
+    window: float = 0.0
 
 
 def of_life(life):
@@ -50,6 +53,8 @@ def of_life(life):
         shared=shared,
         required=None if whole else [life.safe_ticks(did.end for did in one) for one in shared],
         ended=life.ended,
+        tier="" if whole else life.tier,
+        window=life.window(),
     )
 
 

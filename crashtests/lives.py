@@ -9,7 +9,7 @@ import time
 from engramlib import encode
 from observer import Observer
 from points import GROUPS
-from savers import Backer, Flusher, Lazy, Saver
+from savers import Backer, Flusher, Lazy, Linker, Saver
 from sharer import Sharer
 from writer import Writer
 
@@ -62,7 +62,8 @@ class Life:
         self.flusher = Flusher(self, rng) if "flusher" in more else None
         self.threads = [*self.writers, self.observer, *self.sharers, *self.savers, *self.backers]
         self.threads += [self.flusher] if self.flusher else []
-        self.threads += [Lazy(self) for client in more if client == "lazy"]
+        self.threads += [Linker(self, rng, who == "vanisher") for who in more if who in ("linker", "vanisher") and supervisor.vectors]
+        self.threads += [Lazy(self)] if "lazy" in more else []
 
     def may_be_dead(self):
         """True once the server has been told to die, or says that it kills itself where it was to."""

@@ -25,8 +25,8 @@ class Point:
 @dataclass(frozen=True)
 class Group:
     """What a life does so that it comes by some places: settings of its server with their choices, its tier, how snapshots are
-    asked for (`savers.Saver`, or `often`, `maybe`, `never`), how many seconds it lasts, whether it ends in order, whether its
-    writers write vectors only, and which clients it has besides."""
+    asked for (`savers.Saver`, or `often`, `maybe`, `never`), how many seconds it lasts, whether it ends in order, how much of what
+    its writers write are vectors (None: as they like), and which clients it has besides."""
 
     points: tuple = ()
     args: dict = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Group:
     saves: str = "maybe"
     span: tuple = (0.3, 0.8)
     orderly: bool = False
-    vectors: bool = False
+    vectors: float | None = None
     clients: tuple = ()
 
 
@@ -63,14 +63,14 @@ GROUPS = {
     ),
     "capture": Group(
         points=each(3, "CaptureLeavesRows", "CaptureUnlinksChild", "CaptureMovesEntry", "CaptureDropsLink"),
-        args={"workers": [1, 2]}, saves="often", vectors=True,
+        args={"workers": [1, 2]}, saves="often", vectors=1.0, clients=("linker",),
     ),
-    "cleared": Group(points=each(2, "ClearedMeanwhile", "RestWritten"), saves="never", clients=("flusher",), span=(0.6, 1.2)),
+    "cleared": Group(points=each(1, "ClearedMeanwhile", "RestWritten"), saves="never", clients=("flusher",), span=(1.5, 2.5)),
     "cleared late": Group(
-        points=(("ClearedTooLate", 1),), args={"snapshot-rate": ["64kb"]}, saves="never", clients=("flusher",), span=(0.6, 1.2),
+        points=(("ClearedTooLate", 1),), args={"snapshot-rate": ["64kb"]}, saves="never", clients=("flusher",), span=(1.5, 2.5),
     ),
     "calm": Group(points=(("TailCovered", 2), ("serve/create/wal.log", 2)), args={"segment-bytes": ["64mb"]}, saves="calm"),
-    "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(1.5, 1.7)),
+    "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(2.2, 2.6), vectors=1.0),
     "unasked": Group(points=(("SnapshotUnasked", 1),), args={"snapshot-log-bytes": ["64kb"]}, saves="never"),
     "switch": Group(
         points=(
@@ -90,7 +90,10 @@ GROUPS = {
         ),
         span=(0.01, 0.3), orderly=True,
     ),
-    "shutdown with jobs": Group(points=(("FinishingWithJobs", 1),), args={"workers": [1]}, span=(0.1, 0.4), orderly=True, vectors=True),
+    "shutdown with jobs": Group(
+        points=(("FinishingWithJobs", 1),), args={"workers": [1]}, saves="never", span=(0.1, 0.4), orderly=True, vectors=0.0,
+        clients=("vanisher",) * 3,
+    ),
     "shutdown while saving": Group(
         points=(("SnapshotCancelled", 1), ("PiecesDropped", 1), *each(1, *both("finish/remove/snapshot.tmp"))),
         args={"snapshot-rate": ["32kb"]}, saves="BGSAVE", span=(0.2, 0.5), orderly=True,
@@ -103,7 +106,7 @@ GROUPS = {
         ),
         args=SMALL, clients=("backer",),
     ),
-    "reclaim": Group(points=(("RowReused", 3), ("SweepInSlices", 1), ("LinkNoLongerKept", 3)), vectors=True),
+    "reclaim": Group(points=(("RowReused", 3), ("SweepInSlices", 1), ("LinkNoLongerKept", 3)), vectors=1.0),
 }  # fmt: skip
 
 TORN = ["TornTailCut", "TailHeader", *both("start/set-len/wal.log")]
@@ -165,13 +168,14 @@ def phased(where, group):
 
 
 class Points:
-    """The table of them; with `power` come those that only a power loss makes."""
+    """The table of them; with `power` come those that only a power loss makes. Lives are aimed at those with `only` in them."""
 
-    def __init__(self, power=False):
+    def __init__(self, power=False, only=""):
         self.all = [Point(phased(where, name), name, most) for name, group in GROUPS.items() for where, most in group.points]
         self.all += [Point(where, "repair") for where in REPAIR + (POWER if power else [])]
         self.all += [Point(where, "recovery") for where in RECOVERY]
         self.called = {point.where: point for point in self.all}
+        self.only = only
         assert len(self.called) == len(self.all), "each place stands in the table once"
 
     def next(self, rng, among=None):
@@ -183,13 +187,13 @@ class Points:
             hits = max(min(point.hits, *behind), point.hits / 3) if behind else point.hits
             return hits + point.misses / 8
 
-        points = [p for p in self.all if (p.group in GROUPS if among is None else p.where in among)]
-        rng.shuffle(points)
-        return min(points, key=share, default=None)
+        among = [p for p in self.all if (p.group in GROUPS and self.only in p.where if among is None else p.where in among)]
+        rng.shuffle(among)
+        return min(among, key=share, default=None)
 
     def unhit(self, rounds):
         """Sentences on the places that so many rounds should have hit."""
-        if rounds < ENOUGH * len(self.all):
+        if self.only or rounds < ENOUGH * len(self.all):
             return []
         return [f"no kill has hit {point.where} ({point.group}) in {point.misses} tries" for point in self.all if not point.hits]
 

@@ -1,10 +1,11 @@
-"""The clients of a life that ask for snapshots and backups, empty the server, or leave their answers lying."""
+"""The clients of a life that ask for snapshots and backups, empty the server, make it much work, or leave answers lying."""
 
+import struct
 import time
 from dataclasses import dataclass
 
 from client import ClientThread
-from engramlib import Client, ReplyError, encode
+from engramlib import ReplyError, encode
 
 
 class Saver(ClientThread):
@@ -32,7 +33,7 @@ class Saver(ClientThread):
     def keep_still(self, client):
         self.life.gate.clear()
         try:
-            self.life.killed.wait(1.2 if self.how == "idle" else 0.005 + 0.03 * self.rng.random())
+            self.life.killed.wait(1.3 if self.how == "idle" else 0.005 + 0.03 * self.rng.random())
             if self.how == "calm":
                 self.save(client, "VSAVE", "OK")
         finally:
@@ -99,26 +100,47 @@ class Flusher(ClientThread):
         for thread in self.life.threads:
             if thread is not self:
                 thread.join()
-        with Client(self.life.server.port, timeout=60) as other:
-            for serial in range(1_000_000):
-                if self.life.killed.is_set():
-                    return
-                self.ask(client, serial, "MSET", *[word for key in self.FILLERS for word in (key, serial)])
-                other.send(encode("BGSAVE"))
-                pause = time.monotonic() + self.rng.choice([0.0003, 0.001, 0.003, 0.02]) * self.rng.random()
-                while time.monotonic() < pause:
-                    pass
-                self.ask(client, None, "FLUSHALL")
-                if not str(reply := other.read()).startswith("Background saving"):
-                    raise AssertionError(f"BGSAVE answered {reply!r}")
-                self.life.killed.wait(0.1 * self.rng.random())
+        for serial in range(1_000_000):
+            if self.life.killed.is_set():
+                return
+            self.ask(client, serial, encode("MSET", *[word for key in self.FILLERS for word in (key, serial)]))
+            # A client's commands have their turns, of 256 each, and between two of them the cursor gets on a little.
+            pings = self.rng.choice([256, 1000, 4000, 0])
+            client.send(encode("BGSAVE"))
+            if not pings:
+                self.life.killed.wait(0.02 + 0.1 * self.rng.random())
+            self.ask(client, None, encode("PING") * pings + encode("FLUSHALL"), ["Background saving started", *["PONG"] * pings])
+            self.life.killed.wait(0.1 * self.rng.random())
 
-    def ask(self, client, what, *words):
+    def ask(self, client, what, data, before=()):
         self.did.append(what)
-        client.send(encode(*words))
-        if (reply := client.read()) != "OK":
-            raise AssertionError(f"{words[0]} answered {reply!r}")
+        client.send(data)
+        for expected in (*before, "OK"):
+            if (reply := client.read()) != expected:
+                raise AssertionError(f"{reply!r} instead of {expected}")
         self.answered += 1
+
+
+class Linker(ClientThread):
+    """Vectors whose links take long, so that there are always some that have none yet. Nobody looks at them afterwards. With
+    `vanishes` it is gone when the server is told to end, and so nobody waits for its last ones."""
+
+    INDEX, DIM = "s:links", 384
+
+    def __init__(self, life, rng, vanishes=False):
+        super().__init__(life)
+        self.rng, self.vanishes = rng, vanishes
+
+    def talk(self, client):
+        client.pipeline([("VNEW", self.INDEX, self.DIM, "METRIC", "l2", "M", 64, "EF_CONSTRUCTION", 1000)])
+        while self.goes_on():
+            vectors = [struct.pack(f"<{self.DIM}f", *self.rng.randbytes(self.DIM)) for _ in range(120)]
+            client.send(b"".join(encode("VADD", self.INDEX, f"e{n}", vector) for n, vector in enumerate(vectors)))
+            for _ in vectors:
+                if self.vanishes and self.life.killed.is_set():
+                    return
+                if (reply := client.read()) not in (0, 1):
+                    raise AssertionError(f"VADD answered {reply!r}")
 
 
 class Lazy(ClientThread):

@@ -81,7 +81,7 @@ class Supervisor:
     def __init__(self, args, directory, seed):
         self.directory, self.seed, self.redis = directory, seed, args.redis
         self.vectors, self.saboteur, self.power = not (args.no_vectors or args.redis), args.saboteur, args.power
-        self.points = Points(args.power) if args.aimed or args.power else None
+        self.points = Points(args.power, args.only) if args.aimed or args.power else None
         self.rng = random.Random(f"{seed}:supervisor")
         self.pools = [Pool(number) for number in range(WRITERS)]
         self.models = [{} for _ in self.pools]
@@ -255,7 +255,8 @@ class Supervisor:
     def too_little(self, rounds):
         """Sentences on what so many rounds should have shown and have not."""
         wrong = self.points.unhit(rounds) if self.points else []
-        if rounds > 2 * BACKED_UP and not self.redis and not self.facts["backups opened"]:
+        everything = not (self.redis or self.points and self.points.only)
+        if rounds > 2 * BACKED_UP and everything and not self.facts["backups opened"]:
             wrong.append(f"no backup was opened in {rounds} rounds")
         return wrong
 
@@ -286,6 +287,7 @@ def parse_args():
     parser.add_argument("rounds", type=int, nargs="?", default=20)
     parser.add_argument("--power", action="store_true", help="a kill takes what a power loss would; aimed as well")
     parser.add_argument("--aimed", action="store_true", help="kills at named points; a table says how often each was hit")
+    parser.add_argument("--only", default="", help="aim a life at places with this word only")
     parser.add_argument("--hours", type=float, default=None, help="go on for so long instead of some rounds")
     parser.add_argument("--seed", type=int, default=None, help="repeat the writes of an earlier run")
     parser.add_argument("--dir", default=None, help="where the data goes (default: a new directory, kept only on a loss)")
@@ -332,8 +334,8 @@ def main():
     shutil.rmtree(scratch.path, ignore_errors=True)
     if run.points:
         print("\n".join(run.points.table()))
-    if run.facts["given up"]:
-        print(f"the oldest acknowledged write that a weaker tier has given up was {run.verifier.oldest:.3f} s old")
+    for tier, (age, window) in run.verifier.oldest.items():
+        print(f"{tier}: the oldest acknowledged write that was given up was {age:.3f} s old, where {window:.3f} s were allowed")
     seconds = time.monotonic() - progress.begun
     print("  ".join(f"{name}: {count}" for name, count in run.facts.items()) + f"  seconds: {seconds:.0f}")
     print(f"rounds={done} acknowledged={run.acknowledged} losses={len(run.losses)} seed={seed}")

@@ -12,7 +12,7 @@ import model as m
 from engramlib import pairs
 from history import explained
 from observer import SAME
-from savers import Flusher
+from savers import Flusher, Linker
 from sharer import KEYS
 
 EVERYTHING = 1_000_000
@@ -24,14 +24,14 @@ class Verifier:
     def __init__(self, pools, models, vectors, lost, facts):
         self.pools, self.models, self.vectors, self.lost, self.facts = pools, models, vectors, lost, facts
         self.rng = random.Random(len(pools))
-        self.base_count, self.shared, self.oldest = 0, dict.fromkeys(KEYS), 0.0
+        self.base_count, self.shared, self.oldest = 0, dict.fromkeys(KEYS), {}
 
     def verify(self, server, account):
         """After a life. What is found is the state that the next one begins with."""
         with server.client(timeout=60) as client:
             count, shared = self.compare(client, account)
             self.search_for_themselves(client)
-            client.call("DEL", "s:log")
+            client.call("DEL", "s:log", "s:lazy", Linker.INDEX)
         self.base_count, self.shared = count, shared
 
     def verify_backup(self, server, account):
@@ -43,7 +43,7 @@ class Verifier:
         """Everything with everything; returns the count and the shared keys that are there."""
         vectors = self.dump_indexes(client) if self.vectors else {}
         for writer in account.writers:
-            self.resolve(writer, self.look_at_strings(client, writer.pool), vectors, account.ended)
+            self.resolve(writer, self.look_at_strings(client, writer.pool), vectors, account)
         self.verify_counts(client, account, vectors)
         return self.verify_notes(client, account), self.verify_histories(client, account)
 
@@ -98,7 +98,7 @@ class Verifier:
                 seen["k", key] = m.Seen(data, ttl, start, end)
         return seen
 
-    def resolve(self, writer, seen, vectors, ended):
+    def resolve(self, writer, seen, vectors, account):
         """Finds the prefix of what the writer did that the server holds, and leaves the state after it in the model."""
         pool, model, least, todo = writer.pool, writer.model, writer.least, writer.todo
 
@@ -129,15 +129,24 @@ class Verifier:
                     else:
                         wrong.pop(name, None)
             if step >= least and not wrong:
-                for _, _, at in todo[step : len(todo) - writer.unanswered]:
-                    self.facts["given up"] += 1
-                    self.oldest = max(self.oldest, ended - at)
+                self.give_up(todo[step : len(todo) - writer.unanswered], account)
                 return
             if step == least or len(wrong) < len(best):
                 best = dict(wrong)
         text = "; ".join(list(best.values())[:5])
         where = f"after {least} of {len(todo)} writes that may be missing" if least else f"of {len(todo)} pending writes"
         self.lost(f"writer {pool.number}: no prefix {where} fits; nearest: {text}")
+
+    def give_up(self, writes, account):
+        """Writes that were acknowledged and are gone, as they may be. `oldest` remembers by tier which came closest to what is
+        allowed: its age, and what was."""
+        if not account.tier:
+            return
+        self.facts["given up"] += len(writes)
+        for _, _, at in writes[:1]:
+            age, before = account.ended - at, self.oldest.get(account.tier, (0.0, 1.0))
+            if (age / account.window, age) > (before[0] / before[1], before[0]):
+                self.oldest[account.tier] = (age, account.window)
 
     def verify_counts(self, client, account, vectors):
         """VINFO's count is the number of vectors that can be seen, and none belongs to nobody."""

@@ -33,15 +33,15 @@ class Pool:
 
 
 class Writer(ClientThread):
-    """One seeded writer for one life of the server. `vectors` is whether it may write them, `only` whether nothing else."""
+    """One seeded writer for one life of the server. `vectors` is whether it may write them, `share` how much of what it writes."""
 
-    def __init__(self, life, pool, model, rng, vectors, only=False):
+    def __init__(self, life, pool, model, rng, vectors, share=None):
         super().__init__(life)
         self.pool, self.model, self.rng = pool, model, rng
         self.depth = rng.choice([1, 1, 1, 4, 16, 64])
         self.vector_share = rng.choice([0.0, 0.2, 0.5, 1.0]) if vectors else 0.0
-        if only and vectors:
-            self.vector_share = 1.0
+        if share is not None and vectors:
+            self.vector_share = share
         self.large_share = rng.choice([0.0, 0.0, 0.02])
         self.base, self.done = dict(model), []
         self.pending = deque()
