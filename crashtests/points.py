@@ -69,20 +69,23 @@ GROUPS = {
     "cleared late": Group(
         points=(("ClearedTooLate", 1),), args={"snapshot-rate": ["64kb"]}, saves="never", clients=("flusher",), span=(1.5, 2.5),
     ),
-    "calm": Group(points=(("TailCovered", 2), ("serve/create/wal.log", 2)), args={"segment-bytes": ["64mb"]}, saves="calm"),
+    "calm": Group(points=(("TailCovered", 2), ("serve/create/wal.log", 1)), args={"segment-bytes": ["64mb"]}, saves="calm"),
     "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(2.2, 2.6), vectors=1.0),
     "unasked": Group(points=(("SnapshotUnasked", 1),), args={"snapshot-log-bytes": ["64kb"]}, saves="never"),
     "switch": Group(
         points=(
             ("SegmentClosed", 8), ("RoomAhead", 4), ("RoomCut", 6), ("SegmentSpared", 3), ("SegmentUsedAgain", 2),
-            ("serve/create/wal.log/after", 6), *each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log")),
+            *each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log")),
             ("serve/set-len/wal.log/after", 4), *each(2, "serve/write/wal.log.tmp/after", "serve/sync/wal.log.tmp/after"),
             ("serve/rename/wal.log.tmp/after", 2),
         ),
         args=SMALL | {"log-room": ["1mb", "64kb", "64kb"]}, saves="often",
     ),
+    "new segments": Group(points=(("serve/create/wal.log/after", 4),), args=SMALL | {"log-room": ["0"]}, saves="often"),
     "waiting": Group(points=each(30, "RecordsShareSync", "ReadWaits", "AllReadWaits")),
-    "second": Group(points=(("SecondIsOver", 2),), tier="everysec", span=(2.2, 3.0)),
+    "second": Group(
+        points=(("SecondIsOver", 1),), args={"segment-bytes": ["64mb"]}, tier="everysec", saves="never", span=(2.2, 3.0),
+    ),
     "shutdown": Group(
         points=(
             ("Finishing", 1), ("FinishingWithClients", 3), ("finish/LogMarkWritten", 1), ("finish/write/wal.log/after", 2),

@@ -166,12 +166,15 @@ class Supervisor:
         self.facts["kills"] += 1
         self.server.kill()
         point = self.points.next(rng)
-        group, tier = GROUPS[point.group], "always"
+        group, tier, aims = GROUPS[point.group], "always", 0.97
         if group.tier:
             tier = group.tier
+        elif self.power and point.group == "snapshot" and rng.random() < 0.3:
+            # A snapshot may be durable before the log is that leads up to it.
+            tier = rng.choice(["everysec", "no"])
         elif rng.random() < 0.1 and not (group.orderly or group.clients):
-            tier = rng.choice(["everysec", "everysec", "no"])
-        if rng.random() < (0.03 if tier == "always" or group.tier else 0.5):
+            tier, aims = rng.choice(["everysec", "everysec", "no"]), 0.5
+        if rng.random() > aims:
             point = None
         self.facts["weak lives"] += tier != "always"
         self.start(tier, point)

@@ -22,9 +22,13 @@ class Verifier:
     """Looks at one server and tells `lost` what is wrong. `facts` count what was looked at."""
 
     def __init__(self, pools, models, vectors, lost, facts):
-        self.pools, self.models, self.vectors, self.lost, self.facts = pools, models, vectors, lost, facts
+        self.pools, self.models, self.vectors, self.facts = pools, models, vectors, facts
+        self.tell, self.where = lost, ""
         self.rng = random.Random(len(pools))
         self.base_count, self.shared, self.oldest = 0, dict.fromkeys(KEYS), {}
+
+    def lost(self, what):
+        self.tell(self.where + what)
 
     def verify(self, server, account):
         """After a life. What is found is the state that the next one begins with."""
@@ -36,8 +40,10 @@ class Verifier:
 
     def verify_backup(self, server, account):
         """A server on a backup made in the life that has ended last and has not been verified yet."""
+        self.where = "in a backup: "
         with server.client(timeout=60) as client:
             self.compare(client, account)
+        self.where = ""
 
     def compare(self, client, account):
         """Everything with everything; returns the count and the shared keys that are there."""
