@@ -32,7 +32,7 @@ class Group:
     args: dict = field(default_factory=dict)
     tier: str = ""
     saves: str = "maybe"
-    span: tuple = (0.3, 0.8)
+    span: tuple = (0.4, 1.1)
     orderly: bool = False
     vectors: float | None = None
     clients: tuple = ()
@@ -75,11 +75,14 @@ GROUPS = {
     "switch": Group(
         points=(
             ("SegmentClosed", 8), ("RoomAhead", 4), ("RoomCut", 6), ("SegmentSpared", 3), ("SegmentUsedAgain", 2),
-            *each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log")),
             ("serve/set-len/wal.log/after", 4), *each(2, "serve/write/wal.log.tmp/after", "serve/sync/wal.log.tmp/after"),
             ("serve/rename/wal.log.tmp/after", 2),
         ),
         args=SMALL | {"log-room": ["1mb", "64kb", "64kb"]}, saves="often",
+    ),
+    "batches": Group(
+        points=(*each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log"))),
+        args=SMALL | {"log-room": ["1mb", "64kb", "0", "0"]},
     ),
     "new segments": Group(points=(("serve/create/wal.log/after", 4),), args=SMALL | {"log-room": ["0"]}, saves="often"),
     "waiting": Group(points=each(30, "RecordsShareSync", "ReadWaits", "AllReadWaits")),
@@ -105,7 +108,7 @@ GROUPS = {
     "backup": Group(
         points=(
             ("backup/create/backup.begun/after", 2), ("backup/sync-dir", 3), ("backup/rename/snapshot.tmp/after", 2),
-            *each(2, *both("backup/remove/backup.begun")), ("SnapshotFailed", 2),
+            *each(2, *both("backup/remove/backup.begun")), ("SnapshotFailed", 1),
         ),
         args=SMALL, clients=("backer",),
     ),
@@ -193,6 +196,11 @@ class Points:
         among = [p for p in self.all if (p.group in GROUPS and self.only in p.where if among is None else p.where in among)]
         rng.shuffle(among)
         return min(among, key=share, default=None)
+
+    def lag(self, among):
+        """Whether one of those called `among` was hit less often than most places."""
+        hits = sorted(point.hits for point in self.all)
+        return min(self.called[where].hits for where in among) < max(1, hits[len(hits) // 2])
 
     def unhit(self, rounds):
         """Sentences on the places that so many rounds should have hit."""

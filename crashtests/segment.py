@@ -39,9 +39,9 @@ class Segment:
         self.end, self.last, self.fault, self.marks, self.marked = 0, self.first - 1, None, 0, False
         self.whole = self.has_header()
         if self.whole:
-            self.end = HEADER
-            while self.end < len(self.data) and not self.fault:
-                self.step()
+            self.walk(len(self.data))
+            # Now that it is known where about they end: where exactly.
+            self.walk(max(HEADER, self.end - LOOKED_AT))
 
     def has_header(self):
         head = self.data[:HEADER]
@@ -52,7 +52,13 @@ class Segment:
         """A record's header with its checksum, from everything behind it."""
         return struct.pack("<I", crc32c(self.data[24:32] + header)) + header
 
-    def step(self):
+    def walk(self, looked_at):
+        """From the first record on; checksums are compared from this place on."""
+        self.end, self.last, self.fault, self.marks, self.marked = HEADER, self.first - 1, None, 0, False
+        while self.end < len(self.data) and not self.fault:
+            self.step(self.end >= looked_at)
+
+    def step(self, near):
         at, head = self.end, self.data[self.end : self.end + RECORD]
         if not any(head):
             self.fault = "room"
@@ -62,7 +68,6 @@ class Segment:
             return
         _, crc, length, number, durable = struct.unpack("<IIIQQ", head)
         mark = length == 0 and number == durable == self.last
-        near = len(self.data) - at < LOOKED_AT
         if not (mark or number == self.last + 1) or (near and self.seal(head[4:]) != head):
             self.fault = "header"
         elif at + RECORD + length > len(self.data):
