@@ -20,6 +20,8 @@ def tear_tail(directory, rng):
     if not path or os.path.getsize(path) < HEADER:
         return False
     segment, junk = Segment(path), rng.randbytes(rng.randint(1, 700))
+    if not segment.whole:
+        return False
     half = segment.torn_record(junk, rng.randrange(len(junk)))
     other = segment.torn_record(junk, len(junk))
     with open(path, "r+b") as log:

@@ -81,7 +81,7 @@ GROUPS = {
         args=SMALL | {"log-room": ["1mb", "64kb", "64kb"]}, saves="often",
     ),
     "batches": Group(
-        points=(*each(150, *both("serve/write/wal.log")), *each(100, *both("serve/sync/wal.log"))),
+        points=(*each(80, *both("serve/write/wal.log")), *each(50, *both("serve/sync/wal.log"))),
         args=SMALL | {"log-room": ["1mb", "64kb", "0", "0"]},
     ),
     "new segments": Group(points=(("serve/create/wal.log/after", 4),), args=SMALL | {"log-room": ["0"]}, saves="often"),

@@ -196,7 +196,7 @@ class Supervisor:
             harm.cut_log(self.directory, rng, self.redis)
         elif self.saboteur == "stale":
             self.put_back_older(self.directory)
-        elif not self.redis and not self.power and life.keeps_all() and rng.random() < 0.3:
+        elif not self.redis and life.keeps_all() and rng.random() < (0.1 if self.power else 0.3):
             self.facts["torn tails"] += harm.tear_tail(self.directory, rng)
         for _ in range(6):
             work = foresee(self.directory) if self.points else []
