@@ -45,6 +45,8 @@ def in_log(segments, tail, covered):
     read = [path for path, following in zip(segments, [*segments[1:], None]) if not following or number(following) > covered + 1]
     if len(read) < len(segments):
         there += ["CoveredSegmentSkipped"]
+    if len(read) > (1 if tail.whole else 2):
+        there += ["SecondSegmentReplayed"]
     if tail.marks or any(Segment(path).marks for path in read[-3:-1]):
         there += ["LogMarkPassed"]
     if not tail.whole:

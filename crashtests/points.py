@@ -122,14 +122,14 @@ LEFT_SNAPSHOT = ["TemporaryRemoved", *both("start/remove/snapshot.tmp")]
 RESTING = ["SnapshotNamedAnew", *both("start/rename/snapshot.snap"), *both("start/rename/snapshot.moving.snap")]
 REPAIR = [
     *TORN, "TailShort", "TailPayload", *HEADLESS, *LEFT_COPY, *LEFT_SNAPSHOT, *RESTING, "SnapshotFoundMoving", "LogEmpty",
-    "CoveredSegmentSkipped", "LogMarkPassed", *both("start/write/wal.log"),
+    "CoveredSegmentSkipped", "SecondSegmentReplayed", "LogMarkPassed", *both("start/write/wal.log"),
 ]  # fmt: skip
 """What a start has to do where there is something to repair; `foresee.foresee` says of a directory what its next start will."""
 POWER = ["LogBehindSnapshot"]
 """And what only a power loss leaves."""
 RECOVERY = [
-    "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "RowsLinkedTogether", "SecondSegmentReplayed", "WideRecordReplayed",
-    "OverdueFound", "Serving", "start/map/snapshot.snap",
+    "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "RowsLinkedTogether", "WideRecordReplayed", "OverdueFound",
+    "Serving", "start/map/snapshot.snap",
     *[where for call in ("create", "write", "sync", "rename") for where in both(f"start/{call}/wal.log.tmp")], *both("start/sync/wal.log"), *both("start/sync-dir"),
 ]  # fmt: skip
 """What most starts do."""

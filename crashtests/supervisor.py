@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts"))
 
@@ -86,6 +87,7 @@ class Supervisor:
         self.pools = [Pool(number) for number in range(WRITERS)]
         self.models = [{} for _ in self.pools]
         self.server, self.acknowledged, self.losses = None, 0, []
+        self.servers = deque(maxlen=8)
         self.put_back_older = harm.PutBackOlder(f"{directory}-older")
         self.pulse = Pulse() if self.points else None
         self.facts = dict.fromkeys(FACTS, 0)
@@ -95,7 +97,9 @@ class Supervisor:
         self.losses.append(what)
 
     def watched(self, directory, args=()):
-        return Watched(self.lost, directory, redis=self.redis, args=list(map(str, args)))
+        server = Watched(self.lost, directory, redis=self.redis, args=list(map(str, args)))
+        self.servers.append(server)
+        return server
 
     def start(self, tier="always", point=None):
         self.server = self.watched(self.directory, self.server_args(tier, point))
@@ -146,8 +150,7 @@ class Supervisor:
         point, tier = None, "always"
         if self.points:
             point, tier = self.begin_life(rng)
-        backs_up = not self.redis and (self.saboteur == "backup" or (number % BACKED_UP == 1 and not (point and GROUPS[point.group].orderly)))
-        life = Life(self.server, f"{self.seed}:{number}", self, point, tier, backs_up)
+        life = Life(self.server, f"{self.seed}:{number}", self, point, tier, self.backs_up(number, point))
         for what in life.live():
             self.lost(what)
         self.count(life)
@@ -160,6 +163,12 @@ class Supervisor:
             self.furnish()
         else:
             self.verifier.verify(self.server, account.of_life(life))
+
+    def backs_up(self, number, point):
+        """Whether a round makes backups that its point does not ask for."""
+        group = GROUPS[point.group if point else ""]
+        hinders = self.redis or group.orderly or group.clients or "snapshot-rate" in group.args
+        return not hinders and (self.saboteur == "backup" or number % BACKED_UP == 1)
 
     def begin_life(self, rng):
         """Ends the life that has verified, and begins one that dies where it is told to."""
@@ -240,7 +249,8 @@ class Supervisor:
             self.verifier.verify_backup(server, account.of_backup(life, made))
             server.kill()
             self.facts["backups opened"] += 1
-        shutil.rmtree(self.backups())
+        if not self.losses:
+            shutil.rmtree(self.backups())
 
     def check(self, directory):
         check = subprocess.run([binary_path(), "check", directory], capture_output=True, text=True, timeout=120)
@@ -305,17 +315,14 @@ def parse_args():
     return args
 
 
-def main():
-    args = parse_args()
-    die_cleanly()
-    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
-    print(f"seed={seed}", flush=True)
-    scratch = Scratch("engram-crash-")
-    directory = args.dir or os.path.join(scratch.path, "data")
-    os.makedirs(directory, exist_ok=True)
-    run = Supervisor(args, directory, seed)
-    threading.excepthook = lambda hook: run.lost("".join(traceback.format_exception(hook.exc_type, hook.exc_value, hook.exc_traceback)))
-    progress, done = Progress(run, args), 0
+def hear_of_threads(tell):
+    """A thread that dies of an exception is heard of, whatever it was for."""
+    threading.excepthook = lambda dead: tell("".join(traceback.format_exception(dead.exc_type, dead.exc_value, dead.exc_traceback)))
+
+
+def run_rounds(run, progress):
+    """Until there is a loss, or enough; returns how many."""
+    done = 0
     try:
         run.prepare()
         while progress.goes_on(done) and not run.losses:
@@ -329,12 +336,37 @@ def main():
     if not run.losses:
         for what in run.too_little(done):
             run.lost(what)
+    return done
+
+
+def keep_evidence(run, directory):
+    """Everything a loss may be understood by."""
+    kept = f"{directory}-lost"
+    shutil.copytree(directory, kept)
+    for number, server in enumerate(run.servers):
+        with open(os.path.join(kept, f"server-{number}.log"), "w") as log:
+            log.write(f"{server.args}\n{server.log_text() if server.log else ''}")
+    print(f"the data and the last servers' logs are kept in {kept}; the writes are repeated by --seed {run.seed}")
+
+
+def main():
+    args = parse_args()
+    die_cleanly()
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print(f"seed={seed}", flush=True)
+    scratch = args.dir or Scratch("engram-crash-").path
+    directory = os.path.join(scratch, "data")
+    os.makedirs(directory, exist_ok=True)
+    run = Supervisor(args, directory, seed)
+    hear_of_threads(run.lost)
+    progress = Progress(run, args)
+    done = run_rounds(run, progress)
     for what in run.losses[:20]:
         print(f"LOST {what}")
     if run.losses:
-        keep = args.dir or shutil.copytree(directory, f"{scratch.path}-lost")
-        print(f"the data is kept in {keep}; the writes are repeated by --seed {seed}")
-    shutil.rmtree(scratch.path, ignore_errors=True)
+        keep_evidence(run, scratch)
+    if not args.dir:
+        shutil.rmtree(scratch, ignore_errors=True)
     if run.points:
         print("\n".join(run.points.table()))
     for tier, (age, window) in run.verifier.oldest.items():

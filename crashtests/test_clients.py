@@ -16,7 +16,7 @@ from lives import Life
 from observer import Observer
 from savers import Backer, Lazy, Made, Saver
 from sharer import Sharer
-from supervisor import Watched
+from supervisor import Watched, hear_of_threads
 from writer import Pool, Writer
 
 
@@ -137,6 +137,46 @@ class Noticed(unittest.TestCase):
         observer.look(5, b"ab", [None] * 4, 9)
         self.assertEqual(2, len(observer.wrong))
         life.server.socket.close()
+
+
+class Threads(unittest.TestCase):
+    def test_one_that_dies_of_an_exception_is_heard_of(self):
+        told, hook = [], threading.excepthook
+        hear_of_threads(told.append)
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        threading.excepthook = hook
+        self.assertIn("ZeroDivisionError", told[0])
+
+
+class Windows(unittest.TestCase):
+    """What may be gone, by tier: of `everysec` what is within the second and what was measured."""
+
+    def life(self, tier, power, late=0.0, longest_sync=0.0):
+        life = Life.__new__(Life)
+        life.tier, life.power, life.orderly, life.ended, life.ended_ticks = tier, power, False, 100.0, 100.0
+        life.pulse, life.observer = self, self
+        self.late, self.longest_sync = late, longest_sync
+        return life
+
+    def latest(self, since, until):
+        return self.late
+
+    def test_always_loses_nothing(self):
+        for power in (False, True):
+            self.assertEqual(2, self.life("always", power).safe([1.0, 99.9999]))
+
+    def test_everysec_loses_a_second_and_what_was_measured(self):
+        moments = [98.9, 98.98, 99.5, 99.96, 99.98]
+        self.assertEqual(1, self.life("everysec", True).safe(moments))
+        self.assertEqual(4, self.life("everysec", False).safe(moments))
+        self.assertEqual(4, self.life("no", False).safe_ticks(moments))
+        self.assertEqual(0, self.life("everysec", True, late=0.05).safe(moments))
+        self.assertEqual(3, self.life("everysec", False, longest_sync=0.1).safe(moments))
+
+    def test_without_syncs_a_power_loss_may_take_all(self):
+        self.assertEqual(0, self.life("no", True).safe([1.0]))
 
 
 class Logs(unittest.TestCase):

@@ -143,6 +143,8 @@ class Foreseen(unittest.TestCase):
         segment(self.at, 2, [b"a", b"b"])
         self.snapshot(1)
         self.assertEqual(["CoveredSegmentSkipped"], foresee(self.at))
+        segment(self.at, 4, [b"a"])
+        self.assertEqual(["CoveredSegmentSkipped", "SecondSegmentReplayed"], foresee(self.at))
         self.snapshot(9)
         self.assertIn("LogBehindSnapshot", foresee(self.at))
         self.assertIn("start/rename/snapshot.snap", foresee(self.at))
