@@ -37,8 +37,9 @@ KILLED = re.compile(r"killed at \S+, ([0-9.]+) s")
 class Life:
     """From when the clients begin to when the server is dead."""
 
-    def __init__(self, server, seed, supervisor, point=None, tier="always", backs_up=False):
-        self.server, self.rng, self.point, self.tier = server, random.Random(seed), point, tier
+    def __init__(self, server, number, supervisor, point=None, tier="always", backs_up=False):
+        seed = f"{supervisor.seed}:{number}"
+        self.server, self.number, self.rng, self.point, self.tier = server, number, random.Random(seed), point, tier
         self.killed, self.over, self.gate = threading.Event(), threading.Event(), threading.Event()
         self.gate.set()
         self.pulse, self.power = supervisor.pulse, supervisor.power

@@ -39,7 +39,7 @@ FACTS = ["kills", "start-up kills", "orderly ends", "saves", "backups", "backups
 FACTS += ["given up", "cleared", "torn tails", "self-searches", "unfound"]
 LIES = {"lie": "skip-sync", "lie-dir": "skip-sync-dir"}
 BACKED_UP = 6
-"""One round in so many makes backups, and the last of them is opened."""
+"""After so many rounds without a backup the next that can makes some, and the last of them is opened."""
 
 
 class Watched(Server):
@@ -88,6 +88,7 @@ class Supervisor:
         self.models = [{} for _ in self.pools]
         self.server, self.acknowledged, self.losses = None, 0, []
         self.servers = deque(maxlen=8)
+        self.backed_up = -BACKED_UP
         self.put_back_older = harm.PutBackOlder(f"{directory}-older")
         self.pulse = Pulse() if self.points else None
         self.facts = dict.fromkeys(FACTS, 0)
@@ -150,7 +151,7 @@ class Supervisor:
         point, tier = None, "always"
         if self.points:
             point, tier = self.begin_life(rng)
-        life = Life(self.server, f"{self.seed}:{number}", self, point, tier, self.backs_up(number, point))
+        life = Life(self.server, number, self, point, tier, self.backs_up(number, point))
         for what in life.live():
             self.lost(what)
         self.count(life)
@@ -168,7 +169,7 @@ class Supervisor:
         """Whether a round makes backups that its point does not ask for."""
         group = GROUPS[point.group if point else ""]
         hinders = self.redis or group.orderly or group.clients or "snapshot-rate" in group.args
-        return not hinders and (self.saboteur == "backup" or number % BACKED_UP == 1)
+        return not hinders and (self.saboteur == "backup" or number - self.backed_up >= BACKED_UP)
 
     def begin_life(self, rng):
         """Ends the life that has verified, and begins one that dies where it is told to."""
@@ -249,6 +250,7 @@ class Supervisor:
             self.verifier.verify_backup(server, account.of_backup(life, made))
             server.kill()
             self.facts["backups opened"] += 1
+            self.backed_up = life.number
         if not self.losses:
             shutil.rmtree(self.backups())
 
@@ -269,7 +271,7 @@ class Supervisor:
         """Sentences on what so many rounds should have shown and have not."""
         wrong = self.points.unhit(rounds) if self.points else []
         everything = not (self.redis or self.points and self.points.only)
-        if rounds > 2 * BACKED_UP and everything and not self.facts["backups opened"]:
+        if rounds > 4 * BACKED_UP and everything and not self.facts["backups opened"]:
             wrong.append(f"no backup was opened in {rounds} rounds")
         return wrong
 
