@@ -54,9 +54,7 @@ impl Writer {
                 reached(Mark::CaptureLeavesRows);
                 set(&mut unlinked, row);
             }
-            // Without a root there is nothing left in the graph but what is being swept.
-            let unlinking = index.sweep.stage() >= Stage::Unlink || index.root().is_none();
-            let out = if unlinking { SWEPT | CONDEMNED } else { SWEPT };
+            let out = if index.sweep.is_unlinking() { SWEPT | CONDEMNED } else { SWEPT };
             for row in self.dead_rows(rows).filter(|row| index.cold.get(*row, STATE) & out != 0) {
                 set(&mut gone, row);
             }

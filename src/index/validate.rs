@@ -36,8 +36,7 @@ impl Index {
 
     /// True for a row that is out of the graph, or on its way out.
     fn is_gone(&self, row: u32) -> bool {
-        let unlinking = self.sweep.stage() >= Stage::Unlink || self.root().is_none();
-        self.cold.get(row, STATE) & if unlinking { SWEPT | CONDEMNED } else { SWEPT } != 0
+        self.cold.get(row, STATE) & if self.sweep.is_unlinking() { SWEPT | CONDEMNED } else { SWEPT } != 0
     }
 
     fn validate_floor(&self, rows: u32) -> Result<(), String> {

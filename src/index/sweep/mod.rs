@@ -81,6 +81,8 @@ pub(super) struct Sweep {
     captures: AtomicU32,
     /// The highest row that was linked since the sweep began, as in `entry`; changed under the settling lock.
     risen: AtomicU64,
+    /// All that was in the graph is condemned, and none of it leads to what comes; changed under the settling lock.
+    emptied: AtomicBool,
     /// Rows that are found for good, but not linked yet since that has panicked: their lists are nobody's to change, and
     /// may name rows that are condemned.
     broken: AtomicU32,
@@ -136,6 +138,7 @@ impl Sweep {
             stage: AtomicU32::new(Stage::Idle as u32),
             captures: AtomicU32::new(0),
             risen: AtomicU64::new(0),
+            emptied: AtomicBool::new(false),
             broken: AtomicU32::new(0),
             swept: AtomicU32::new(0),
             linked: AtomicU32::new(0),
@@ -215,6 +218,12 @@ impl Sweep {
         self.captures.load() > 0
     }
 
+    /// True where what is condemned is out of the graph already: links to it are being taken away, or all that was in the
+    /// graph is condemned, and what comes begins another. Asked under the settling lock, or at rest.
+    pub(super) fn is_unlinking(&self) -> bool {
+        self.stage() >= Stage::Unlink || self.emptied.load()
+    }
+
     /// A capture comes into being, or goes; called under the settling lock where it comes.
     pub(super) fn captured(&self, there: bool) {
         if there {
@@ -273,6 +282,7 @@ impl Index {
             Work { end: rows, bits: vec![0; (rows as usize).div_ceil(64)], barren: now, ..Work::default() };
         let _settling = self.settling.lock();
         self.sweep.risen.store(0);
+        self.sweep.emptied.store(false);
         self.sweep.stage.store(Stage::Mark as u32);
         true
     }

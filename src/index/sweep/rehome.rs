@@ -32,6 +32,7 @@ impl Index {
                 }
                 None => {
                     reached(Mark::GraphEmptied);
+                    self.sweep.emptied.store(true);
                     self.set_root(None);
                     return self.entry.store(0);
                 }

@@ -315,6 +315,39 @@ fn a_capture_can_be_opened_whatever_a_sweep_does_with_rows_that_come_meanwhile()
 }
 
 #[test]
+fn a_capture_can_be_opened_where_a_sweep_has_emptied_the_graph_and_a_row_has_begun_another() {
+    let vectors = random_vectors(68, sized(8, 40), 3);
+    let (old, new) = vectors.split_at(vectors.len() - 4);
+    let mut scratch = Scratch::new();
+    let (mut before, mut begun) = (0, false);
+    loop {
+        let mut writer = built(Config { m: 2, ..config(3, &L2) }, old);
+        (0..old.len() as u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+        for _ in 0..before {
+            if writer.index().sweep_is_ready(1) {
+                writer.index().sweep_some(1, &mut scratch);
+            }
+        }
+        let emptied = writer.index().root().is_none();
+        for (n, vector) in new.iter().enumerate() {
+            let row = writer.insert(format!("new {n}").as_bytes(), vector).unwrap().row;
+            writer.index().link(row, &mut scratch);
+            writer.validate().unwrap();
+            let opened = codec::File::of(&writer.capture()).open().unwrap();
+            opened.writer.validate().unwrap();
+            assert_eq!(opened.writer.len(), n + 1);
+        }
+        begun |= emptied && writer.index().sweep.stage() == Stage::Rehome;
+        sweep(&writer, usize::MAX);
+        before += 1;
+        if writer.index().sweep.stage() == Stage::Idle && before > 4 * old.len() {
+            break;
+        }
+    }
+    assert!(begun, "a graph was emptied before its links were taken away");
+}
+
+#[test]
 fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
     let vectors = random_vectors(61, sized(20, 150), 5);
     let mut writer = built(Config { m: 2, ..config(5, &L2) }, &vectors);
