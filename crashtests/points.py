@@ -63,7 +63,7 @@ GROUPS = {
     ),
     "capture": Group(
         points=each(3, "CaptureLeavesRows", "CaptureUnlinksChild", "CaptureMovesEntry", "CaptureDropsLink"),
-        args={"workers": [1, 2]}, saves="often", vectors=1.0, clients=("linker",),
+        args={"workers": [8]}, saves="often", vectors=1.0, clients=("linker", "linker"), span=(0.6, 1.5),
     ),
     "cleared": Group(points=each(1, "ClearedMeanwhile", "RestWritten"), saves="never", clients=("flusher",), span=(1.5, 2.5)),
     "cleared late": Group(

@@ -134,7 +134,9 @@ class Linker(ClientThread):
     def talk(self, client):
         client.pipeline([("VNEW", self.INDEX, self.DIM, "METRIC", "l2", "M", 64, "EF_CONSTRUCTION", 1000)])
         while self.goes_on():
-            vectors = [struct.pack(f"<{self.DIM}f", *self.rng.randbytes(self.DIM)) for _ in range(120)]
+            # In a row: the nearest of each is the one before it, whose links may be under way.
+            place = self.rng.randbytes(self.DIM - 1)
+            vectors = [struct.pack(f"<{self.DIM}f", n / 8, *place) for n in range(120)]
             client.send(b"".join(encode("VADD", self.INDEX, f"e{n}", vector) for n, vector in enumerate(vectors)))
             for _ in vectors:
                 if self.vanishes and self.life.killed.is_set():
