@@ -51,7 +51,7 @@ GROUPS = {
     "": Group(),
     "snapshot": Group(
         points=(
-            *each(3, "SnapshotBegun", "SnapshotEnded", "SliceEnded", "OlderSnapshotRemoved"), ("SegmentsRemoved", 4), ("ValuePreserved", 3),
+            *each(3, "SnapshotBegun", "SnapshotEnded", "SliceEnded", "OlderSnapshotRemoved"), ("SegmentsRemoved", 4), ("ValuePreserved", 1),
             ("serve/create/snapshot.tmp/after", 3), ("serve/write/snapshot.tmp/after", 8), *each(3, *both("serve/sync/snapshot.tmp")),
             ("serve/rename/snapshot.tmp/after", 3), *each(8, *both("serve/sync-dir")), ("serve/remove/snapshot.snap/after", 2),
         ),
@@ -69,8 +69,8 @@ GROUPS = {
     "cleared late": Group(
         points=(("ClearedTooLate", 1),), args={"snapshot-rate": ["64kb"]}, saves="never", clients=("flusher",), span=(1.5, 2.5),
     ),
-    "calm": Group(points=(("TailCovered", 2), ("serve/create/wal.log", 1)), args={"segment-bytes": ["64mb"]}, saves="calm"),
-    "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(2.2, 2.6), vectors=1.0),
+    "calm": Group(points=(("TailCovered", 1), ("serve/create/wal.log", 1)), args={"segment-bytes": ["64mb"]}, saves="calm"),
+    "idle": Group(points=(("LogMarkWritten", 1),), saves="idle", span=(3.6, 4.0), vectors=1.0),
     "unasked": Group(points=(("SnapshotUnasked", 1),), args={"snapshot-log-bytes": ["64kb"]}, saves="never"),
     "switch": Group(
         points=(

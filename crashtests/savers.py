@@ -33,7 +33,8 @@ class Saver(ClientThread):
     def keep_still(self, client):
         self.life.gate.clear()
         try:
-            self.life.killed.wait(1.3 if self.how == "idle" else 0.005 + 0.03 * self.rng.random())
+            # Keys whose time is short go meanwhile, which the log hears of.
+            self.life.killed.wait(2.8 if self.how == "idle" else 0.02 + 0.06 * self.rng.random())
             if self.how == "calm":
                 self.save(client, "VSAVE", "OK")
         finally:

@@ -136,12 +136,17 @@ impl Killer {
         let now = Duration::from_micros(SystemClock.wall().0);
         for medium in self.media.lock().iter() {
             if let Err(e) = medium.tear() {
-                drop(writeln!(io::stderr(), "tearing: {e}"));
+                say(&format!("tearing: {e}\n"));
             }
         }
-        drop(writeln!(io::stderr(), "killed at {}, {:.6} s", self.aim.text, now.as_secs_f64()));
+        say(&format!("killed at {}, {:.6} s\n", self.aim.text, now.as_secs_f64()));
         crate::os::process::kill_now();
     }
+}
+
+/// A line, by one call: others write theirs at the same time.
+fn say(line: &str) {
+    drop(io::stderr().write_all(line.as_bytes()));
 }
 
 /// A directory whose calls are counted.
