@@ -126,7 +126,7 @@ REPAIR = [
 ]  # fmt: skip
 """What a start has to do where there is something to repair; `foresee.foresee` says of a directory what its next start will."""
 POWER = ["LogBehindSnapshot"]
-"""And what only a power loss leaves."""
+"""And what a power loss leaves, and a killed process hardly ever."""
 RECOVERY = [
     "SnapshotLoaded", "UnsettledSegmentCopied", "RowsLinked", "RowsLinkedTogether", "WideRecordReplayed", "OverdueFound",
     "Serving", "start/map/snapshot.snap",
@@ -174,7 +174,7 @@ def phased(where, group):
 
 
 class Points:
-    """The table of them; with `power` come those that only a power loss makes. Lives are aimed at those with `only` in them."""
+    """The table of them; with `power` come those that hardly anything but a power loss makes. Lives are aimed at those with `only` in them."""
 
     def __init__(self, power=False, only=""):
         self.all = [Point(phased(where, name), name, most) for name, group in GROUPS.items() for where, most in group.points]
@@ -196,6 +196,10 @@ class Points:
         among = [p for p in self.all if (p.group in GROUPS and self.only in p.where if among is None else p.where in among)]
         rng.shuffle(among)
         return min(among, key=share, default=None)
+
+    def known(self, places):
+        """Those of some places that stand in this table."""
+        return [where for where in places if where in self.called]
 
     def lag(self, among):
         """Whether one of those called `among` was hit less often than most places."""

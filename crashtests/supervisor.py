@@ -209,7 +209,7 @@ class Supervisor:
         elif not self.redis and life.keeps_all() and rng.random() < (0.1 if self.power else 0.3):
             self.facts["torn tails"] += harm.tear_tail(self.directory, rng)
         for _ in range(6):
-            work = foresee(self.directory) if self.points else []
+            work = self.points.known(foresee(self.directory)) if self.points else []
             if work and rng.random() < (0.95 if self.points.lag(work) else 0.5):
                 self.start_up_kill(rng, work)
             elif rng.random() < (0.5 if self.points else 0.3):

@@ -147,6 +147,8 @@ class Foreseen(unittest.TestCase):
         self.assertEqual(["CoveredSegmentSkipped", "SecondSegmentReplayed"], foresee(self.at))
         self.snapshot(9)
         self.assertIn("LogBehindSnapshot", foresee(self.at))
+        self.assertNotIn("LogBehindSnapshot", Points().known(foresee(self.at)))
+        self.assertIn("LogBehindSnapshot", Points(power=True).known(foresee(self.at)))
         self.assertIn("start/rename/snapshot.snap", foresee(self.at))
         os.rename(os.path.join(self.at, f"snapshot-{9:020}.snap"), os.path.join(self.at, f"snapshot-{9:020}.moving.snap"))
         self.assertIn("SnapshotFoundMoving", foresee(self.at))
