@@ -5,7 +5,7 @@
 
 mod operate;
 
-use std::io::Write;
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,8 +32,9 @@ fn main() -> ExitCode {
     match Options::parse(&args, cores, &mut read) {
         Err(e) => fail(WRONG_USAGE, e),
         Ok(Parsed::Help(text) | Parsed::Version(text)) => {
-            print(&text);
-            ExitCode::SUCCESS
+            let mut out = Output::new();
+            out.line(text.trim_end());
+            out.end(ExitCode::SUCCESS)
         }
         Ok(Parsed::Run(options)) => {
             serve(*options).map_or_else(|why| fail(FAILED, why), |()| ExitCode::SUCCESS)
@@ -70,12 +71,44 @@ fn serve(mut options: Options) -> Result<(), String> {
     Server::start(machine, options).and_then(Server::run).map_err(|e| e.to_string())
 }
 
-/// Prints lines; whoever does not read them does not want them.
-fn print(text: &str) {
-    drop(writeln!(std::io::stdout(), "{}", text.trim_end()));
+/// Standard output. Whoever has closed it does not want the lines; what else keeps them from it is an error, since whoever
+/// keeps them in a file would take them for all there are.
+struct Output {
+    lines: BufWriter<StdoutLock<'static>>,
+    written: io::Result<()>,
+}
+
+impl Output {
+    fn new() -> Self {
+        Self { lines: BufWriter::new(io::stdout().lock()), written: Ok(()) }
+    }
+
+    fn line(&mut self, text: &str) {
+        if self.written.is_ok() {
+            self.written = writeln!(self.lines, "{text}");
+        }
+    }
+
+    /// Shows what was written so far, before something is said elsewhere.
+    fn show(&mut self) {
+        if self.written.is_ok() {
+            self.written = self.lines.flush();
+        }
+    }
+
+    /// The exit code of who has written all of it, and would end with `code`.
+    fn end(mut self, code: ExitCode) -> ExitCode {
+        self.show();
+        match self.written {
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                fail(FAILED, format_args!("cannot write to standard output: {e}"))
+            }
+            _ => code,
+        }
+    }
 }
 
 fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
-    drop(writeln!(std::io::stderr(), "engram: {why}"));
+    drop(writeln!(io::stderr(), "engram: {why}"));
     ExitCode::from(code)
 }

@@ -1,10 +1,9 @@
 //! What operators do to a directory without serving it: `engram check`, `dump`, `repair` and
 //! `backup`.
 //!
-//! Exit codes: 0 when what was asked is done and nothing is wrong, 1 when something is (the lines say what), 2 for a wrong
-//! command line.
+//! Exit codes: 0 when what was asked is done, told, and nothing is wrong; 1 when something is (the lines say what); 2 for a
+//! wrong command line.
 
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use engram::os::Directory;
 use engram::server::Options;
 use engram::wal::Lsn;
 
-use super::{FAILED, WRONG_USAGE, fail, print};
+use super::{FAILED, Output, WRONG_USAGE, fail};
 
 /// Does what `args` ask for, if their first word is one of these commands.
 pub(crate) fn operate(args: &[String]) -> Option<ExitCode> {
@@ -85,22 +84,23 @@ fn check(words: &[String]) -> Result<ExitCode, String> {
         return Err("which directory?".to_owned());
     }
     let options = Options::default().engine(0).map_err(|e| e.to_string())?;
-    let mut healthy = true;
+    let (mut healthy, mut out) = (true, Output::new());
     for dir in words.plain {
-        print(&format!("{dir}:"));
+        out.line(&format!("{dir}:"));
         match Directory::open_read_only(Path::new(dir)) {
             Err(e) => {
                 healthy = false;
+                out.show();
                 fail(FAILED, e);
             }
             Ok(storage) => {
                 let found = engine::check(&storage, options.store);
-                found.lines.iter().for_each(|line| print(&format!("  {line}")));
+                found.lines.iter().for_each(|line| out.line(&format!("  {line}")));
                 healthy &= found.healthy;
             }
         }
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(out.end(if healthy { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }))
 }
 
 /// `dump DIR [--from LSN] [--to LSN] [--full]`
@@ -115,11 +115,11 @@ fn dump(words: &[String]) -> Result<ExitCode, String> {
         Ok(storage) => storage,
         Err(e) => return Ok(fail(FAILED, e)),
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    // Whoever does not read the lines does not want them.
-    let ended = engine::dump(&storage, excerpt, &mut |line| drop(writeln!(out, "{line}")));
-    drop(out);
-    Ok(ended.map_or_else(|e| fail(FAILED, e), |()| ExitCode::SUCCESS))
+    let mut out = Output::new();
+    let ended = engine::dump(&storage, excerpt, &mut |line| out.line(line));
+    let code = ended.as_ref().map_or(ExitCode::from(FAILED), |()| ExitCode::SUCCESS);
+    let code = out.end(code);
+    Ok(ended.map_or_else(|e| fail(FAILED, e), |()| code))
 }
 
 /// `repair DIR --truncate-after LSN`
@@ -151,8 +151,9 @@ fn report(done: Result<Vec<String>, String>) -> ExitCode {
     match done {
         Err(e) => fail(FAILED, e),
         Ok(lines) => {
-            lines.iter().for_each(|line| print(line));
-            ExitCode::SUCCESS
+            let mut out = Output::new();
+            lines.iter().for_each(|line| out.line(line));
+            out.end(ExitCode::SUCCESS)
         }
     }
 }
