@@ -10,6 +10,7 @@ use std::fmt::Write;
 use super::mutation::Op;
 use crate::base::bytes::Reader;
 use crate::env::Storage;
+use crate::snapshot;
 use crate::wal::{self, Item, Lsn, RecoveryError};
 
 /// What to show.
@@ -35,7 +36,10 @@ pub fn dump(
     excerpt: Excerpt,
     line: &mut dyn FnMut(&str),
 ) -> Result<(), RecoveryError> {
-    wal::list(storage, excerpt.from, excerpt.to, &mut |item| line(&describe(item, excerpt.full)))
+    let listed =
+        wal::list(storage, excerpt.from, excerpt.to, &mut |item| line(&describe(item, excerpt.full)));
+    // What help it names must not reach into what a snapshot holds.
+    listed.map_err(|error| error.above(snapshot::newest(storage).unwrap_or_default()))
 }
 
 fn describe(item: Item<'_>, full: bool) -> String {

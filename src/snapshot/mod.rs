@@ -15,7 +15,9 @@ mod tests;
 
 use std::io;
 
-pub use open::{Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, open_newest};
+pub use open::{
+    Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, newest, open_newest,
+};
 pub use write::{Published, SnapshotWriter};
 
 use crate::base::mark::{Mark, reached};

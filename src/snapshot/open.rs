@@ -130,6 +130,15 @@ pub fn open_newest(storage: &dyn Storage) -> Result<Option<Snapshot>, SnapshotEr
     newest.map(|(lsn, _, file)| open(storage, lsn, &file)).transpose()
 }
 
+/// What the newest published file stands for, by its name; nothing is read. `Lsn(0)` where there is none.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn newest(storage: &dyn Storage) -> Result<Lsn, SnapshotError> {
+    let published = names(storage)?.into_iter().filter(|(_, stage, _)| stage.is_published());
+    Ok(published.map(|(lsn, ..)| lsn).max().unwrap_or_default())
+}
+
 fn names(storage: &dyn Storage) -> Result<Vec<(Lsn, Stage, String)>, SnapshotError> {
     let all = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
     Ok(all.into_iter().filter_map(|name| parse_name(&name).map(|(lsn, stage)| (lsn, stage, name))).collect())

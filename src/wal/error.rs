@@ -29,6 +29,8 @@ pub enum RecoveryError {
         lsn: Lsn,
         /// What is wrong, and how it is known that it had been durable.
         what: String,
+        /// The last record that a repair can keep.
+        keep: Lsn,
     },
     /// A segment's header belongs to another name.
     Misnamed {
@@ -45,6 +47,8 @@ pub enum RecoveryError {
         to: Lsn,
         /// The segment behind the gap.
         file: String,
+        /// The last record that a repair can keep.
+        keep: Lsn,
     },
     /// A segment begins with a record that the one before it holds already.
     Overlap {
@@ -81,6 +85,8 @@ pub enum RecoveryError {
         lsn: Lsn,
         /// What the engine said.
         why: String,
+        /// The last record that a repair can keep.
+        keep: Lsn,
     },
 }
 
@@ -91,24 +97,24 @@ impl std::fmt::Display for RecoveryError {
                 write!(f, "cannot {operation}: {error}")
             }
             Self::Io { file, operation, error } => write!(f, "cannot {operation} {file}: {error}"),
-            Self::Corrupt { file, offset, lsn, what } => write!(
+            Self::Corrupt { file, offset, lsn, what, keep } => write!(
                 f,
                 "the log is corrupt: {file}, offset {offset}, record {lsn}: {what}. Acknowledged writes would be lost, \
                  so nothing was changed. Restore the directory from a copy; or look at it: engram check DIR, engram \
                  dump DIR; or {}",
-                giving_up(*lsn)
+                giving_up(*lsn, *keep)
             ),
             Self::Misnamed { file, says } => write!(
                 f,
                 "{file} is not the segment its name says: its header begins with record {says}. Give it back its name"
             ),
-            Self::Missing { from, to, file } => write!(
+            Self::Missing { from, to, file, keep } => write!(
                 f,
                 "records {from} to {to} are missing: the log goes on with {file} only. Put back the missing segment, \
                  or the snapshot that covers these records; or look at it: engram check DIR, engram dump DIR --from \
                  {}; or {}",
                 to.next(),
-                giving_up(*from)
+                giving_up(*from, *keep)
             ),
             Self::Overlap { file, first, expected } => write!(
                 f,
@@ -132,8 +138,8 @@ impl std::fmt::Display for RecoveryError {
                     "a backup into this directory has not ended ({HALF_COPIED}). Make it anew, somewhere else"
                 )
             }
-            Self::Refused { file, offset, lsn, why } => {
-                let up = giving_up(*lsn);
+            Self::Refused { file, offset, lsn, why, keep } => {
+                let up = giving_up(*lsn, *keep);
                 write!(
                     f,
                     "record {lsn} ({file}, offset {offset}) is intact but cannot be applied: {why}. Start the version \
@@ -146,10 +152,22 @@ impl std::fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// What takes `lsn` and all after it away.
-fn giving_up(lsn: Lsn) -> String {
-    let after = lsn.0.saturating_sub(1);
-    format!("give up record {lsn} and all after it: engram repair DIR --truncate-after {after}")
+impl RecoveryError {
+    /// The same, where a snapshot holds the records up to `covered`: no repair takes those away.
+    pub(crate) fn above(mut self, covered: Lsn) -> Self {
+        if let Self::Corrupt { keep, .. } | Self::Missing { keep, .. } | Self::Refused { keep, .. } =
+            &mut self
+        {
+            *keep = covered.max(*keep);
+        }
+        self
+    }
+}
+
+/// What takes `lsn` and all after it away, but for what a snapshot holds.
+fn giving_up(lsn: Lsn, keep: Lsn) -> String {
+    let first = lsn.max(keep.next());
+    format!("give up record {first} and all after it: engram repair DIR --truncate-after {keep}")
 }
 
 pub(super) fn io_error(file: &str, operation: &'static str, error: &io::Error) -> RecoveryError {

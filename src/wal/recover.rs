@@ -173,6 +173,10 @@ pub(super) fn among(names: Vec<String>) -> Vec<(Lsn, String)> {
 /// # Errors
 /// The log cannot be read, or no crash explains what is there.
 pub fn survey(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
+    visit_all(storage, after, apply).map_err(|error| error.above(after))
+}
+
+fn visit_all(storage: &dyn Storage, after: Lsn, apply: &mut Apply<'_>) -> Result<Recovered, RecoveryError> {
     let segments = segments(storage)?;
     let mut log = Recovered {
         last: after,
@@ -226,11 +230,12 @@ pub(super) fn follows(
     match expected {
         None if first > after.next() => {
             reached(Mark::FrontMissing);
-            Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file })
+            Err(RecoveryError::Missing { from: after.next(), to: Lsn(first.0 - 1), file, keep: after })
         }
         Some(expected) if first > expected => {
             reached(Mark::GapRefused);
-            Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file })
+            let keep = Lsn(expected.0 - 1);
+            Err(RecoveryError::Missing { from: expected, to: Lsn(first.0 - 1), file, keep })
         }
         Some(expected) if first < expected => {
             reached(Mark::OverlapRefused);
@@ -262,7 +267,7 @@ impl Segment<'_> {
             apply(record.lsn, record.payload).map_err(|why| {
                 reached(Mark::RecordRefused);
                 let (file, offset) = (self.name.to_owned(), record.offset as u64);
-                RecoveryError::Refused { file, offset, lsn: record.lsn, why }
+                RecoveryError::Refused { file, offset, lsn: record.lsn, why, keep: Lsn(record.lsn.0 - 1) }
             })?;
             log.records += 1;
         }
@@ -348,7 +353,8 @@ impl Segment<'_> {
     }
 
     fn corrupt(&self, offset: usize, lsn: Lsn, what: String) -> RecoveryError {
-        RecoveryError::Corrupt { file: self.name.to_owned(), offset: offset as u64, lsn, what }
+        let (file, keep) = (self.name.to_owned(), Lsn(lsn.0 - 1));
+        RecoveryError::Corrupt { file, offset: offset as u64, lsn, what, keep }
     }
 
     fn cut(&self, offset: usize) -> Cut {

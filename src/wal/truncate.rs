@@ -2,12 +2,12 @@
 //!
 //! Guaranteed: every byte that is cut is kept in the directory under another name, durably, before it is cut; a crash
 //! leaves the log as it was, or as it is to be, or one that every start refuses until the same repair has been run again
-//! ([`RecoveryError::HalfRepaired`]); running it again does what is left to do and nothing else. Not guaranteed: anything
-//! after an error of the disk, but that the copies were made first.
+//! ([`RecoveryError::HalfRepaired`]); running it again does what is left to do and nothing else. An error of the disk says
+//! which of these it is: where nothing was cut yet (a disk that is full tells so before), what the repair had made is removed.
 //!
 //! The steps, each durable before the next: a file that says that a repair has begun; a copy of the bytes behind the record
-//! in the segment that holds it; the segments behind that one renamed; the segment replaced by a copy that ends with the
-//! record; the first file removed. The names are in `FORMAT.md`.
+//! in the segment that holds it, and one of the segment that ends with the record; from here on no room is needed: the
+//! segments behind that one renamed, the segment replaced by its copy, the first file removed. The names are in `FORMAT.md`.
 
 use std::io;
 
@@ -57,6 +57,15 @@ pub enum Refusal {
         /// The last that can.
         last: Lsn,
     },
+    /// The disk failed before anything was cut: the directory is as it was.
+    Untouched(RecoveryError),
+    /// The disk failed on the way: no start goes past what there is now, until the same repair has ended.
+    Half {
+        /// What failed.
+        error: RecoveryError,
+        /// The last record that the repair keeps.
+        after: Lsn,
+    },
     /// Another repair has begun and not ended.
     Other {
         /// The last record that it keeps.
@@ -76,6 +85,15 @@ impl std::fmt::Display for Refusal {
             Self::Unreadable { last } => write!(
                 f,
                 "the log can be read up to record {last} only. The most that can be kept: --truncate-after {last}"
+            ),
+            Self::Untouched(error) => write!(
+                f,
+                "{error}. Nothing was cut, and the directory is as it was before. Mend that and run the repair again"
+            ),
+            Self::Half { error, after } => write!(
+                f,
+                "{error}. The repair has begun and not ended: what it has cut is kept in files called repair-..., and no \
+                 server starts here until it has ended. Mend that and end it: --truncate-after {after}"
             ),
             Self::Other { after } => {
                 write!(f, "an earlier repair has not ended. End it first: --truncate-after {after}")
@@ -153,6 +171,23 @@ struct Last {
     room: bool,
 }
 
+impl Last {
+    /// What the copy is called until it takes the segment's place.
+    fn temporary(&self) -> String {
+        format!("{}{TEMPORARY}", self.name)
+    }
+
+    /// What is behind its end.
+    fn cut(&self) -> &[u8] {
+        self.bytes.get(self.end..).unwrap_or_default()
+    }
+
+    fn kept(&self, run: Run) -> Kept {
+        let (offset, bytes) = (self.end as u64, self.cut().len() as u64);
+        Kept { segment: self.name.clone(), offset, bytes, file: run.part(&self.name, self.end) }
+    }
+}
+
 /// What there is to do.
 struct Cutting {
     last: Option<Last>,
@@ -160,11 +195,18 @@ struct Cutting {
     whole: Vec<String>,
 }
 
+impl Cutting {
+    /// The segment of which a part is cut that is worth keeping.
+    fn part(&self) -> Option<&Last> {
+        self.last.as_ref().filter(|last| last.end < last.bytes.len() && !last.room)
+    }
+}
+
 /// Cuts the log behind record `after`, which it keeps. `covered` is the snapshot's LSN: segments that it covers are left
 /// alone, damaged or not, unless nothing is left behind them: a start would read the last of them.
 ///
 /// # Errors
-/// If that is not possible, or the disk fails. Nothing has been changed where there is another reason than the disk.
+/// If that is not possible, or the disk fails. Nothing has been changed unless it is [`Refusal::Half`].
 pub fn truncate_after(storage: &dyn Storage, covered: Lsn, after: Lsn) -> Result<Truncated, Refusal> {
     if after < covered {
         return Err(Refusal::Covered { snapshot: covered });
@@ -172,19 +214,56 @@ pub fn truncate_after(storage: &dyn Storage, covered: Lsn, after: Lsn) -> Result
     let names = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
     let (run, resumed) = Run::find(&names, after)?;
     let cutting = plan(storage, names, covered, after)?;
-    let cuts = cutting.last.as_ref().is_some_and(|last| last.end < last.bytes.len() && !last.room);
-    if !resumed && !cuts && cutting.whole.is_empty() {
+    if !resumed && cutting.part().is_none() && cutting.whole.is_empty() {
         return Ok(Truncated { kept: Vec::new(), resumed });
     }
+    if let Err(error) = prepare(storage, run, resumed, &cutting) {
+        // An earlier run may have cut something; this one has not.
+        let undone = !resumed && undo(storage, run, cutting.last.as_ref()).is_ok();
+        return Err(if undone { Refusal::Untouched(error) } else { Refusal::Half { error, after } });
+    }
+    let kept = carry_out(storage, run, &cutting).map_err(|error| Refusal::Half { error, after })?;
+    Ok(Truncated { kept, resumed })
+}
+
+/// Makes everything that needs room, and writes what a killed process left in the system's cache. The log is as it was when
+/// this returns, whatever it returns.
+fn prepare(storage: &dyn Storage, run: Run, resumed: bool, cutting: &Cutting) -> Result<(), RecoveryError> {
     if !resumed {
-        let text = format!("engram repair --truncate-after {after}\n");
+        let text = format!("engram repair --truncate-after {}\n", run.after);
         create(storage, &run.begun(), text.as_bytes())?;
         sync_dir(storage)?;
     }
-    let mut kept = Vec::new();
-    if let Some(last) = cutting.last.as_ref().filter(|_| cuts) {
-        kept.push(keep_part(storage, run, last)?);
+    for segment in &cutting.whole {
+        let open = storage.open(segment).map_err(|e| io_error(segment, "open", &e))?;
+        open.sync().map_err(|e| io_error(segment, "sync", &e))?;
     }
+    if let Some(last) = cutting.part() {
+        create(storage, &run.part(&last.name, last.end), last.cut())?;
+    }
+    if let Some(last) = &cutting.last {
+        create(storage, &last.temporary(), last.bytes.get(..last.end).unwrap_or_default())?;
+    }
+    sync_dir(storage)
+}
+
+/// Removes what [`prepare`] has made, as far as it is there, and last of all the file that keeps servers from starting.
+fn undo(storage: &dyn Storage, run: Run, last: Option<&Last>) -> io::Result<()> {
+    let made = last.into_iter().flat_map(|last| [last.temporary(), run.part(&last.name, last.end)]);
+    for name in made.chain([run.begun()]) {
+        match storage.remove(&name) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    // Should the power go first, the next run ends what it finds.
+    drop(storage.sync_dir());
+    Ok(())
+}
+
+/// Cuts.
+fn carry_out(storage: &dyn Storage, run: Run, cutting: &Cutting) -> Result<Vec<Kept>, RecoveryError> {
+    let mut kept: Vec<Kept> = cutting.part().into_iter().map(|last| last.kept(run)).collect();
     for segment in &cutting.whole {
         kept.push(keep_whole(storage, run, segment)?);
     }
@@ -194,7 +273,7 @@ pub fn truncate_after(storage: &dyn Storage, covered: Lsn, after: Lsn) -> Result
     }
     storage.remove(&run.begun()).map_err(|e| io_error(&run.begun(), "remove", &e))?;
     sync_dir(storage)?;
-    Ok(Truncated { kept, resumed })
+    Ok(kept)
 }
 
 /// Reads the log up to `after` and says what is behind it. Changes nothing.
@@ -247,31 +326,19 @@ fn plan(storage: &dyn Storage, names: Vec<String>, covered: Lsn, after: Lsn) -> 
     if readable < after { Err(Refusal::Unreadable { last: readable }) } else { Ok(cutting) }
 }
 
-/// Copies what is behind the end of the last segment.
-fn keep_part(storage: &dyn Storage, run: Run, last: &Last) -> Result<Kept, RecoveryError> {
-    let file = run.part(&last.name, last.end);
-    let cut = last.bytes.get(last.end..).unwrap_or_default();
-    create(storage, &file, cut)?;
-    sync_dir(storage)?;
-    Ok(Kept { segment: last.name.clone(), offset: last.end as u64, bytes: cut.len() as u64, file })
-}
-
-/// Gives a segment another name. What a killed process left in the system's cache is written first.
+/// Gives a segment another name.
 fn keep_whole(storage: &dyn Storage, run: Run, segment: &str) -> Result<Kept, RecoveryError> {
     let open = storage.open(segment).map_err(|e| io_error(segment, "open", &e))?;
-    open.sync().map_err(|e| io_error(segment, "sync", &e))?;
     let bytes = open.size().map_err(|e| io_error(segment, "measure", &e))?;
     let file = run.whole(segment);
     storage.rename(segment, &file).map_err(|e| io_error(segment, "rename", &e))?;
     Ok(Kept { segment: segment.to_owned(), offset: 0, bytes, file })
 }
 
-/// Puts a copy that ends where it has to in the segment's place. Even where it ends there already: an earlier run may have
+/// Puts the copy that ends where it has to in the segment's place. Even where it ends there already: an earlier run may have
 /// met an error after which nothing is known about the file.
 fn replace(storage: &dyn Storage, last: &Last) -> Result<(), RecoveryError> {
-    let temporary = format!("{}{TEMPORARY}", last.name);
-    create(storage, &temporary, last.bytes.get(..last.end).unwrap_or_default())?;
-    storage.rename(&temporary, &last.name).map_err(|e| io_error(&last.name, "replace", &e))?;
+    storage.rename(&last.temporary(), &last.name).map_err(|e| io_error(&last.name, "replace", &e))?;
     sync_dir(storage)
 }
 

@@ -92,7 +92,7 @@ fn hole_with_a_durable_claim_behind_it_is_corruption() {
     let (mut bytes, offsets) = acknowledged(1, 6);
     bytes[offsets[2]..offsets[3]].fill(0);
     let error = refused(&MemDisk::holding(&[(&name(1), &bytes)]), 0);
-    let RecoveryError::Corrupt { file, offset, lsn, what } = &error else { panic!("{error}") };
+    let RecoveryError::Corrupt { file, offset, lsn, what, .. } = &error else { panic!("{error}") };
     assert_eq!((file, *offset, *lsn), (&name(1), offsets[2] as u64, Lsn(3)));
     assert!(what.contains("checksum") && what.contains("record 4 at offset"), "{what}");
     assert!(error.to_string().contains("nothing was changed"), "{error}");
@@ -148,7 +148,7 @@ fn one_record_in_the_place_of_another_is_corruption() {
 fn missing_first_segment_is_refused_unless_the_snapshot_covers_it() {
     let disk = MemDisk::holding(&[(&name(6), &acknowledged(6, 3).0)]);
     let error = refused(&disk, 3);
-    assert_eq!(error, RecoveryError::Missing { from: Lsn(4), to: Lsn(5), file: name(6) });
+    assert_eq!(error, RecoveryError::Missing { from: Lsn(4), to: Lsn(5), file: name(6), keep: Lsn(3) });
     assert_eq!(expect(&disk, 5, Case::Clean, 8), None);
 }
 
@@ -157,7 +157,7 @@ fn missing_middle_segment_is_refused_unless_the_snapshot_covers_it() {
     let (one, three) = (acknowledged(1, 2).0, acknowledged(6, 2).0);
     let disk = MemDisk::holding(&[(&name(1), &one), (&name(6), &three)]);
     let error = refused(&disk, 1);
-    assert_eq!(error, RecoveryError::Missing { from: Lsn(3), to: Lsn(5), file: name(6) });
+    assert_eq!(error, RecoveryError::Missing { from: Lsn(3), to: Lsn(5), file: name(6), keep: Lsn(2) });
     assert!(error.to_string().contains("records 3 to 5 are missing"), "{error}");
     assert_eq!(expect(&disk, 5, Case::Clean, 7), None);
 }
@@ -261,7 +261,7 @@ fn record_that_the_engine_refuses_ends_recovery_and_cuts_nothing() {
     let mut apply = |lsn, _: &[u8]| if lsn == Lsn(3) { Err("unknown metric 9".to_owned()) } else { Ok(()) };
     let error = recover(&disk, Lsn(0), &mut apply).unwrap_err();
     let (file, offset, why) = (name(1), offsets[2] as u64, "unknown metric 9".to_owned());
-    assert_eq!(error, RecoveryError::Refused { file, offset, lsn: Lsn(3), why });
+    assert_eq!(error, RecoveryError::Refused { file, offset, lsn: Lsn(3), why, keep: Lsn(2) });
     assert_eq!(disk.bytes(&name(1)), bytes);
 }
 

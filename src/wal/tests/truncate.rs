@@ -198,3 +198,61 @@ fn an_error_at_any_call_is_told_and_the_next_run_goes_on() {
         }
     }
 }
+
+#[test]
+fn a_full_disk_is_told_before_anything_is_cut_and_the_directory_is_as_it_was() {
+    let (disk, _) = damaged();
+    cut(&disk, 0, 7).unwrap();
+    let journal = disk.journal();
+    let first_cut = journal.iter().position(|call| call.starts_with("rename")).unwrap();
+    let needs_room = |call: &String| ["create", "write", "sync "].iter().any(|of| call.starts_with(of));
+    let mut tried = 0;
+    for (call, _) in journal.iter().enumerate().filter(|(at, call)| *at < first_cut && needs_room(call)) {
+        let (disk, before) = damaged();
+        (call as u64..journal.len() as u64 + 10).for_each(|call| disk.mishap(call, Mishap::Full));
+        let refusal = cut(&disk, 0, 7).unwrap_err();
+        assert!(matches!(refusal, Refusal::Untouched(_)), "call {call}: {refusal}");
+        assert!(refusal.to_string().contains("Nothing was cut"), "{refusal}");
+        assert_eq!(disk.image(), before, "call {call}");
+        tried += 1;
+    }
+    assert!(tried > 6, "{tried}");
+    let behind =
+        journal.iter().skip(first_cut).filter(|call| call.starts_with("create") || call.starts_with("write"));
+    assert_eq!(behind.count(), 0, "what cuts needs no room");
+}
+
+#[test]
+fn an_error_on_the_way_says_that_the_repair_has_begun_and_how_to_end_it() {
+    let (disk, before) = damaged();
+    cut(&disk, 0, 7).unwrap();
+    let journal = disk.journal();
+    let first_cut = journal.iter().position(|call| call.starts_with("rename")).unwrap();
+    let (disk, _) = damaged();
+    disk.mishap(first_cut as u64 + 1, Mishap::Fail);
+    let refusal = cut(&disk, 0, 7).unwrap_err().to_string();
+    assert!(
+        refusal.contains("has begun and not ended") && refusal.ends_with("--truncate-after 7"),
+        "{refusal}"
+    );
+    end(&disk.after_kill(), &before, "an error behind the first cut");
+    // What cannot be taken back either is told as well, and nothing has been cut.
+    let (disk, before) = damaged();
+    disk.die_at(journal.iter().position(|call| call == "sync_dir").unwrap() as u64);
+    assert!(matches!(cut(&disk, 0, 7).unwrap_err(), Refusal::Half { .. }));
+    end(&disk.after_kill(), &before, "an error before it");
+}
+
+#[test]
+fn the_repair_that_a_refused_start_names_keeps_what_the_snapshot_holds() {
+    let (disk, before) = damaged();
+    let refused = recover_all(&disk, 9).unwrap_err().to_string();
+    assert!(
+        refused.contains("record 8: ") && refused.ends_with("engram repair DIR --truncate-after 9"),
+        "{refused}"
+    );
+    assert!(refused.contains("give up record 10 and all after it"), "{refused}");
+    cut(&disk, 9, 9).unwrap();
+    nothing_is_lost(&before, &disk.image());
+    assert_eq!(recover_all(&disk, 9).unwrap().last, Lsn(9));
+}
