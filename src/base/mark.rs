@@ -111,6 +111,7 @@ marks! {
         WriteInParts: "a write is short and goes on",
         WriteInterrupted: "a write is interrupted and goes on",
         DiskFull: "there is no room for the log",
+        SegmentGone: "the segment that is written to has no name any more",
         RoomAgain: "a batch that found no room is written after all",
         NoRoomForMark: "there is no room for a mark in the log",
         RetreatFromSync: "a failed sync takes back what was written since the one before",

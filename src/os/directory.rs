@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::file::{DiskFile, Mapping, sync};
+use super::file::{DiskFile, Mapping, regular, status, sync};
 use super::lock::{self, LOCK, Lock};
 use super::sys::{c_string, cvt, errno_location, owned, retry, saying};
 use crate::env::{File, Map, Storage};
@@ -69,11 +69,19 @@ impl Directory {
         Ok(Self { path: path.to_owned(), fd, writable: false, _lock: lock })
     }
 
+    /// Which directory it is.
+    pub(super) fn identity(&self) -> io::Result<Identity> {
+        Identity::behind(&self.fd)
+    }
+
+    /// Opens a regular file. Somebody may have put anything under its name: a pipe must not keep a start waiting for
+    /// whoever writes to it, hence O_NONBLOCK, which means nothing to files.
     fn open_file(&self, name: &str, flags: i32) -> io::Result<OwnedFd> {
         let c_name = checked(name)?;
-        let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         // SAFETY: the name is a C string that outlives the call.
-        retry(|| owned(unsafe { libc::openat(self.fd.as_raw_fd(), c_name.as_ptr(), flags, MODE) }))
+        let fd = retry(|| owned(unsafe { libc::openat(self.fd.as_raw_fd(), c_name.as_ptr(), flags, MODE) }));
+        regular(fd)
     }
 
     fn changes(&self) -> io::Result<()> {
@@ -94,6 +102,25 @@ impl Directory {
 
     fn file(&self, fd: OwnedFd, name: &str) -> Box<dyn File> {
         Box::new(DiskFile::new(fd, self.path.join(name), self.writable))
+    }
+}
+
+/// A directory, whatever path leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of the directory at `path`.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        Self::behind(&open_directory(path)?)
+    }
+
+    fn behind(fd: &OwnedFd) -> io::Result<Self> {
+        let stat = status(fd)?;
+        Ok(Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
     }
 }
 

@@ -47,6 +47,10 @@ impl File for DiskFile {
         size(&self.fd).map_err(self.about("measure"))
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(status(&self.fd).map_err(self.about("look at"))?.st_nlink > 0)
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let len = buf.len().min(MOST);
         let read = |at| {
@@ -90,13 +94,29 @@ fn position(bytes: u64) -> io::Result<libc::off_t> {
     libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
 }
 
-fn size(fd: &OwnedFd) -> io::Result<u64> {
+/// What the kernel knows of a file.
+pub(super) fn status(fd: &OwnedFd) -> io::Result<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `stat` is writable for a whole stat.
     cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat has succeeded and has filled it.
-    let stat = unsafe { stat.assume_init() };
-    u64::try_from(stat.st_size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    Ok(unsafe { stat.assume_init() })
+}
+
+fn size(fd: &OwnedFd) -> io::Result<u64> {
+    u64::try_from(status(fd)?.st_size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// What was opened, if it is a file and no directory, pipe, socket, device or link.
+pub(super) fn regular(opened: io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    let fd = match opened {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO | libc::ELOOP)) => None,
+        opened => opened.map(Some)?,
+    };
+    match fd {
+        Some(fd) if status(&fd)?.st_mode & libc::S_IFMT == libc::S_IFREG => Ok(fd),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
 }
 
 /// Makes a file's bytes survive a power loss. `fdatasync` also writes what is needed to read them back, which the

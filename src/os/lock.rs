@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use super::file::DiskFile;
+use super::file::{DiskFile, regular};
 use super::sys::{c_string, cvt, owned, retry, saying};
 use crate::env::File;
 
@@ -31,7 +31,7 @@ impl Drop for Lock {
 /// fixed width, so that a full disk does not keep a server from starting.
 pub(super) fn exclusive(directory: &OwnedFd, path: &Path) -> io::Result<Lock> {
     let named = || saying(format!("cannot lock the directory {}", path.display()));
-    let file = open(directory, path, libc::O_RDWR | libc::O_CREAT).map_err(named())?;
+    let file = open(directory, path, libc::O_RDWR | libc::O_CREAT)?;
     if !flock(&file, libc::LOCK_EX).map_err(named())? {
         return Err(busy(&file, path));
     }
@@ -45,18 +45,19 @@ pub(super) fn shared(directory: &OwnedFd, path: &Path) -> io::Result<Option<Lock
     let named = || saying(format!("cannot lock the directory {}", path.display()));
     let file = match open(directory, path, libc::O_RDONLY) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(named())?,
+        result => result?,
     };
     if flock(&file, libc::LOCK_SH).map_err(named())? { Ok(Some(Lock(file))) } else { Err(busy(&file, path)) }
 }
 
 fn open(directory: &OwnedFd, path: &Path, flags: i32) -> io::Result<DiskFile> {
-    let name = c_string(LOCK.as_bytes())?;
-    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    let (name, path) = (c_string(LOCK.as_bytes())?, path.join(LOCK));
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let mode: libc::c_uint = 0o600;
     // SAFETY: the name is a C string that outlives the call.
-    let fd = retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) }))?;
-    Ok(DiskFile::new(fd, path.join(LOCK), true))
+    let fd = retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) }));
+    let fd = regular(fd).map_err(saying(format_args!("cannot open the lock file {}", path.display())))?;
+    Ok(DiskFile::new(fd, path, true))
 }
 
 /// True when the lock was taken, false when somebody else's stands in the way.

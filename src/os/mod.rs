@@ -30,7 +30,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::env::{Backups, Console, Machine, Storage};
+use crate::env::{Backups, Console, Level, Machine, Storage};
 
 pub use backups::BackupRoot;
 pub use clock::SystemClock;
@@ -90,11 +90,14 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
         Some(path) => Arc::new(Terminal::open(path)?),
         None => Arc::new(Terminal::stderr()),
     };
-    let storage = match &options.dir {
-        Some(path) => Some(Arc::new(Directory::open(path)?) as Arc<dyn Storage>),
-        None => None,
-    };
-    let backups = options.backup_dir.clone().map(|root| Arc::new(BackupRoot::new(root)) as Arc<dyn Backups>);
+    let data = options.dir.as_deref().map(Directory::open).transpose()?;
+    let backups = options.backup_dir.clone().map(|root| BackupRoot::new(root, data.as_ref())).transpose()?;
+    // A server whose disk for backups is not there serves nevertheless.
+    if let Some(why) = backups.as_ref().and_then(|root| root.look().err()) {
+        console.line(Level::Warning, &format!("{why}; there are no backups until it is there"));
+    }
+    let storage = data.map(|data| Arc::new(data) as Arc<dyn Storage>);
+    let backups = backups.map(|root| Arc::new(root) as Arc<dyn Backups>);
     #[cfg(feature = "lossy")]
     let (storage, backups) = {
         let around = lossy::Around::new(&options.storage, &options.kill_at)?;

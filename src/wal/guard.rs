@@ -162,6 +162,17 @@ impl Guarded {
         attempt(&self.latch, &self.name, "cut", || self.file.set_len(len))
     }
 
+    /// Fails unless a name leads to the file.
+    pub(super) fn look_for_name(&self) -> Result<(), Poisoned> {
+        attempt(&self.latch, &self.name, "find", || match self.file.has_name() {
+            Ok(false) => {
+                reached(Mark::SegmentGone);
+                Err(io::Error::other("somebody has removed it, and it will be gone when this server ends"))
+            }
+            looked => looked.map(drop),
+        })
+    }
+
     /// Makes the file survive.
     pub(super) fn sync(&self) -> Result<(), Poisoned> {
         attempt(&self.latch, &self.name, SYNC, || self.file.sync())

@@ -1,6 +1,7 @@
 //! The log thread: the only one that writes, syncs, creates and removes segments.
 //!
-//! Its order is the promise. A batch is written, then synced, then told as durable. A segment is synced before the next
+//! Its order is the promise. A batch is written, then synced, then told as durable. Once a second, and where a segment ends,
+//! it is seen before that whether the segment still has a name: one that somebody has removed keeps nothing, and is an error. A segment is synced before the next
 //! one is created; the next one's header and name are synced before a record goes into it. Where there is no room for a
 //! batch it keeps the batch and tries again, until there is or it is to stop. After the first error it does nothing more
 //! but take back what may not survive (`retreat`), and ends.
@@ -68,6 +69,8 @@ pub(super) struct LogThread {
     mark_at: Option<Mono>,
     /// When a batch that found no room is tried again.
     pub(super) retry_at: Option<Mono>,
+    /// When it is to be seen whether the segment at hand still has its name.
+    look_at: Mono,
 }
 
 /// What there is to do, besides writing the batch.
@@ -93,6 +96,7 @@ impl LogThread {
             let (written, synced, length) = (bytes, bytes, bytes);
             io::Result::Ok(Tail { file, header, last, written, synced, length, cramped: false })
         });
+        let look_at = clock.now();
         Ok(Self {
             shared,
             guard,
@@ -109,6 +113,7 @@ impl LogThread {
             was_busy: false,
             mark_at: None,
             retry_at: None,
+            look_at,
         })
     }
 
@@ -308,6 +313,7 @@ impl LogThread {
     fn close_tail(&mut self) -> Result<(), Poisoned> {
         self.sync()?;
         self.cut_room()?;
+        self.tail.as_ref().map_or(Ok(()), |tail| tail.file.look_for_name())?;
         if let Some(Tail { file, last, written, .. }) = self.tail.take() {
             self.closed.push(Closed { name: file.name().to_owned(), last, bytes: written });
         }
@@ -352,8 +358,12 @@ impl LogThread {
         };
         let before = self.clock.now();
         tail.file.sync()?;
-        tail.synced = tail.written;
         let now = self.clock.now();
+        if self.look_at <= now {
+            tail.file.look_for_name()?;
+            self.look_at = now.after(SECOND);
+        }
+        tail.synced = tail.written;
         self.mark_at = Some(now.after(SECOND));
         {
             let mut stats = self.shared.stats.lock();

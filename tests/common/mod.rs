@@ -50,7 +50,7 @@ pub(crate) fn start_on(
         backups: options
             .backup_dir
             .as_ref()
-            .map(|root| Arc::new(os::BackupRoot::new(root.into())) as Arc<dyn Backups>),
+            .map(|root| Arc::new(os::BackupRoot::new(root.into(), None).unwrap()) as Arc<dyn Backups>),
         net: Box::new(Stoppable { net, stop: Arc::clone(&stop) }),
         clock: Arc::new(os::SystemClock),
         console: Arc::new(Silent),

@@ -12,6 +12,7 @@ use super::content::{Content, put};
 use super::decay::Place;
 use super::image::{Image, NameChange};
 use super::map::{Maps, Room, SimMap};
+use super::refusals::{io_error, needs_room, not_found};
 use super::{Decay, Disk, Kind, Latency, Sabotage, refusals};
 use crate::faults::{Call, Fault, Faults};
 use crate::scheduler::Scheduler;
@@ -98,14 +99,6 @@ impl SimStorage {
         }
         Disk { image: std::mem::take(&mut state.image) }
     }
-}
-
-fn io_error(call: Call) -> io::Error {
-    io::Error::other(format!("simulated input/output error on {}", call.name()))
-}
-
-fn not_found(name: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("no file `{name}`"))
 }
 
 impl Inner {
@@ -261,10 +254,6 @@ impl Inner {
     }
 }
 
-fn needs_room(call: Call) -> bool {
-    matches!(call, Call::WriteAt | Call::Create)
-}
-
 /// How many of `len` bytes are moved.
 fn cut(len: usize, fault: Option<Fault>) -> usize {
     match fault {
@@ -378,6 +367,13 @@ impl File for SimFile {
     fn size(&self) -> io::Result<u64> {
         self.inner.enter(Call::Size, &self.name, [0; 3])?;
         Ok(self.inner.with_content(self.file, |content| content.seen.len() as u64))
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        if !self.inner.scheduler.door("has_name") {
+            return Err(io::Error::other("the machine has stopped"));
+        }
+        Ok(self.inner.state.lock().image.names.values().any(|file| *file == self.file))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

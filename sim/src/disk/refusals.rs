@@ -1,6 +1,9 @@
-//! What a real directory refuses without looking at its files: names that are none, numbers that are too large.
+//! What a real directory refuses without looking at its files: names that are none, numbers that are too large; and the
+//! errors of one that cannot.
 
 use std::io;
+
+use crate::faults::Call;
 
 /// The file that a real directory keeps for its lock; no data file may have the name.
 const LOCK: &str = "LOCK";
@@ -30,4 +33,19 @@ pub(super) fn range(offset: u64, len: usize) -> io::Result<()> {
     } else {
         Err(io::ErrorKind::InvalidInput.into())
     }
+}
+
+/// Whether a call finds the disk full where it is.
+pub(super) fn needs_room(call: Call) -> bool {
+    matches!(call, Call::WriteAt | Call::Create)
+}
+
+/// The medium fails.
+pub(super) fn io_error(call: Call) -> io::Error {
+    io::Error::other(format!("simulated input/output error on {}", call.name()))
+}
+
+/// There is no file of this name.
+pub(super) fn not_found(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no file `{name}`"))
 }

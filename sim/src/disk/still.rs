@@ -99,6 +99,10 @@ impl File for StillFile {
         Ok(self.0.lock().len() as u64)
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let bytes = self.0.lock();
         let behind = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();

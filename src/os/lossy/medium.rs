@@ -85,6 +85,10 @@ impl Medium {
         self.inodes.get_mut(&number).ok_or_else(|| io::Error::other("a file that nobody has open"))
     }
 
+    pub(super) fn has_name(&self, number: u64) -> bool {
+        self.names.values().any(|named| *named == number)
+    }
+
     pub(super) fn create(&mut self, name: &str) -> io::Result<u64> {
         if self.names.contains_key(name) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("there is {name} already")));

@@ -143,6 +143,10 @@ impl File for LossyFile {
         Ok(self.medium.0.lock().inode(self.number)?.len)
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(self.medium.0.lock().has_name(self.number))
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.medium.0.lock().inode(self.number)?.read_at(buf, offset)
     }

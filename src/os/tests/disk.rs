@@ -228,3 +228,50 @@ fn maps_and_files_are_used_from_other_threads() {
         scope.spawn(|| assert_eq!(map.bytes(), b"0123456789"));
     });
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_keeps_nobody_waiting() {
+    let (home, directory) = open();
+    let fifo = std::ffi::CString::new(home.path().join("fifo").to_str().unwrap()).unwrap();
+    // SAFETY: the path is a C string that outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    std::fs::create_dir(home.path().join("folder")).unwrap();
+    std::os::unix::fs::symlink("fifo", home.path().join("link")).unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(home.path().join("socket")).unwrap();
+    put(&directory, "file", b"a");
+    drop(directory);
+    let reader = Directory::open_read_only(home.path()).unwrap();
+    for name in ["fifo", "folder", "link", "socket"] {
+        for refusal in [reader.open(name).map(drop), reader.map(name).map(drop)] {
+            let error = refusal.unwrap_err().to_string();
+            assert!(error.contains(name) && error.ends_with("it is no regular file"), "{error}");
+        }
+    }
+    assert_eq!(get(&*reader.open("file").unwrap()), b"a");
+    drop(reader);
+    let writer = Directory::open(home.path()).unwrap();
+    for name in ["fifo", "folder", "link", "socket"] {
+        let error = writer.open(name).map(drop).unwrap_err().to_string();
+        assert!(error.ends_with("it is no regular file"), "{name}: {error}");
+    }
+    drop(writer);
+    std::fs::remove_file(home.path().join("LOCK")).unwrap();
+    std::fs::rename(home.path().join("fifo"), home.path().join("LOCK")).unwrap();
+    for refusal in [Directory::open(home.path()), Directory::open_read_only(home.path())] {
+        let error = refusal.unwrap_err().to_string();
+        assert!(error.contains("LOCK") && error.ends_with("it is no regular file"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_knows_whether_a_name_leads_to_it() {
+    let (_home, directory) = open();
+    let (file, other) = (put(&directory, "a", b""), put(&directory, "b", b""));
+    assert!(file.has_name().unwrap());
+    directory.rename("a", "c").unwrap();
+    assert!(file.has_name().unwrap());
+    directory.rename("b", "c").unwrap();
+    assert_eq!((file.has_name().unwrap(), other.has_name().unwrap()), (false, true));
+    directory.remove("c").unwrap();
+    assert!(!other.has_name().unwrap());
+}

@@ -1,5 +1,6 @@
 //! The doors against the real machine: real files in temporary directories, real sockets on the loopback.
 
+mod backups;
 mod disk;
 mod lock;
 mod machine;

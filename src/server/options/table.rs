@@ -105,7 +105,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         alias: None,
         group: KEEP,
         value: "DIR",
-        help: "directory in which VBACKUP makes directories; it has to be there; without it there are no backups",
+        help: "directory in which VBACKUP makes directories, another than --dir; it has to be there by then; without it \
+               there are no backups",
         changes: Changes::AtStart,
         set: |o, text| {
             o.backup_dir = optional(text);

@@ -317,6 +317,10 @@ impl File for MemFile {
         Ok(s.inodes[self.inode].seen.len() as u64)
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(self.disk.0.lock().seen.values().any(|inode| *inode == self.inode))
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut s = self.disk.0.lock();
         let mishap = s.enter(format!("read {}", self.name))?;

@@ -9,6 +9,7 @@ pub(crate) mod disk;
 mod exhaustive;
 mod full;
 mod living;
+mod removed;
 mod room;
 mod truncate;
 

@@ -1,0 +1,67 @@
+//! The directory for backups: another than the data's, by whatever path.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use tempfile::tempdir;
+
+use super::super::{BackupRoot, Directory, Options, machine};
+use super::in_own_process;
+use crate::env::{Backups, Storage};
+
+#[test]
+fn the_data_directory_is_no_place_for_backups_by_whatever_path() {
+    let home = tempdir().unwrap();
+    let (data, link) = (home.path().join("data"), home.path().join("link"));
+    let directory = Directory::open(&data).unwrap();
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    std::fs::create_dir(data.join("below")).unwrap();
+    for path in [data.clone(), link.clone(), data.join("below/.."), home.path().join("./data/")] {
+        let error = BackupRoot::new(path.clone(), Some(&directory)).map(drop).unwrap_err();
+        assert!(error.to_string().contains("is the data directory itself"), "{}: {error}", path.display());
+    }
+    BackupRoot::new(data.join("below"), Some(&directory)).unwrap().create("monday").unwrap();
+    assert_eq!(directory.list().unwrap(), ["below"]);
+    BackupRoot::new(data, None).unwrap();
+}
+
+#[test]
+fn a_place_that_becomes_the_data_directory_later_takes_no_backup_either() {
+    let home = tempdir().unwrap();
+    let directory = Directory::open(&home.path().join("data")).unwrap();
+    let place = home.path().join("place");
+    let root = BackupRoot::new(place.clone(), Some(&directory)).unwrap();
+    let error = root.create("monday").map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains(place.to_str().unwrap()), "{error}");
+    std::os::unix::fs::symlink(home.path().join("data"), &place).unwrap();
+    let error = root.create("monday").map(drop).unwrap_err();
+    assert!(error.to_string().contains("is the data directory itself"), "{error}");
+    assert_eq!(directory.list().unwrap(), [""; 0]);
+    std::fs::remove_file(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    root.create("monday").unwrap();
+}
+
+#[test]
+fn a_machine_is_refused_one_directory_for_both_and_warns_of_one_that_is_not_there() {
+    in_own_process(
+        "os::tests::backups::a_machine_is_refused_one_directory_for_both_and_warns_of_one_that_is_not_there",
+        || {
+            let home = tempdir().unwrap();
+            let path = |name: &str| Some::<PathBuf>(home.path().join(name));
+            let good = Options { dir: path("data"), logfile: path("log"), port: 0, ..Options::default() };
+            let error = machine(&Options { backup_dir: path("data"), ..good.clone() }).map(drop).unwrap_err();
+            assert!(error.to_string().contains("is the data directory itself"), "{error}");
+            std::fs::write(home.path().join("file"), "").unwrap();
+            let error = machine(&Options { backup_dir: path("file"), ..good.clone() }).map(drop).unwrap_err();
+            assert!(error.to_string().contains("cannot open the directory for backups"), "{error}");
+            machine(&Options { backup_dir: path("data/backups"), ..good }).unwrap();
+            let said = std::fs::read_to_string(home.path().join("log")).unwrap();
+            assert!(
+                said.contains("data/backups") && said.contains("there are no backups until it is there"),
+                "{said}"
+            );
+        },
+    );
+}
