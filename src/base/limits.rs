@@ -48,6 +48,10 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 pub const SPIN: Duration = Duration::from_micros(250);
 /// Bytes of log since the last snapshot after which another is made.
 pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
+/// How long after a snapshot that failed another is made unasked; twice as long after each further one, ...
+pub const SNAPSHOT_AGAIN: Duration = Duration::from_secs(60);
+/// ... so many times at most.
+pub const SNAPSHOT_AGAIN_DOUBLED: u32 = 5;
 /// Zeros written ahead of the log's end at a time.
 pub const LOG_ROOM: u64 = 1 << 20;
 /// Longest payload of one log record: a command's worth.

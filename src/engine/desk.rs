@@ -1,10 +1,10 @@
 //! The desk where the two halves of a snapshot meet: the loop lays down pieces, the snapshot thread takes and writes them.
 //!
-//! What lies there is bounded, except for what the loop must hand over at once; the thread keeps to the rate that it was
-//! given, and leaves as soon as it is told to.
+//! What lies there is bounded, except for what the loop must hand over at once, and all of it is counted; the thread keeps to
+//! the rate that it was given, and leaves as soon as it is told to.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::keyspace::Keyspace;
@@ -14,7 +14,7 @@ use crate::base::mark::{Mark, reached};
 use crate::base::sync::{Condvar, Mutex};
 use crate::base::time::Mono;
 use crate::env::{Clock, Waker};
-use crate::index::Capture;
+use crate::index::{Capture, Index};
 
 /// Bytes handed over but not written, above which the cursor rests.
 const AHEAD: usize = 8 << 20;
@@ -38,6 +38,9 @@ struct Tray {
     /// What is to be written, and how many bytes it occupies until then.
     pieces: VecDeque<(Piece, usize)>,
     bytes: usize,
+    /// The bytes of the piece that the thread has in hand, and the index that it holds.
+    writing: usize,
+    index: Option<Weak<Index>>,
     cancelled: bool,
     /// The cursor rests until the thread has caught up.
     resting: bool,
@@ -65,6 +68,22 @@ pub(super) enum Piece {
     },
 }
 
+impl Piece {
+    /// The index that it holds.
+    fn index(&self) -> Option<Weak<Index>> {
+        match self {
+            Self::Set { capture, .. } => Some(Arc::downgrade(capture.index())),
+            Self::Strings(_) | Self::Rest { .. } | Self::End { .. } => None,
+        }
+    }
+}
+
+impl Tray {
+    fn held(&self) -> usize {
+        self.bytes + self.writing
+    }
+}
+
 /// The loop's side.
 impl Desk {
     /// An empty one; the thread writes `rate` bytes a second at most, or as fast as it can where that is zero.
@@ -79,13 +98,22 @@ impl Desk {
         }
     }
 
-    /// Lays a piece down, which occupies so many bytes.
-    pub(super) fn put(&self, piece: Piece, bytes: usize) {
+    /// Lays a piece down, which occupies so many bytes; returns how many all occupy now.
+    pub(super) fn put(&self, piece: Piece, bytes: usize) -> usize {
         let mut tray = self.tray.lock();
         tray.pieces.push_back((piece, bytes));
         tray.bytes += bytes;
+        let held = tray.held();
         drop(tray);
         self.filled.notify_one();
+        held
+    }
+
+    /// The indexes that are captured here.
+    pub(super) fn indexes(&self) -> Vec<Weak<Index>> {
+        let tray = self.tray.lock();
+        let lying = tray.pieces.iter().filter_map(|(piece, _)| piece.index());
+        lying.chain(tray.index.clone()).collect()
     }
 
     /// True while so much lies here that the loop is to wait; it is woken when that is over.
@@ -106,9 +134,10 @@ impl Desk {
         self.tray.lock().saved.is_some()
     }
 
-    /// What has become of the snapshot, once.
-    pub(super) fn saved(&self) -> Option<Saved> {
-        self.tray.lock().saved.take()
+    /// What has become of the snapshot, once, and how many bytes what is not written yet occupies.
+    pub(super) fn look(&self) -> (Option<Saved>, usize) {
+        let mut tray = self.tray.lock();
+        (tray.saved.take(), tray.held())
     }
 
     /// Bytes so far.
@@ -127,12 +156,14 @@ impl Desk {
     /// The next piece; waits for it.
     pub(super) fn take(&self) -> Result<Piece, String> {
         let mut tray = self.tray.lock();
+        (tray.writing, tray.index) = (0, None);
         loop {
             if tray.cancelled {
                 return Err(FINISHING.to_owned());
             }
             if let Some((piece, bytes)) = tray.pieces.pop_front() {
                 tray.bytes -= bytes;
+                (tray.writing, tray.index) = (bytes, piece.index());
                 if tray.resting && tray.bytes <= AHEAD / 2 {
                     tray.resting = false;
                     self.waker.wake();
@@ -173,7 +204,7 @@ impl Desk {
             tray.saved = Some(saved);
             return None;
         }
-        tray.bytes = 0;
+        (tray.bytes, tray.writing, tray.index) = (0, 0, None);
         Some(std::mem::take(&mut tray.pieces))
     }
 

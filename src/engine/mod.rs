@@ -16,6 +16,7 @@ mod facts;
 mod job;
 mod keyspace;
 mod mutation;
+mod names;
 mod recovery;
 mod repair;
 mod saving;
@@ -40,6 +41,7 @@ use std::sync::{Arc, OnceLock};
 use crate::base::limits;
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
+use crate::base::time::Mono;
 use crate::env::{Backups, Clock, Storage, Waker};
 use crate::wal::{Lsn, Wal};
 use keyspace::{Entry, Keyspace};
@@ -90,8 +92,15 @@ struct Durability {
     backups: Option<Arc<dyn Backups>>,
     /// Snapshots and backups that have been asked for and not begun: one at a time.
     wanted: VecDeque<snapshots::Wanted>,
-    /// Bytes of log since the last snapshot was begun.
+    /// Bytes of log since the last snapshot was begun that has not failed.
     logged: u64,
+    /// What a snapshot that fails gives back.
+    before: snapshots::Before,
+    /// When another is made unasked after one that has failed, and how many have, one after the other.
+    again: Option<Mono>,
+    failures: u32,
+    /// Bytes of the last one.
+    saved_bytes: u64,
     plan: SnapshotPlan,
     /// How many snapshots and backups of this run were asked for.
     snapshots: u64,
@@ -362,10 +371,17 @@ impl Engine {
         !self.lacks_room() && self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
     }
 
-    /// Bytes of keys, values, rows and graphs.
+    /// Bytes of keys, values, rows and graphs, and of what [`Engine::snapshot_memory`] counts.
     #[must_use]
     pub fn used_memory(&self) -> usize {
-        self.store.keyspace.bytes()
+        self.store.keyspace.bytes() + self.snapshot_memory()
+    }
+
+    /// Bytes that are there only because a snapshot is being written: what changed or went since it was begun, as it was,
+    /// and what lies between the cursor and the disk.
+    #[must_use]
+    pub fn snapshot_memory(&self) -> usize {
+        self.store.saving.memory()
     }
 
     /// The engine's own work of one turn: forgets what has become durable, takes keys whose time has come, and walks

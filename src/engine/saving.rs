@@ -3,9 +3,10 @@
 //! The loop's half: a cursor walks the keyspace in slices and hands every entry over; an entry about to change is
 //! handed over before, with its old value, so the snapshot is the state at one LSN. The thread's half: sections into
 //! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
-//! entries that are about to change pass regardless.
+//! entries that are about to change pass regardless. What a snapshot keeps in memory is counted ([`Saving::memory`]): at
+//! most what strings, and indexes that are removed meanwhile, took when it was begun.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::backup::Target;
@@ -16,7 +17,7 @@ use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, JoinHandle};
-use crate::index::{Capture, SectionKind, Sink};
+use crate::index::{Capture, Index, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
 
@@ -76,6 +77,8 @@ pub(crate) struct Saving {
     /// Entries that one slice of the cursor looks at, at most.
     slice: usize,
     running: Option<Running>,
+    /// Indexes that were removed while a snapshot was being written, which may hold them still, and their bytes then.
+    removed: Vec<(Weak<Index>, usize)>,
 }
 
 struct Running {
@@ -83,6 +86,8 @@ struct Running {
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
+    /// Bytes that lay on the desk when it was last looked at.
+    held: usize,
     entries: u64,
     sets: u64,
     desk: Arc<Desk>,
@@ -99,7 +104,7 @@ impl Saving {
     /// Nothing is saved yet; a snapshot's cursor will look at `slice` entries a turn at most.
     pub(crate) fn in_slices(slice: usize) -> Self {
         assert!(slice > 0, "a cursor has to get on");
-        Self { epoch: 0, slice, running: None }
+        Self { epoch: 0, slice, running: None, removed: Vec::new() }
     }
 
     /// New entries carry it: no snapshot that is running needs them.
@@ -135,8 +140,8 @@ impl Saving {
             theirs.wake();
         })?;
         self.epoch += 1;
-        self.running =
-            Some(Running { lsn, cursor: Some(0), chunk: Vec::new(), entries: 0, sets: 0, desk, thread });
+        let (cursor, chunk, held) = (Some(0), Vec::new(), 0);
+        self.running = Some(Running { lsn, cursor, chunk, held, entries: 0, sets: 0, desk, thread });
         Ok(())
     }
 
@@ -157,18 +162,35 @@ impl Saving {
             Some(running) if running.cursor.is_some() && !running.desk.has_ended() => {
                 reached(Mark::ClearedMeanwhile);
                 running.put_chunk();
-                running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, 0);
+                let bytes = keyspace.bytes();
+                running.held = running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, bytes);
                 running.cursor = None;
                 running.end();
                 None
             }
-            running => {
-                if running.is_some() {
-                    reached(Mark::ClearedTooLate);
-                }
+            Some(running) => {
+                reached(Mark::ClearedTooLate);
+                let captured = running.desk.indexes().into_iter();
+                self.removed =
+                    captured.filter_map(|index| weighed(&index).map(|bytes| (index, bytes))).collect();
                 Some(keyspace)
             }
+            None => Some(keyspace),
         }
+    }
+
+    /// An index is about to go from the keyspace; a snapshot that has captured it keeps it until it has been written.
+    pub(crate) fn removes(&mut self, index: &Arc<Index>) {
+        if self.running.is_some() {
+            self.removed.push((Arc::downgrade(index), index.bytes()));
+        }
+    }
+
+    /// Bytes that only a snapshot keeps: what was handed over and is not written yet, and indexes that are nowhere else.
+    pub(crate) fn memory(&self) -> usize {
+        let waits = self.running.as_ref().map_or(0, |running| running.held + running.chunk.capacity());
+        let removed = self.removed.iter().filter(|(index, _)| index.strong_count() > 0);
+        waits + removed.map(|(_, bytes)| bytes).sum::<usize>()
     }
 
     /// One slice of the walk. True while there is more to do at once.
@@ -212,7 +234,11 @@ impl Saving {
 
     /// What has become of the snapshot, once.
     pub(crate) fn finished(&mut self) -> Option<Saved> {
-        let saved = self.running.as_ref()?.desk.saved()?;
+        self.removed.retain(|(index, _)| index.strong_count() > 0);
+        let running = self.running.as_mut()?;
+        let saved;
+        (saved, running.held) = running.desk.look();
+        let saved = saved?;
         reached(Mark::SnapshotEnded);
         if let Some(running) = self.running.take() {
             // The thread has nothing left to do, and whatever it met is in `saved`.
@@ -246,9 +272,9 @@ impl Running {
             Value::Vectors(set) => {
                 self.sets += 1;
                 let (meta, capture) = (set_meta(entry), set.writer.capture());
-                // A capture has two bits a row.
-                let bytes = size_of::<Piece>() + meta.len() + capture.rows() / 4;
-                self.desk.put(Piece::Set { meta, capture }, bytes);
+                // A capture has three bits a row.
+                let bytes = size_of::<Piece>() + meta.len() + capture.rows() * 3 / 8;
+                self.held = self.desk.put(Piece::Set { meta, capture }, bytes);
                 bytes
             }
         }
@@ -256,16 +282,22 @@ impl Running {
 
     fn put_chunk(&mut self) {
         if !self.chunk.is_empty() {
-            let chunk = std::mem::take(&mut self.chunk);
-            let bytes = chunk.len();
-            self.desk.put(Piece::Strings(chunk), bytes);
+            let mut chunk = std::mem::take(&mut self.chunk);
+            chunk.shrink_to_fit();
+            let bytes = chunk.capacity();
+            self.held = self.desk.put(Piece::Strings(chunk), bytes);
         }
     }
 
     fn end(&mut self) {
         self.put_chunk();
-        self.desk.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
+        self.held = self.desk.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
     }
+}
+
+/// The bytes of an index that is still there.
+fn weighed(index: &Weak<Index>) -> Option<usize> {
+    index.upgrade().map(|index| index.bytes())
 }
 
 fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use super::backup::Target;
 use super::desk::Desk;
+use super::names::is_taken;
 use super::saving::Progress;
 use super::{Durability, Engine, Saved};
-use crate::base::limits::MAX_BACKUPS;
+use crate::base::limits::{MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED};
 use crate::base::mark::{Mark, reached};
+use crate::base::time::Mono;
+use crate::env::Clock;
 use crate::wal::Lsn;
 
 /// When snapshots are made unasked, and how they are written.
@@ -34,12 +37,35 @@ impl Durability {
         self.snapshots
     }
 
-    /// True when enough was logged since the last snapshot for another.
-    fn log_has_grown(&self) -> bool {
-        let last = self.last_saved.as_ref().and_then(|saved| saved.result.as_ref().ok());
-        let enough = self.plan.log_bytes.max(last.map_or(0, |bytes| bytes / 2));
-        self.plan.log_bytes > 0 && self.logged >= enough
+    /// True when enough was logged since the last snapshot for another, and the last that failed is some time ago.
+    fn log_has_grown(&self, clock: &dyn Clock) -> bool {
+        let enough = self.plan.log_bytes.max(self.saved_bytes / 2);
+        let grown = self.plan.log_bytes > 0 && self.logged >= enough;
+        grown && self.again.is_none_or(|at| at <= clock.now())
     }
+
+    /// A snapshot, which is no backup, is done or has failed.
+    fn note_ended(&mut self, saved: &Saved, now: Mono) -> u64 {
+        let before = std::mem::take(&mut self.before);
+        self.last_saved = Some(saved.clone());
+        let Ok(bytes) = saved.result else {
+            let doubled = self.failures.min(SNAPSHOT_AGAIN_DOUBLED);
+            self.again = Some(now.after(SNAPSHOT_AGAIN * (1 << doubled)));
+            self.failures += 1;
+            self.logged += before.logged;
+            return before.dirty;
+        };
+        (self.saved_bytes, self.again, self.failures) = (bytes, None, 0);
+        self.wal.drop_covered(saved.lsn);
+        0
+    }
+}
+
+/// What was counted when a snapshot was begun.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    logged: u64,
+    dirty: u64,
 }
 
 impl Engine {
@@ -60,6 +86,11 @@ impl Engine {
     /// what the keyspace holds now; the data directory stays as it is. Returns its number, or why there can be none.
     pub fn request_backup(&mut self, name: &str) -> Result<u64, String> {
         let durability = self.savable()?;
+        if is_taken(name) {
+            return Err(format!(
+                "ERR {name} is no name for a backup: files of a data directory have such names"
+            ));
+        }
         if durability.backups.is_none() {
             return Err(
                 "ERR there is nowhere for backups: the server was started without --backup-dir".to_owned()
@@ -119,51 +150,60 @@ impl Engine {
                 reached(Mark::SnapshotFailed);
             }
             if saved.backup.is_none() {
-                if saved.result.is_ok() {
-                    durability.wal.drop_covered(saved.lsn);
-                }
-                durability.last_saved = Some(saved.clone());
+                self.stats.dirty += durability.note_ended(&saved, self.clock.now());
             }
             durability.finished.push_back(saved);
         }
         let waits = durability.wanted.iter().any(|wanted| wanted.backup.is_none());
-        if durability.log_has_grown() && failed.is_none() && !self.store.saving.is_running() && !waits {
+        let idle = failed.is_none() && !self.store.saving.is_running() && !waits;
+        if idle && durability.log_has_grown(&*self.clock) {
             reached(Mark::SnapshotUnasked);
             durability.want(None);
         }
         if !self.store.saving.is_running()
-            && let Some(Wanted { number, backup }) = durability.wanted.pop_front()
+            && let Some(wanted) = durability.wanted.pop_front()
         {
-            let lsn = durability.wal.appended();
-            let target = match (&durability.backups, &backup) {
-                (Some(backups), Some(name)) => Target::Backup(Arc::clone(backups), name.clone()),
-                _ => Target::Here(Arc::clone(&durability.storage)),
-            };
-            if backup.is_none() {
-                self.stats.dirty = 0;
-                durability.logged = 0;
-            }
-            let begun = match failed {
-                // Memory may hold what the log refused: that is no state to keep.
-                Some(why) => {
-                    reached(Mark::SnapshotForbidden);
-                    Err(why)
-                }
-                None => {
-                    if durability.last_saved.as_ref().is_some_and(|saved| saved.result.is_err()) {
-                        reached(Mark::SnapshotAfterFailure);
-                    }
-                    let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));
-                    let desk = Desk::new(waker, clock, durability.plan.rate);
-                    let begun = self.store.saving.begin(target, desk, lsn, number);
-                    begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
-                }
-            };
-            if let Err(why) = begun {
-                durability.finished.push_back(Saved { number, lsn, backup, result: Err(why) });
-            }
+            self.begin_snapshot(wanted, failed);
         }
         self.store.saving.step(&mut self.store.keyspace)
+    }
+
+    /// Begins what was asked for, unless the log has `failed`.
+    fn begin_snapshot(&mut self, Wanted { number, backup }: Wanted, failed: Option<String>) {
+        let Some(durability) = &mut self.durability else { return };
+        let lsn = durability.wal.appended();
+        let target = match (&durability.backups, &backup) {
+            (Some(backups), Some(name)) => Target::Backup(Arc::clone(backups), name.clone()),
+            _ => Target::Here(Arc::clone(&durability.storage)),
+        };
+        if backup.is_none() {
+            let (logged, dirty) =
+                (std::mem::take(&mut durability.logged), std::mem::take(&mut self.stats.dirty));
+            durability.before = Before { logged, dirty };
+        }
+        let begun = match failed {
+            // Memory may hold what the log refused: that is no state to keep.
+            Some(why) => {
+                reached(Mark::SnapshotForbidden);
+                Err(why)
+            }
+            None => {
+                if durability.failures > 0 {
+                    reached(Mark::SnapshotAfterFailure);
+                }
+                let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));
+                let desk = Desk::new(waker, clock, durability.plan.rate);
+                let begun = self.store.saving.begin(target, desk, lsn, number);
+                begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
+            }
+        };
+        if let Err(why) = begun {
+            let saved = Saved { number, lsn, backup, result: Err(why) };
+            if saved.backup.is_none() {
+                self.stats.dirty += durability.note_ended(&saved, self.clock.now());
+            }
+            durability.finished.push_back(saved);
+        }
     }
 
     /// Finishes: gives up a running snapshot, writes and syncs what was logged, and lets the threads go.

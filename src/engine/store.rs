@@ -234,9 +234,11 @@ impl Store {
     }
 
     fn discard(&mut self, entry: Option<Entry<Value>>) {
-        if let Some(entry) = entry
-            && entry.value.is_heavy()
-        {
+        let Some(entry) = entry else { return };
+        if let Value::Vectors(set) = &entry.value {
+            self.saving.removes(set.writer.index());
+        }
+        if entry.value.is_heavy() {
             self.garbage.push(Garbage::Value(entry.value));
         }
     }

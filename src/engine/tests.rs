@@ -1,5 +1,6 @@
 //! An engine without a machine, for tests of what needs no disk.
 
+mod snapshots;
 mod sweep;
 
 use std::sync::Arc;

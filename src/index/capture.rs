@@ -141,7 +141,7 @@ impl Capture {
         ))
     }
 
-    fn index(&self) -> &Arc<Index> {
+    pub(crate) fn index(&self) -> &Arc<Index> {
         self.pin.index()
     }
 

@@ -225,7 +225,7 @@ impl Index {
     }
 
     /// [`Stats::bytes`], in constant time: every change of a key is weighed with it.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let rows = self.rows();
         let owned = rows - (self.rows.mapped() - self.rows.within()) as usize;
         let words = self.rows.stride() * owned

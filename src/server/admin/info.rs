@@ -124,8 +124,10 @@ fn memory(s: &Server, lines: &mut Lines) {
     lines.size("used_memory", used as u64);
     lines.size("used_memory_rss", facts.resident);
     lines.size("used_memory_peak", s.ledger.peak.max(used) as u64);
-    lines.add("used_memory_dataset", s.engine.used_memory());
+    let snapshot = s.engine.snapshot_memory();
+    lines.add("used_memory_dataset", s.engine.used_memory() - snapshot);
     lines.add("mem_clients_normal", s.connection_memory);
+    lines.add("mem_snapshot", snapshot);
     lines.size("total_system_memory", facts.memory);
     lines.size("maxmemory", s.options.maxmemory as u64);
     lines.add("maxmemory_policy", "noeviction");

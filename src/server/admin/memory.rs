@@ -21,13 +21,16 @@ fn usage(r: &mut Request<'_>) -> Answer {
 
 fn stats(r: &mut Request<'_>) -> Answer {
     let server = &*r.server;
-    let (used, dataset, keys) = (server.used_memory(), server.engine.used_memory(), server.engine.keys());
+    let (used, snapshot, keys) =
+        (server.used_memory(), server.engine.snapshot_memory(), server.engine.keys());
+    let dataset = server.engine.used_memory() - snapshot;
     let resident = server.host.facts().resident;
     let numbers = [
         ("peak.allocated", server.ledger.peak.max(used) as u64),
         ("total.allocated", used as u64),
         ("clients.normal", server.connection_memory as u64),
         ("dataset.bytes", dataset as u64),
+        ("snapshot.bytes", snapshot as u64),
         ("keys.count", keys as u64),
         ("keys.bytes-per-key", (dataset / keys.max(1)) as u64),
         ("process.resident", resident),

@@ -39,7 +39,8 @@ fn info_is_sections_of_names_and_values() {
     assert_eq!(value("Engram", "log_status"), "none");
     let used: usize = value("Memory", "used_memory").parse().unwrap();
     let parts: usize = value("Memory", "used_memory_dataset").parse::<usize>().unwrap()
-        + value("Memory", "mem_clients_normal").parse::<usize>().unwrap();
+        + value("Memory", "mem_clients_normal").parse::<usize>().unwrap()
+        + value("Memory", "mem_snapshot").parse::<usize>().unwrap();
     assert_eq!(used, parts);
     assert!(!all.contains_key("Commandstats"));
 }
@@ -148,6 +149,6 @@ fn memory_is_told_in_numbers_and_words() {
     assert!(desk.ask(client, "MEMORY USAGE a").starts_with(':'));
     conversation(&mut desk, client, &[("MEMORY USAGE b", "$-1\r\n"), ("MEMORY PURGE", "+OK\r\n")]);
     let stats = desk.ask(client, "MEMORY STATS");
-    assert!(stats.starts_with("*16\r\n") && stats.contains("$10\r\nkeys.count\r\n:1\r\n"), "{stats:?}");
+    assert!(stats.starts_with("*18\r\n") && stats.contains("$10\r\nkeys.count\r\n:1\r\n"), "{stats:?}");
     assert_eq!(unbulk(&desk.ask(client, "MEMORY DOCTOR")), "Nothing stands out.\n");
 }

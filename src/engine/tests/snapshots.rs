@@ -1,0 +1,175 @@
+//! What a snapshot keeps in memory while it is written is counted, and one that fails is tried again, but not at once.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{Engine, SetClock, barrier};
+use crate::base::sync::{AtomicBool, AtomicU64};
+use crate::engine::SnapshotPlan;
+use crate::env::{File, Map, Storage};
+use crate::wal::tests::disk::MemDisk;
+
+const NOW: u64 = 1_700_000_000_000;
+const KEYS: usize = 64;
+const SIZE: usize = 64 << 10;
+
+fn clock() -> Arc<SetClock> {
+    Arc::new(SetClock(AtomicU64::new(NOW)))
+}
+
+/// An engine with strings and a vector set, of which a snapshot has begun that gets nowhere.
+fn saving() -> Engine {
+    let mut engine = Engine::on(Some(MemDisk::default().arc()), clock());
+    for n in 0..KEYS {
+        barrier(&mut engine, &format!("SET k{n} {}", "x".repeat(SIZE)));
+    }
+    barrier(&mut engine, "VNEW i 4");
+    for n in 0..500 {
+        barrier(&mut engine, &format!("VADD i e{n} 0000000000000000"));
+    }
+    engine.plan_snapshots(SnapshotPlan { rate: 1, log_bytes: 0 });
+    assert_eq!(engine.snapshot_memory(), 0);
+    engine.request_snapshot().unwrap();
+    engine.tick();
+    assert!(engine.is_saving());
+    engine
+}
+
+#[test]
+fn strings_that_change_during_a_snapshot_are_counted_as_they_were_and_no_more_than_once() {
+    let mut engine = saving();
+    let before = engine.used_memory() - engine.snapshot_memory();
+    for value in ["y", "z"] {
+        for n in 0..KEYS {
+            barrier(&mut engine, &format!("SET k{n} {}", value.repeat(SIZE)));
+        }
+        let kept = engine.snapshot_memory();
+        assert!(kept >= KEYS * SIZE, "{kept} bytes for what was overwritten");
+        assert!(
+            kept < KEYS * SIZE * 5 / 4 + (3 << 20),
+            "{kept}: no more than there was, but for room in a chunk"
+        );
+        assert_eq!(engine.used_memory(), before + kept);
+    }
+    engine.close().unwrap();
+}
+
+#[test]
+fn what_is_removed_during_a_snapshot_counts_as_long_as_it_is_there() {
+    let mut engine = saving();
+    while engine.tick() {}
+    let (waits, before) = (engine.snapshot_memory(), engine.used_memory());
+    barrier(&mut engine, "DEL i");
+    drop(engine.take_garbage());
+    let kept = engine.snapshot_memory() - waits;
+    assert!(kept > 500 * 16, "{kept} bytes of an index that the snapshot has captured");
+    barrier(&mut engine, "FLUSHALL");
+    drop(engine.take_garbage());
+    assert!(engine.used_memory() < before, "what was handed over counts, and what it came from no longer");
+    assert_eq!(engine.snapshot_memory() - waits, kept);
+    engine.close().unwrap();
+    let mut engine = saving();
+    barrier(&mut engine, "FLUSHALL");
+    assert!(engine.snapshot_memory() > KEYS * SIZE, "all of it is still to be written");
+    engine.close().unwrap();
+}
+
+#[test]
+fn nothing_is_counted_when_a_snapshot_is_done() {
+    let mut engine = saving();
+    engine.store.saving.cancel();
+    engine.plan_snapshots(SnapshotPlan::default());
+    engine.request_snapshot().unwrap();
+    barrier(&mut engine, "DEL i k0 k1 k2");
+    while engine.take_saved().is_none() {
+        engine.tick();
+    }
+    drop(engine.take_garbage());
+    engine.tick();
+    assert_eq!(engine.snapshot_memory(), 0);
+    engine.close().unwrap();
+}
+
+/// A directory in which no snapshot can be created, as long as it is so.
+struct Full {
+    disk: Arc<dyn Storage>,
+    is_full: AtomicBool,
+    tried: AtomicU64,
+}
+
+impl Storage for Full {
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        self.disk.open(name)
+    }
+
+    fn create_new(&self, name: &str) -> io::Result<Box<dyn File>> {
+        if name.starts_with("snapshot-") {
+            self.tried.fetch_add(1);
+            if self.is_full.load() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        self.disk.create_new(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+
+    fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
+        self.disk.map(name)
+    }
+}
+
+/// Many turns, until the snapshot that has begun, if one has, is done.
+fn turns(engine: &mut Engine) {
+    let mut turns = 0;
+    while turns < 100 || engine.is_saving() {
+        engine.tick();
+        turns += 1;
+    }
+}
+
+#[test]
+fn a_snapshot_that_fails_is_made_again_later_and_later_without_another_write() {
+    let (disk, clock) = (MemDisk::default(), clock());
+    let (is_full, tried) = (AtomicBool::new(true), AtomicU64::new(0));
+    let full = Arc::new(Full { disk: disk.arc(), is_full, tried });
+    let mut engine = Engine::on(Some(full.clone()), Arc::clone(&clock));
+    engine.plan_snapshots(SnapshotPlan { rate: 0, log_bytes: 1_000 });
+    barrier(&mut engine, &format!("SET k {}", "x".repeat(2_000)));
+    turns(&mut engine);
+    assert_eq!(full.tried.load(), 1, "it fails, and is not tried again at once");
+    assert_eq!(engine.stats().dirty, 1, "no snapshot holds what was changed");
+    let mut seconds = 0;
+    for (n, pause) in [60, 120, 240, 480, 960, 1_920, 1_920].into_iter().enumerate() {
+        seconds += pause;
+        clock.0.store(NOW + seconds * 1_000 - 1);
+        turns(&mut engine);
+        assert_eq!(full.tried.load(), 1 + n as u64, "not before {pause} seconds");
+        clock.0.store(NOW + seconds * 1_000);
+        turns(&mut engine);
+        assert_eq!(full.tried.load(), 2 + n as u64, "after {pause} seconds");
+    }
+    full.is_full.store(false);
+    clock.0.store(NOW + (seconds + 1_920) * 1_000);
+    turns(&mut engine);
+    assert!(engine.last_saved().unwrap().result.is_ok());
+    assert_eq!((full.tried.load(), engine.stats().dirty), (9, 0));
+    clock.0.store(NOW + (seconds + 9_999) * 1_000);
+    turns(&mut engine);
+    assert_eq!(full.tried.load(), 9, "once it is done the log has to grow again");
+    engine.close().unwrap();
+}
