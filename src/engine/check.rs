@@ -4,13 +4,14 @@
 //! is applied, every index validated. Only the repair of a torn tail and the linking of rows are left out.
 
 use super::mutation::Op;
+use super::names::{Family, family};
 use super::recovery::{load, replay};
 use super::store::{Store, StoreOptions};
 use super::value::Value;
 use crate::base::bytes::Reader;
 use crate::env::Storage;
-use crate::snapshot;
-use crate::wal::{self, Lsn};
+use crate::snapshot::{self, SnapshotError};
+use crate::wal::{self, Case, Cut, Lsn, Recovered, RecoveryError};
 
 /// What [`check`] found.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +20,31 @@ pub struct Check {
     pub lines: Vec<String>,
     /// True if a server would start on this directory and serve all that it promised.
     pub healthy: bool,
+    /// A part could not be read.
+    unread: bool,
+}
+
+/// What a start would cut, and what that may mean.
+fn described(cut: &Cut, recovered: &Recovered) -> String {
+    let Cut { file, offset, bytes } = cut;
+    let next = recovered.last.next();
+    match recovered.case {
+        Case::Room => format!("log: a start would cut {bytes} bytes of room for more records off {file}"),
+        Case::TornSwitch => {
+            format!("log: a start would remove {file}: it was created and holds no record yet")
+        }
+        _ => format!(
+            "log: a start would cut {bytes} bytes off {file} at offset {offset}: record {next} is not whole there. A crash \
+             in the middle of a write leaves that, and nothing says that the record was acknowledged. A server that ended \
+             in order leaves a whole log: behind such an end somebody has cut the file, and records that were \
+             acknowledged are missing"
+        ),
+    }
 }
 
 /// Verifies the directory behind `storage`.
 pub fn check(storage: &dyn Storage, options: StoreOptions) -> Check {
-    let mut check = Check { lines: Vec::new(), healthy: true };
+    let mut check = Check { lines: Vec::new(), healthy: true, unread: false };
     let mut store = Store::new(options);
     let after = check.snapshot(storage, &mut store);
     if let Some(after) = after {
@@ -33,8 +54,11 @@ pub fn check(storage: &dyn Storage, options: StoreOptions) -> Check {
         check.contents(&store);
     }
     check.others(storage);
-    let verdict =
-        if check.healthy { "healthy: a start would serve this" } else { "NOT healthy: a start would refuse" };
+    let verdict = match (check.healthy, check.unread) {
+        (true, _) => "healthy: a start would serve this",
+        (false, false) => "NOT healthy: a start would refuse",
+        (false, true) => "NOT known to be healthy: who cannot read all of it cannot start on it either",
+    };
     check.say(verdict.to_owned());
     check
 }
@@ -49,25 +73,34 @@ impl Check {
         self.lines.push(line);
     }
 
+    /// Why a start would not go past a part, or could not be told what it would do, where the part cannot be read: by whom it
+    /// runs may decide that.
+    fn refused(&mut self, part: &str, file: &str, why: &dyn std::fmt::Display, unread: bool) {
+        self.unread |= unread;
+        let what = if unread { "cannot be read" } else { "a start would refuse" };
+        self.fault(format!("{part}: {what}: {file}{why}"));
+    }
+
     /// Every snapshot, and which a start would open.
     fn snapshot(&mut self, storage: &dyn Storage, store: &mut Store) -> Option<Lsn> {
         let all = match snapshot::inspect(storage) {
             Ok(all) => all,
             Err(e) => {
-                self.fault(format!("snapshot: {e}"));
+                self.refused("snapshot", "", &e, true);
                 return None;
             }
         };
         let newest = match snapshot::open_newest(storage) {
             Ok(newest) => newest,
             Err(e) => {
-                self.fault(format!("snapshot: a start would refuse: {e}"));
+                self.refused("snapshot", "", &e, matches!(e, SnapshotError::Io { .. }));
                 None
             }
         };
-        for report in all.iter().filter(|report| report.published) {
+        // The last is what a start opens or refuses, and was told of.
+        let published: Vec<_> = all.iter().filter(|report| report.published).collect();
+        for report in published.split_last().map_or(&[][..], |(_, older)| older) {
             match &report.sections {
-                _ if newest.as_ref().is_some_and(|newest| newest.file == report.file) => {}
                 Err(e) => self.say(format!("snapshot: older: {e}")),
                 Ok(sections) => {
                     self.say(format!("snapshot: {}: older, sound, {} sections", report.file, sections.len()));
@@ -91,7 +124,7 @@ impl Check {
                 Some(lsn)
             }
             Err(e) => {
-                self.fault(format!("snapshot: a start would refuse: {name}: {e}"));
+                self.refused("snapshot", &format!("{name}: "), &e, false);
                 None
             }
         }
@@ -109,7 +142,7 @@ impl Check {
         };
         let inspection = match wal::inspect(storage, after, &mut see) {
             Ok(inspection) => inspection,
-            Err(e) => return self.fault(format!("log: a start would refuse: {e}")),
+            Err(e) => return self.refused("log", "", &e, matches!(e, RecoveryError::Io { .. })),
         };
         let behind = inspection.segments.iter().skip(1).map(|next| Some(next.first)).chain([None]);
         for (segment, behind) in inspection.segments.iter().zip(behind) {
@@ -122,17 +155,14 @@ impl Check {
             ));
         }
         match &inspection.verdict {
-            Err(e) => self.fault(format!("log: a start would refuse: {e}")),
+            Err(e) => self.refused("log", "", e, matches!(e, RecoveryError::Io { .. })),
             Ok(recovered) => {
                 self.say(format!(
                     "log: a start would apply {} records ({operations} operations) and go on after LSN {}",
                     recovered.records, recovered.last.0
                 ));
                 if let Some(cut) = &recovered.cut {
-                    self.say(format!(
-                        "log: a start would cut {} bytes that were never acknowledged off {} at offset {}",
-                        cut.bytes, cut.file, cut.offset
-                    ));
+                    self.say(described(cut, recovered));
                 }
             }
         }
@@ -142,17 +172,16 @@ impl Check {
     fn others(&mut self, storage: &dyn Storage) {
         let names = match storage.list() {
             Ok(names) => names,
-            Err(e) => return self.fault(format!("cannot list the directory: {e}")),
+            Err(e) => return self.refused("other", "", &e, true),
         };
         for name in names {
-            let engrams = name.starts_with("wal-") || name.starts_with("snapshot-");
-            if engrams && name.ends_with(".tmp") {
-                self.say(format!("other: {name}: left by an unfinished write; a start would remove it"));
-            } else if name.starts_with("repair-") {
-                self.say(format!("other: {name}: kept by a repair; nothing reads it"));
-            } else if !engrams {
-                self.say(format!("other: {name}: not engram's; nothing reads it"));
-            }
+            let what = match family(&name) {
+                Family::Unfinished => "left by an unfinished write; a start would remove it",
+                Family::Repair => "kept by a repair; nothing reads it",
+                Family::Foreign => "not engram's; nothing reads it",
+                Family::Data | Family::Copying => continue,
+            };
+            self.say(format!("other: {name}: {what}"));
         }
     }
 

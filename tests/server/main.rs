@@ -17,6 +17,7 @@ mod durability;
 mod faulty;
 mod operators;
 mod snapshots;
+mod tools;
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -83,7 +83,9 @@ fn a_check_says_what_a_start_would_do() {
         "snapshot: snapshot-00000000000000000005.snap: ",
         "state at LSN 5, 5 keys; a start would open it",
         "would apply 1 records (1 operations) and go on after LSN 6",
-        "would cut 9 bytes that were never acknowledged off wal-0000000000000000000",
+        "would cut 9 bytes off wal-0000000000000000000",
+        "record 7 is not whole there",
+        "behind such an end somebody has cut the file",
         "contents: 5 strings, 1 vector sets with 1 vectors",
         "notes.txt: not engram's",
         "healthy: a start would serve this",
@@ -186,6 +188,10 @@ fn a_running_server_backs_up_into_a_directory_of_its_own() {
     client.say("SET b 2");
     assert_eq!(client.say("VBACKUP tuesday"), ok());
     assert!(is_error(&client.say("VBACKUP monday"), "ERR the backup monday failed: "));
+    for name in ["wal-00000000000000000001.log", "Snapshot-1", "repair-1", "backup.begun", "LOCK", "a.tmp"] {
+        let refusal = client.ask(&[b"VBACKUP", name.as_bytes()]);
+        assert!(is_error(&refusal, &format!("ERR {name} is no name for a backup")), "{refusal:?}");
+    }
     for name in ["../out", ".hidden", "a/b", "", "a b"] {
         assert!(is_error(&client.ask(&[b"VBACKUP", name.as_bytes()]), "ERR a backup's name has "), "{name}");
     }

@@ -1,0 +1,136 @@
+//! The operators' tools in bad places: an output that takes nothing, files that are none, rights that are missing.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::common::{ok, options, start};
+
+fn engram() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_engram"))
+}
+
+/// What the binary says, and its exit code.
+fn said(command: &mut Command) -> (String, i32) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.code().unwrap())
+}
+
+/// A directory with a snapshot and a record behind it.
+fn directory() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(Some(dir.path()), options());
+    let mut client = server.connect();
+    client.say("SET a 1");
+    assert_eq!(client.say("VSAVE"), ok());
+    client.say("SET b 2");
+    assert_eq!(server.finish(), Ok(()));
+    let path = dir.path().to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_told_is_no_success_and_a_closed_pipe_is_no_failure() {
+    let (_dir, path) = directory();
+    for words in [&["dump", &path][..], &["check", &path], &["--help"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (text, code) = said(engram().args(words).stdout(full));
+        assert!(text.contains("cannot write to standard output: No space left"), "{words:?}: {text}");
+        assert_eq!(code, 1, "{words:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(said(engram().args(words).stdout(writer)), (String::new(), 0), "{words:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_under_the_name_of_one_is_refused_at_once() {
+    for file in ["wal-00000000000000000003.log", "snapshot-00000000000000000009.snap"] {
+        for kind in ["mkfifo", "mkdir"] {
+            let ((dir, path), place) = (directory(), tempfile::tempdir().unwrap());
+            let copy = place.path().join("copy").to_str().unwrap().to_owned();
+            assert!(Command::new(kind).arg(dir.path().join(file)).status().unwrap().success());
+            for words in [&["check", &path][..], &["backup", &path, &copy], &["--port", "0", "--dir", &path]]
+            {
+                let (text, code) = said(engram().args(words));
+                assert!(
+                    text.contains(file) && text.contains("it is no regular file"),
+                    "{kind} {words:?}: {text}"
+                );
+                assert_eq!(code, 1, "{kind} {words:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_is_told_of_once() {
+    let (dir, path) = directory();
+    let snapshot = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let snapshot = snapshot.into_iter().find(|path| path.extension().is_some_and(|e| e == "snap")).unwrap();
+    let mut bytes = fs::read(&snapshot).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    let (text, code) = said(engram().args(["check", &path]));
+    assert_eq!((text.matches("its checksum is wrong").count(), code), (1, 1), "{text}");
+    assert!(!text.contains("snapshot: older"), "{text}");
+}
+
+/// The binary as a user who may do nothing that others may not, with a copy of it that this user can run.
+fn unprivileged(place: &Path, words: &[&str]) -> Command {
+    let copy = place.join("engram");
+    fs::copy(env!("CARGO_BIN_EXE_engram"), &copy).unwrap();
+    fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place, Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(copy);
+    command.args(words).stdin(Stdio::null());
+    // Root may read everything: only as somebody else can it be refused.
+    if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        command.uid(65_534).gid(65_534);
+    }
+    command
+}
+
+#[test]
+fn a_check_needs_no_right_to_write_and_says_what_it_cannot_read() {
+    let (dir, path) = directory();
+    let place = tempfile::tempdir().unwrap();
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let allow =
+        |mode| files.iter().for_each(|file| fs::set_permissions(file, Permissions::from_mode(mode)).unwrap());
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o555)).unwrap();
+    allow(0o444);
+    let (text, code) = said(&mut unprivileged(place.path(), &["check", &path]));
+    assert!(code == 0 && text.contains("healthy: a start would serve this"), "{text}");
+    for (name, of) in [("wal-", ".log"), ("snapshot-", ".snap"), ("LOCK", "")] {
+        allow(0o444);
+        let is_it = |file: &str| file.starts_with(name) && file.ends_with(of);
+        let file = files.iter().find(|file| is_it(file.file_name().unwrap().to_str().unwrap())).unwrap();
+        fs::set_permissions(file, Permissions::from_mode(0o000)).unwrap();
+        let (text, code) = said(&mut unprivileged(place.path(), &["check", &path]));
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(text.contains(name) && text.contains("Permission denied"), "{name}: {text}");
+        assert!(code == 1 && !text.contains("a start would refuse"), "{name}: {text}");
+    }
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn one_directory_for_data_and_backups_is_refused_at_the_start() {
+    let (dir, path) = directory();
+    let link = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), link.path().join("link")).unwrap();
+    for backups in [
+        path.clone(),
+        format!("{path}/../{}", path.rsplit('/').next().unwrap()),
+        link.path().join("link").to_str().unwrap().to_owned(),
+    ] {
+        let (text, code) = said(engram().args(["--port", "0", "--dir", &path, "--backup-dir", &backups]));
+        assert!(text.contains("is the data directory itself: it has to be another one"), "{backups}: {text}");
+        assert_eq!(code, 1, "{backups}");
+    }
+}
