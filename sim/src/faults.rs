@@ -275,13 +275,14 @@ impl Planned {
         self.fault.harms_storage() || self.plants() || interrupted
     }
 
-    /// Whether a file turns up where another may be about to be created.
+    /// Whether a file turns up where another may be about to be created, or in the place of the log's.
     fn plants(&self) -> bool {
-        matches!(self.fault, Fault::Decay(Decay::Double(_) | Decay::Return(_)))
+        let Fault::Decay(decay) = self.fault else { return false };
+        matches!(decay, Decay::Double(_) | Decay::Return(_) | Decay::Replace(Place { of: Kind::Log, .. }))
     }
 
-    /// Whether the log may fail because of it, so that writes are refused: also where its segment was replaced, which keeps
-    /// nothing then. What happens to other files is not its business; of a full disk see [`Faults::ran_out_of_room`].
+    /// Whether the log may fail because of it, so that writes are refused. What only happens to other files is none of
+    /// the log's business; of a full disk only what it met itself, see [`Faults::ran_out_of_room`].
     #[must_use]
     pub fn harms_log(self) -> bool {
         let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
@@ -290,8 +291,7 @@ impl Planned {
             Call::Create | Call::WriteAt | Call::SetLen | Call::Rename | Call::Sync | Call::SyncDir
         );
         let full = matches!(self.fault, Fault::Full(_));
-        let robbed = matches!(self.fault, Fault::Decay(Decay::Replace(_)));
-        self.plants() || robbed || (self.harms_storage() && !full && log && writing)
+        self.plants() || (self.harms_storage() && !full && log && writing)
     }
 }
 

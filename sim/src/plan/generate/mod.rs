@@ -11,6 +11,7 @@ mod faults;
 mod guarded;
 mod maps;
 mod recalled;
+mod robbed;
 mod roomy;
 mod scenes;
 mod settings;
@@ -114,6 +115,7 @@ pub fn generate(seed: u64) -> Plan {
     visitors::strain(&mut Rng::stream(seed, "strain"), &mut server, &mut lives);
     tiers::choose(&mut Rng::stream(seed, "tier"), &mut server, &mut lives);
     roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
+    robbed::rob(&mut Rng::stream(seed, "robbed"), &mut lives);
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
     backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);

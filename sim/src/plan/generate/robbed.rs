@@ -1,0 +1,29 @@
+//! A log whose segment somebody replaces under the server, which may notice it: in one seed of sixty. Clients stay for long
+//! after, so that the time comes in which it looks.
+
+use engram::base::rng::Rng;
+
+use super::scenes::alone;
+use super::tiers::writer;
+use super::{Life, pick};
+use crate::disk::{At, Decay, Kind, Place};
+use crate::faults::{Call, Fault, Planned};
+
+/// Replaces the log's last segment in one life of a few seeds.
+pub(super) fn rob(rng: &mut Rng, lives: &mut [Life]) {
+    if rng.below(60) > 0 {
+        return;
+    }
+    let number = rng.index(lives.len());
+    let life = &mut lives[number];
+    let gap = pick(rng, &[20_000_000, 100_000_000, 200_000_000]);
+    let client = writer(rng, number, 0, gap);
+    alone(life, client);
+    life.clients.truncate(1);
+    life.faults.clear();
+    life.threads.crash = None;
+    let place = Place { of: Kind::Log, at: At::Before(1 + rng.below(60) as u32) };
+    let call = pick(rng, &[Call::WriteAt, Call::Sync]);
+    let fault = Fault::Decay(Decay::Replace(place));
+    life.faults.push(Planned { call, of: Kind::Log, index: 1 + rng.below(12), fault });
+}
