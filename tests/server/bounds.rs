@@ -87,6 +87,31 @@ fn writes_that_need_memory_are_refused_above_maxmemory() {
 }
 
 #[test]
+fn what_a_snapshot_keeps_counts_for_maxmemory_and_removing_goes_on() {
+    const KEYS: usize = 24;
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(Some(dir.path()), Options { maxmemory: 40 << 20, ..options() });
+    let mut client = server.connect();
+    let key = |n: usize| format!("k{n}").into_bytes();
+    (0..KEYS).for_each(|n| assert_eq!(client.ask(&[b"SET", &key(n), &vec![b'x'; 1_000_000]]), ok()));
+    assert_eq!(client.say("CONFIG SET snapshot-rate 1"), ok());
+    assert_eq!(client.say("BGSAVE"), Value::Simple(b"Background saving started".to_vec()));
+    let replies: Vec<_> = (0..KEYS).map(|n| client.ask(&[b"SET", &key(n), &vec![b'y'; 1_000_000]])).collect();
+    let refused = replies.iter().filter(|reply| is_error(reply, "OOM ")).count();
+    assert!((1..KEYS).contains(&refused), "{refused} of {KEYS} are refused");
+    let Value::Bulk(info) = client.say("INFO memory") else { panic!("a text") };
+    let info = String::from_utf8(info).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("mem_snapshot:")).unwrap();
+    let kept: usize = line.parse().unwrap();
+    assert!((12_000_000..25_000_000).contains(&kept), "{kept} bytes are kept for the snapshot");
+    for n in 0..KEYS {
+        assert_eq!(client.ask(&[b"DEL", &key(n)]), Value::Integer(1));
+    }
+    assert_eq!(client.say("SET k v"), ok(), "there is room where keys were removed");
+    assert_eq!(server.finish(), Ok(()));
+}
+
+#[test]
 fn a_command_longer_than_the_query_buffer_may_be_ends_its_client_only() {
     let server = start(None, Options { client_query_buffer_limit: 1 << 20, ..options() });
     let (mut client, mut other) = (server.connect(), server.connect());
