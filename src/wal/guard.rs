@@ -3,7 +3,7 @@
 //! Guaranteed: after the first failed write, sync, creation or directory sync no further operation reaches the disk
 //! through here, and every attempt gets that first error again. A failed sync is never called again, since the
 //! system may have forgotten by then what it could not write. Interrupted and short writes are no errors: they go on.
-//! A write or a creation for which there is no room is no such error either ([`Trouble::NoRoom`]): it has told at once, no
+//! A write, a new name or a cut for which there is no room is no such error either ([`Trouble::NoRoom`]): it has told at once, no
 //! sync stands between, so it is known that nothing but the bytes behind the last good write is in doubt, and those are
 //! written again. A sync for which there is no room is one like any other.
 
@@ -124,8 +124,8 @@ impl Guard {
     }
 
     /// Gives a file another name.
-    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Poisoned> {
-        attempt(&self.latch, from, "rename", || self.storage.rename(from, to))
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), Trouble> {
+        attempt_with_room(&self.latch, from, "rename", || self.storage.rename(from, to))
     }
 
     /// Makes the names as they stand survive.
@@ -157,9 +157,9 @@ impl Guarded {
         })
     }
 
-    /// Ends the file at `len`.
-    pub(super) fn set_len(&self, len: u64) -> Result<(), Poisoned> {
-        attempt(&self.latch, &self.name, "cut", || self.file.set_len(len))
+    /// Ends the file at `len`. Where files are copied on writing that needs room as well.
+    pub(super) fn set_len(&self, len: u64) -> Result<(), Trouble> {
+        attempt_with_room(&self.latch, &self.name, "cut", || self.file.set_len(len))
     }
 
     /// Fails unless a name leads to the file.

@@ -7,7 +7,7 @@
 //! What stands in the room is never taken for a record: zeros are none, and the records of the segment's earlier life
 //! were sealed with another salt, which is in every checksum. Right behind the last record are zeros always, so that a
 //! start can tell room from a torn record. The room is cut off before the next segment is begun and when the log ends;
-//! what a crash leaves of it, recovery cuts.
+//! what a crash leaves of it, or a full disk on which nothing can be cut, recovery cuts.
 
 use super::format::{RECORD_HEADER, SegmentHeader};
 use super::guard::{Guarded, Trouble};
@@ -63,7 +63,12 @@ impl LogThread {
     pub(super) fn cut_room(&mut self) -> Result<(), Poisoned> {
         let Some(tail) = self.tail.as_mut().filter(|tail| tail.length > tail.written) else { return Ok(()) };
         assert!(tail.synced == tail.written, "what is before the room has been synced");
-        tail.file.set_len(tail.written)?;
+        match tail.file.set_len(tail.written) {
+            Ok(()) => {}
+            // What stands behind a segment's last record does no harm where the next goes on with the next.
+            Err(Trouble::NoRoom(_)) => return Ok(()),
+            Err(Trouble::Failed(first)) => return Err(first),
+        }
         tail.length = tail.written;
         reached(Mark::RoomCut);
         tail.file.sync()
@@ -109,7 +114,15 @@ impl LogThread {
         }
         file.sync()?;
         self.beginning = Some(name.to_owned());
-        self.guard.rename(&spare.name, name)?;
+        match self.guard.rename(&spare.name, name) {
+            Ok(()) => {}
+            Err(Trouble::NoRoom(_)) => {
+                self.beginning = None;
+                drop(self.guard.bare().remove(&spare.name));
+                return Ok(None);
+            }
+            Err(Trouble::Failed(first)) => return Err(first),
+        }
         reached(Mark::SegmentUsedAgain);
         Ok(Some((file, spare.bytes.max(start.len() as u64))))
     }

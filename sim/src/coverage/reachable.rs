@@ -31,7 +31,7 @@ pub const PAIRS: &[(&str, &[Call])] = &[
         ],
     ),
     ("io-half", &[Call::WriteAt]),
-    ("full", &[Call::WriteAt, Call::Create]),
+    ("full", &[Call::WriteAt, Call::Create, Call::Rename, Call::SetLen]),
     ("sync-dropped", &[Call::Sync]),
     ("sync-full", &[Call::Sync]),
     ("sync-reverted", &[Call::Sync]),

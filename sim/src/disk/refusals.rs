@@ -35,9 +35,10 @@ pub(super) fn range(offset: u64, len: usize) -> io::Result<()> {
     }
 }
 
-/// Whether a call finds the disk full where it is.
+/// Whether a call finds the disk full where it is. A new name may want a block of the directory, and where files are copied
+/// on writing a cut wants one as well.
 pub(super) fn needs_room(call: Call) -> bool {
-    matches!(call, Call::WriteAt | Call::Create)
+    matches!(call, Call::WriteAt | Call::Create | Call::Rename | Call::SetLen)
 }
 
 /// The medium fails.

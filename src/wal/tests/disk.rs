@@ -97,7 +97,8 @@ impl State {
     fn enter(&mut self, call: String) -> io::Result<Option<Mishap>> {
         let n = self.calls;
         self.calls += 1;
-        let needs_room = ["create", "write", "sync "].iter().any(|of| call.starts_with(of));
+        let needs_room =
+            ["create", "write", "rename", "set_len", "sync "].iter().any(|of| call.starts_with(of));
         self.journal.push(call);
         if self.dead_from.is_some_and(|dead| n >= dead) {
             return Err(io::Error::other("the machine is gone"));

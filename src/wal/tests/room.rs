@@ -79,7 +79,10 @@ fn full_disk_leaves_the_log_without_room_and_no_worse() {
 
 /// A log of some segments, the first of which are covered and spared.
 fn used_again() -> (MemDisk, Rig) {
-    let disk = MemDisk::default();
+    used_again_on(MemDisk::default())
+}
+
+fn used_again_on(disk: MemDisk) -> (MemDisk, Rig) {
     let rig = fresh(&disk, Tier::Always, (150, 400));
     append(&rig, 12);
     rig.wal.drop_covered(Lsn(11));
@@ -120,5 +123,26 @@ fn last_segment_that_was_used_again_may_be_cut_at_any_length() {
             .collect();
         let found = recover_all(&MemDisk::holding(&files), 11).unwrap();
         assert!((11..=20).contains(&found.last.0), "{length}: {found:?}");
+    }
+}
+
+#[test]
+fn full_disk_on_which_nothing_can_be_cut_or_renamed_is_no_error() {
+    let (disk, rig) = used_again();
+    rig.wal.shutdown().unwrap();
+    let wants = |call: &String| ["set_len", "rename"].iter().any(|of| call.starts_with(of));
+    let journal = disk.journal();
+    let calls: Vec<_> = (0..journal.len()).filter(|at| wants(&journal[*at])).collect();
+    assert!(calls.len() >= 8, "{journal:?}");
+    for call in calls {
+        let disk = MemDisk::default();
+        disk.mishap(call as u64, Mishap::Full);
+        let (disk, rig) = used_again_on(disk);
+        assert_eq!(rig.wal.poisoned(), None, "call {call}, {}", journal[call]);
+        let killed = disk.after_kill();
+        rig.wal.shutdown().unwrap();
+        for disk in [disk, killed] {
+            assert_eq!(recover_all(&disk, 11).unwrap().last, Lsn(20), "call {call}, {}", journal[call]);
+        }
     }
 }

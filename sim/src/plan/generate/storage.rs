@@ -102,7 +102,9 @@ fn error(rng: &mut Rng, call: Call) -> Fault {
             &[Fault::Io, Fault::SyncDropped, Fault::SyncReverted, Fault::Interrupted, Fault::SyncFull],
         ),
         Call::WriteAt => pick(rng, &[Fault::Io, Fault::IoHalf, Fault::Full(room), Fault::Interrupted]),
-        Call::Create => pick(rng, &[Fault::Io, Fault::Full(room), Fault::Interrupted]),
+        Call::Create | Call::Rename | Call::SetLen => {
+            pick(rng, &[Fault::Io, Fault::Full(room), Fault::Interrupted])
+        }
         _ => pick(rng, &[Fault::Io, Fault::Interrupted]),
     }
 }
