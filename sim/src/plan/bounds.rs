@@ -88,7 +88,7 @@ fn fault(planned: &Planned) -> Result<(), String> {
         Fault::Lost => &[Call::Sync, Call::SyncDir, Call::WriteAt],
         Fault::IoHalf | Fault::Stray(_) | Fault::CrashShort(_) => &[Call::WriteAt],
         Fault::RotOnce(..) => &[Call::ReadAt, Call::Map],
-        Fault::Full(_) => &[Call::WriteAt, Call::Create],
+        Fault::Full(_) => &[Call::WriteAt, Call::Create, Call::Rename, Call::SetLen],
         Fault::Reset => &[Call::Read, Call::Write],
         _ => return Ok(()),
     };
