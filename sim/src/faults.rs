@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::disk::{Blame, Decay, KINDS, Kind, Place};
+use crate::disk::{Blame, Decay, KINDS, Kind, Place, Told};
 use crate::scheduler::{Blow, Disturbance};
 
 /// A kind of call at a door.
@@ -280,19 +280,6 @@ impl Planned {
         let Fault::Decay(decay) = self.fault else { return false };
         matches!(decay, Decay::Double(_) | Decay::Return(_) | Decay::Replace(Place { of: Kind::Log, .. }))
     }
-
-    /// Whether the log may fail because of it, so that writes are refused. What only happens to other files is none of
-    /// the log's business; of a full disk only what it met itself, see [`Faults::ran_out_of_room`].
-    #[must_use]
-    pub fn harms_log(self) -> bool {
-        let log = matches!(self.of, Kind::Any | Kind::Log | Kind::Copy);
-        let writing = matches!(
-            self.call,
-            Call::Create | Call::WriteAt | Call::SetLen | Call::Rename | Call::Sync | Call::SyncDir
-        );
-        let full = matches!(self.fault, Fault::Full(_));
-        self.plants() || (self.harms_storage() && !full && log && writing)
-    }
 }
 
 impl fmt::Display for Planned {
@@ -329,6 +316,8 @@ pub struct Faults {
     fired: Vec<Planned>,
     /// What the server cannot be blamed for, as the disk has worked it out so far.
     pub blame: Blame,
+    /// The errors that its data directory's doors have told it.
+    pub told: Told,
     /// Vectors that the server serves from a map are not what they were.
     pub map_changed: bool,
     disturbed: Vec<Disturbance>,
@@ -375,7 +364,7 @@ impl Faults {
     /// Whether the log may have failed because of something that has happened.
     #[must_use]
     pub fn harmed_log(&self) -> bool {
-        self.blame.owed || self.no_room_for_log || self.fired.iter().any(|planned| planned.harms_log())
+        self.no_room_for_log || self.told.killed_log()
     }
 
     /// Whether anything has happened because of which a start or a snapshot may fail.

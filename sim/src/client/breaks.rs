@@ -11,7 +11,8 @@ impl Client {
             Break::Order(words) => {
                 state.out.extend_from_slice(words.as_bytes());
                 state.out.extend_from_slice(b"\r\n");
-                state.leaving = Leaving::Order { saves: words.ends_with(" SAVE") };
+                let now = self.inner.town.scheduler.now();
+                state.leaving = Leaving::Order { saves: words.ends_with(" SAVE").then_some(now) };
                 self.inner.town.wire.ordered_to_finish(true);
                 self.inner.town.scheduler.note("order", words, [0; 3]);
             }

@@ -70,8 +70,8 @@ enum Leaving {
     Quit(bool),
     /// It heard that it is one client too many.
     TurnedAway,
-    /// It has ordered the server to finish; with a snapshot first, which may fail.
-    Order { saves: bool },
+    /// It has ordered the server to finish; with a snapshot first, asked for at that time, which may fail.
+    Order { saves: Option<u64> },
 }
 
 struct State {
@@ -376,8 +376,8 @@ impl Client {
                     Ok(())
                 }
                 // There is no snapshot, so the server goes on, and so does the client.
-                (Leaving::Order { saves: true }, Value::Error(_))
-                    if state.script.may_not_save() || self.inner.town.wire.was_signalled() =>
+                (Leaving::Order { saves: Some(since) }, Value::Error(_))
+                    if state.script.may_not_save(*since) || self.inner.town.wire.was_signalled() =>
                 {
                     state.leaving = Leaving::No;
                     self.inner.town.wire.ordered_to_finish(false);

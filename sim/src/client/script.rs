@@ -105,9 +105,9 @@ impl Script {
         self.refused
     }
 
-    /// Whether a snapshot may fail in this life.
-    pub(crate) fn may_not_save(&self) -> bool {
-        self.oracle.lock().may_not_save()
+    /// Whether a snapshot may fail that was asked for at `since`.
+    pub(crate) fn may_not_save(&self, since: u64) -> bool {
+        self.oracle.lock().may_not_save(since, false)
     }
 
     /// A request was answered. An error is a violation.

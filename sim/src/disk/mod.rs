@@ -3,7 +3,7 @@
 //! It keeps two images (see [`image`]): what the process sees and what would survive. [`Disk::power_loss`] turns one
 //! into the other; a mere kill keeps the page cache, pending changes included. Faults come from a plan by call index.
 //! What the medium does by itself is [`decay`], what a server cannot be blamed for then is [`blame`], and what becomes
-//! of a file that is mapped, [`map`].
+//! of a file that is mapped, [`map`]; which errors the server was told, and what they excuse, [`told`].
 
 mod backups;
 mod blame;
@@ -20,6 +20,7 @@ mod refusals;
 mod still;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -41,6 +42,7 @@ pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
 pub use still::Still;
+pub use told::{Listened, Told};
 
 /// Lies that a disk may tell, to see whether the rig notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use engram::base::crc32c::{crc32c, extend};
 use super::Kind;
 
 const SEGMENT_HEADER: usize = 32;
-const RECORD_HEADER: usize = 28;
+pub(super) const RECORD_HEADER: usize = 28;
 
 /// Every file by its name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;

@@ -15,8 +15,8 @@ pub struct Context<'a> {
     pub number: u64,
     /// The client that asked.
     pub client: usize,
-    /// The plan let the disk fail in this life.
-    pub disk_failed: bool,
+    /// The plan let something fail because of which a snapshot may have failed since it was asked for.
+    pub may_not_save: bool,
     /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
     pub vectors_rotten: bool,
     /// Something has happened in it that makes a log fail.

@@ -5,6 +5,7 @@
 //! unknown, an inspection settles them. It sees only what clients see.
 
 mod context;
+mod excuses;
 mod expect;
 mod index;
 mod kinds;
@@ -146,49 +147,9 @@ impl Oracle {
         self.clients.iter_mut().for_each(|client| client.past.remember());
     }
 
-    /// Whether something that excuses a failed log has happened in this life.
-    #[must_use]
-    pub fn log_failed(&self) -> bool {
-        self.faults.as_ref().is_some_and(|faults| faults.lock().harmed_log())
-    }
-
-    /// Whether something that excuses a failed snapshot has happened in this life.
-    #[must_use]
-    pub fn may_not_save(&self) -> bool {
-        self.faults.as_ref().is_some_and(|faults| {
-            let faults = faults.lock();
-            faults.harmed_storage() || faults.map_changed
-        })
-    }
-
     /// What the medium, or a crash, may have taken back of what was acknowledged.
     fn taken_back(&self) -> Option<Loss> {
         self.promise.taken_back(self.faults.as_ref().and_then(|faults| faults.lock().blame.since))
-    }
-
-    /// Whether the medium has changed vectors that the server serves from a map: what it says of them is not to be
-    /// judged, nor to be believed.
-    #[must_use]
-    pub fn vectors_rotten(&self) -> bool {
-        self.faults.as_ref().is_some_and(|faults| faults.lock().map_changed)
-    }
-
-    /// How often a job has panicked in this life because the plan had it so.
-    fn panics(&self) -> usize {
-        self.faults.as_ref().map_or(0, |faults| faults.lock().panics())
-    }
-
-    /// Whether a job has panicked in this life because the plan had it so, and nobody was told.
-    #[must_use]
-    pub fn job_panicked(&self) -> bool {
-        self.panics() > self.told_of_panics
-    }
-
-    /// Replies with internal errors have come: is there a panic for each? A link that panics is tried once more.
-    pub fn excuses(&mut self, op: &Op, replies: &[Value]) -> bool {
-        let each = if matches!(op, Op::Add { .. }) { 2 } else { 1 };
-        self.told_of_panics += each * internal(replies);
-        self.panics() >= self.told_of_panics
     }
 
     /// The wall clock is set at `now`, by so many microseconds. Returns how far it is ahead of virtual time then.
@@ -264,6 +225,9 @@ impl Oracle {
                 self.refused.get_or_insert(now);
             }
             self.clients.iter_mut().for_each(Model::log_failed);
+            if for_good(replies) && !self.log_died() {
+                return Err(wrong("a refusal for good, although no error has killed the log".to_owned()));
+            }
             self.unknown(client, op, at, now);
             return Ok(());
         }
@@ -322,7 +286,7 @@ impl Oracle {
             times: (at, now),
             number,
             client,
-            disk_failed: self.may_not_save(),
+            may_not_save: self.may_not_save(at, matches!(op, Op::Backup(_))),
             vectors_rotten: self.vectors_rotten(),
             log_failed: self.log_failed(),
         };

@@ -194,12 +194,12 @@ fn what_a_search_has_shown_to_be_gone_must_be_gone_though_nobody_acknowledged_it
 
 #[test]
 fn a_refusal_needs_a_failed_disk_and_nothing_is_acknowledged_after_it() {
-    use crate::faults::{Call, Fault, Planned};
+    use crate::disk::Told;
     let refusal = Value::Error(b"MISCONF the log has failed".to_vec());
     let mut oracle = Oracle::new(1);
     assert!(answer(&mut oracle, &set("k0", "a"), refusal.clone()).is_err());
-    let mut faults = Faults::new(&[Planned::new(Call::Sync, 1, Fault::Io)]);
-    faults.next(Call::Sync);
+    let mut faults = Faults::default();
+    faults.told = Told::of_a_dead_log();
     oracle.begin(&Arc::new(Shared::new(faults)));
     answer(&mut oracle, &set("k0", "a"), refusal).unwrap();
     assert!(oracle.answered(0, (&set("k1", "b"), &[]), &[ok()], (3_000, 4_000)).is_err());

@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::{Disk, SimBackups};
+use crate::disk::{Disk, Listened, SimBackups};
 use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -86,7 +86,7 @@ impl Stage<'_> {
             disturb_time(&life.clock, &scheduler, oracle, &offset);
         }
         let machine = Machine {
-            storage: Some(Arc::clone(&storage) as Arc<dyn engram::env::Storage>),
+            storage: Some(Arc::new(Listened::new(&storage, &scheduler, &faults))),
             backups: backups.clone().map(|backups| backups as Arc<dyn engram::env::Backups>),
             net: Box::new(net),
             clock: clock::clock(&scheduler, life.clock.grain, &offset),

@@ -199,6 +199,13 @@ impl Scheduler {
         self.core().idled
     }
 
+    /// The name of the thread that has the baton.
+    #[must_use]
+    pub fn running(&self) -> Arc<str> {
+        let core = self.core();
+        Arc::clone(&core.threads[core.current].name)
+    }
+
     /// Adds an event to the trace.
     pub fn note(&self, kind: &'static str, name: &str, numbers: [u64; 3]) {
         self.core().note(kind, name, numbers);

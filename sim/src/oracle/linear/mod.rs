@@ -358,7 +358,7 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         times: (act.asked, act.answered),
         number: act.number,
         client: act.client,
-        disk_failed: true,
+        may_not_save: true,
         vectors_rotten: false,
         log_failed: true,
     }

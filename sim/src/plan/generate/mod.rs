@@ -17,6 +17,7 @@ mod scenes;
 mod settings;
 mod skipped;
 mod source;
+mod spared;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -117,6 +118,7 @@ pub fn generate(seed: u64) -> Plan {
     roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
     robbed::rob(&mut Rng::stream(seed, "robbed"), &mut lives);
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
+    spared::meet(&mut Rng::stream(seed, "spared"), &mut server, &mut lives);
     backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);
     server.operator = Rng::stream(seed, "operator").below(4) == 0;

@@ -1,0 +1,301 @@
+//! What the doors of the data directory have told the server, and what each error excuses: what the engine's contract says
+//! of that call, and nothing else.
+//!
+//! A log is dead when its thread was told that it could not write, sync, cut, begin or rename what is to hold records. It
+//! is not when a segment could not be put aside or removed, when what was held ahead could not be given back while the disk is
+//! full, or when a directory could not be synced after removals. The directory's first failed sync is its last: every later
+//! snapshot fails, and so does the log, once it wants to begin a segment. Any other error of a snapshot's file excuses
+//! the snapshot that was under way.
+
+use std::io;
+use std::sync::Arc;
+
+use engram::env::{File, Map, Storage};
+
+use super::reading::RECORD_HEADER;
+use super::{Kind, SimStorage};
+use crate::faults::{Call, Faults};
+use crate::scheduler::Scheduler;
+use crate::shared::Shared;
+
+/// The thread that writes the log.
+const LOG: &str = "log";
+
+/// What was told in one life.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    log: bool,
+    /// The directory could not be synced.
+    directory: bool,
+    /// The log has a segment whose name is not synced.
+    naming: bool,
+    /// There was no room for the log's last batch.
+    roomless: bool,
+    /// When a snapshot's file met an error for the last time, in virtual nanoseconds.
+    snapshot: Option<u64>,
+}
+
+/// A call that has come back.
+struct Made<'a> {
+    call: Call,
+    of: Kind,
+    /// The thread that has made it.
+    by: &'a str,
+    /// What it has written, or was to write.
+    bytes: &'a [u8],
+}
+
+impl Made<'_> {
+    /// Whether records were written: neither a mark, nor zeros.
+    fn is_batch(&self) -> bool {
+        let zeros = self.bytes.iter().all(|byte| *byte == 0);
+        !zeros && ![RECORD_HEADER, 2 * RECORD_HEADER].contains(&self.bytes.len())
+    }
+}
+
+impl Told {
+    /// What is told where the log is dead.
+    #[cfg(test)]
+    pub(crate) fn of_a_dead_log() -> Self {
+        Self { log: true, ..Self::default() }
+    }
+
+    /// Whether the log may be dead, for good.
+    #[must_use]
+    pub fn killed_log(&self) -> bool {
+        self.log || (self.directory && self.naming)
+    }
+
+    /// Whether a snapshot may fail that was asked for at `since`: none is begun before it is asked for.
+    #[must_use]
+    pub fn fails_snapshot(&self, since: u64) -> bool {
+        self.directory || self.killed_log() || self.snapshot.is_some_and(|last| last >= since)
+    }
+
+    fn succeeded(&mut self, made: &Made<'_>) {
+        if made.by != LOG {
+            return;
+        }
+        match (made.call, made.of) {
+            (Call::Create, Kind::Log) | (Call::Rename, Kind::Copy) => self.naming = true,
+            (Call::SyncDir, _) => self.naming = false,
+            (Call::WriteAt, _) => self.roomless = false,
+            _ => {}
+        }
+    }
+
+    fn failed(&mut self, made: &Made<'_>, error: io::ErrorKind, now: u64) {
+        let moves = matches!(made.call, Call::ReadAt | Call::WriteAt);
+        if moves && error == io::ErrorKind::Interrupted {
+            return;
+        }
+        let lacks_room =
+            error == io::ErrorKind::StorageFull && !matches!(made.call, Call::Sync | Call::SyncDir);
+        match (made.call, made.of) {
+            (Call::SyncDir, _) => self.directory = true,
+            (Call::Remove, Kind::Temporary) if error == io::ErrorKind::NotFound => {}
+            (Call::List | Call::Open | Call::Map | Call::Size | Call::ReadAt, _) => {}
+            (_, Kind::Temporary) => self.snapshot = Some(now),
+            (call, Kind::Log | Kind::Copy) if made.by == LOG => match call {
+                _ if lacks_room => {
+                    self.roomless |= call == Call::WriteAt && made.is_batch();
+                }
+                Call::Rename if made.of == Kind::Log => {}
+                Call::Remove => {}
+                Call::SetLen if self.roomless => {}
+                _ => self.log = true,
+            },
+            _ => {}
+        }
+    }
+}
+
+/// The data directory with one who listens.
+#[derive(Clone)]
+pub struct Listened {
+    storage: Arc<SimStorage>,
+    scheduler: Scheduler,
+    faults: Arc<Shared<Faults>>,
+}
+
+struct ListenedFile {
+    file: Box<dyn File>,
+    of: Kind,
+    directory: Listened,
+}
+
+impl std::fmt::Debug for Listened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listened")
+    }
+}
+
+impl Listened {
+    /// Listens to what `storage` tells, for the faults of the same life.
+    #[must_use]
+    pub fn new(storage: &Arc<SimStorage>, scheduler: &Scheduler, faults: &Arc<Shared<Faults>>) -> Self {
+        Self { storage: Arc::clone(storage), scheduler: scheduler.clone(), faults: Arc::clone(faults) }
+    }
+
+    fn hear<T>(&self, call: Call, of: Kind, bytes: &[u8], result: io::Result<T>) -> io::Result<T> {
+        // A machine that has stopped tells nobody anything.
+        if !self.scheduler.stopped() {
+            let by = self.scheduler.running();
+            let made = Made { call, of, by: &by, bytes };
+            let (now, told) = (self.scheduler.now(), &mut self.faults.lock().told);
+            match &result {
+                Ok(_) => told.succeeded(&made),
+                Err(error) => told.failed(&made, error.kind(), now),
+            }
+        }
+        result
+    }
+
+    fn file(&self, name: &str, file: Box<dyn File>) -> Box<dyn File> {
+        Box::new(ListenedFile { file, of: Kind::of(name), directory: self.clone() })
+    }
+}
+
+impl Storage for Listened {
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        let opened = self.hear(Call::Open, Kind::of(name), &[], self.storage.open(name));
+        opened.map(|file| self.file(name, file))
+    }
+
+    fn create_new(&self, name: &str) -> io::Result<Box<dyn File>> {
+        let created = self.hear(Call::Create, Kind::of(name), &[], self.storage.create_new(name));
+        created.map(|file| self.file(name, file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.hear(Call::Rename, Kind::of(from), &[], self.storage.rename(from, to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.hear(Call::Remove, Kind::of(name), &[], self.storage.remove(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.hear(Call::List, Kind::Any, &[], self.storage.list())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.hear(Call::SyncDir, Kind::Any, &[], self.storage.sync_dir())
+    }
+
+    fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
+        self.hear(Call::Map, Kind::of(name), &[], self.storage.map(name))
+    }
+}
+
+impl ListenedFile {
+    fn hear<T>(&self, call: Call, bytes: &[u8], result: io::Result<T>) -> io::Result<T> {
+        self.directory.hear(call, self.of, bytes, result)
+    }
+}
+
+impl File for ListenedFile {
+    fn size(&self) -> io::Result<u64> {
+        self.hear(Call::Size, &[], self.file.size())
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        let named = self.file.has_name();
+        // To the log that is as if it could not sync: what it writes to such a file is kept nowhere.
+        let lost = matches!(named, Ok(false)).then_some(io::ErrorKind::NotFound.into());
+        drop(self.hear(Call::Sync, &[], lost.map_or(Ok(()), Err)));
+        named
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.file.read_at(buf, offset);
+        self.hear(Call::ReadAt, &[], read)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.hear(Call::WriteAt, buf, self.file.write_at(buf, offset))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.hear(Call::SetLen, &[], self.file.set_len(len))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.hear(Call::Sync, &[], self.file.sync())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(calls: &[(Call, Kind, &str, &[u8], Option<io::ErrorKind>)]) -> Told {
+        let mut told = Told::default();
+        for (number, &(call, of, by, bytes, error)) in calls.iter().enumerate() {
+            let made = Made { call, of, by, bytes };
+            match error {
+                None => told.succeeded(&made),
+                Some(error) => told.failed(&made, error, number as u64),
+            }
+        }
+        told
+    }
+
+    const OTHER: Option<io::ErrorKind> = Some(io::ErrorKind::Other);
+    const FULL: Option<io::ErrorKind> = Some(io::ErrorKind::StorageFull);
+    const BATCH: &[u8] = b"records";
+    const MARK: &[u8] = &[7; RECORD_HEADER];
+
+    #[test]
+    fn what_holds_records_kills_the_log_and_what_is_put_aside_does_not() {
+        for (call, of) in [
+            (Call::WriteAt, Kind::Log),
+            (Call::Sync, Kind::Copy),
+            (Call::Create, Kind::Log),
+            (Call::Rename, Kind::Copy),
+            (Call::SetLen, Kind::Log),
+        ] {
+            assert!(told(&[(call, of, LOG, BATCH, OTHER)]).killed_log(), "{call:?}");
+            assert!(!told(&[(call, of, "main", BATCH, OTHER)]).killed_log(), "{call:?} of a start");
+        }
+        for (call, of) in [(Call::Rename, Kind::Log), (Call::Remove, Kind::Log), (Call::Open, Kind::Copy)] {
+            assert!(!told(&[(call, of, LOG, &[], OTHER)]).killed_log(), "{call:?}");
+        }
+        assert!(
+            !told(&[(Call::WriteAt, Kind::Log, LOG, BATCH, Some(io::ErrorKind::Interrupted))]).killed_log()
+        );
+    }
+
+    #[test]
+    fn room_that_could_not_be_given_back_kills_no_log() {
+        let lacking = (Call::WriteAt, Kind::Log, LOG, BATCH, FULL);
+        let cut = (Call::SetLen, Kind::Log, LOG, &[][..], OTHER);
+        assert!(!told(&[lacking, cut]).killed_log());
+        assert!(told(&[lacking, (Call::WriteAt, Kind::Log, LOG, BATCH, None), cut]).killed_log());
+        assert!(
+            told(&[(Call::WriteAt, Kind::Log, LOG, MARK, FULL), cut]).killed_log(),
+            "a mark's room is cut"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_could_not_be_synced_kills_the_log_at_its_next_segment() {
+        let failed = (Call::SyncDir, Kind::Any, "snapshot", &[][..], OTHER);
+        let begun = (Call::Create, Kind::Log, LOG, &[][..], None);
+        let named = (Call::SyncDir, Kind::Any, LOG, &[][..], None);
+        assert!(!told(&[begun, named, failed]).killed_log());
+        assert!(told(&[begun, named, failed, begun]).killed_log());
+        assert!(told(&[begun, failed]).killed_log());
+        assert!(told(&[failed]).fails_snapshot(u64::MAX));
+    }
+
+    #[test]
+    fn an_error_excuses_the_snapshot_under_way_and_no_later_one() {
+        let told = told(&[
+            (Call::Sync, Kind::Temporary, "snapshot", &[], None),
+            (Call::WriteAt, Kind::Temporary, "snapshot", BATCH, FULL),
+            (Call::Remove, Kind::Snapshot, "snapshot", &[], OTHER),
+        ]);
+        assert!(told.fails_snapshot(1) && !told.fails_snapshot(2) && !told.killed_log());
+    }
+}
