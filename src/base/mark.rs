@@ -4,6 +4,7 @@
 //! simulation counts the marks and keeps a ledger over all that there are ([`MARKS`]). Each mark stands at exactly one
 //! place of the source; a test holds that. Two marks more than rare events: those that bound the phases of a server's
 //! life. A mark is no scheduling point and decides nothing.
+//! Beside them, [`spent`] tells how much of its bounded work the loop has done.
 
 use super::sync;
 
@@ -28,6 +29,24 @@ static WATCHER: std::sync::OnceLock<Watcher> = std::sync::OnceLock::new();
 #[cfg(feature = "lossy")]
 pub fn watch(watcher: Watcher) {
     drop(WATCHER.set(watcher));
+}
+
+/// Work whose amount grows with the data, and which the loop does in bounded parts: so many of these between two looks at
+/// its sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// A key that goes because its time has come, unasked.
+    Expired,
+    /// An entry that a snapshot's cursor looks at.
+    Saved,
+    /// A row whose memory is given back; counted for one index at a time.
+    Dropped,
+}
+
+/// The calling thread has done so much of such work. Costs as much as a mark, and is told once a part.
+#[inline]
+pub fn spent(work: Work, amount: usize) {
+    sync::tell_work(work, amount);
 }
 
 macro_rules! marks {

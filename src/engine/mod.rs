@@ -39,7 +39,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use crate::base::limits;
-use crate::base::mark::{Mark, reached};
+use crate::base::mark::{Mark, Work, reached, spent};
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
 use crate::env::{Backups, Clock, Storage, Waker};
@@ -414,6 +414,7 @@ impl Engine {
             taken += 1;
         }
         self.end();
+        spent(Work::Expired, taken);
         let more = taken == self.expiries_per_turn;
         if more {
             reached(Mark::ExpiriesBounded);

@@ -15,7 +15,7 @@ use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
-use crate::base::mark::{Mark, reached};
+use crate::base::mark::{Mark, Work, reached, spent};
 use crate::base::sync::{self, JoinHandle};
 use crate::index::{Capture, Index, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
@@ -201,10 +201,11 @@ impl Saving {
         if running.desk.is_full() {
             return false;
         }
-        let (mut next, mut bytes) = (cursor, 0);
+        let (mut next, mut bytes, mut seen) = (cursor, 0, 0);
         let step = STEP.min(self.slice);
         for _ in 0..self.slice / step {
             next = keyspace.scan_mut(next, step, &mut |entry| {
+                seen += 1;
                 if entry.epoch < epoch {
                     entry.epoch = epoch;
                     bytes += running.hand_over(entry);
@@ -214,6 +215,7 @@ impl Saving {
                 break;
             }
         }
+        spent(Work::Saved, seen);
         running.cursor = (next != 0).then_some(next);
         if next == 0 {
             running.end();

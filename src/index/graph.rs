@@ -12,6 +12,7 @@ use super::query::Query;
 use super::rows::Rows;
 use super::sweep::Sweep;
 use super::{Config, RowId, level};
+use crate::base::mark::{Work, spent};
 use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
 
 /// Words of `hot`: the moment behind which the row is there.
@@ -86,6 +87,12 @@ pub struct Index {
     pub(super) settling: Mutex<()>,
     pub(super) epochs: Epochs,
     pub(super) sweep: Sweep,
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        spent(Work::Dropped, self.rows());
+    }
 }
 
 /// Counts of an index.

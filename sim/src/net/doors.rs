@@ -251,6 +251,7 @@ impl Net for SimNet {
         let fault = self.enter(Call::Wait)?;
         let before = events.len();
         self.inner.state.lock().waits += 1;
+        self.inner.scheduler.looks();
         // A time that has passed makes it only look; any other may be seen late, and not before the clock shows it.
         let until = until.map(|until| until.0).map(|until| {
             let due = until <= self.inner.scheduler.now();

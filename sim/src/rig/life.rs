@@ -30,6 +30,9 @@ const CALLS: u64 = 16;
 /// Virtual nanoseconds for which threads that are ready may keep another from its turn.
 const BUSY: u64 = 100_000_000;
 
+/// Most entries that share a bucket of the keyspace: a cursor looks at whole ones.
+const SHARING: usize = 4;
+
 /// How a server begins that tells why it does not start.
 const REFUSING: &str = "start: ";
 
@@ -69,6 +72,7 @@ impl Stage<'_> {
         let faults = Arc::new(Shared::new(Faults::new(&life.faults)));
         let hearing = Arc::clone(&faults);
         scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
+        scheduler.allow(work(plan));
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
         faults.lock().blame.refusal |= refusable;
         let backups = plan
@@ -159,6 +163,13 @@ fn unmet(life: &Life, ended: &Ended, faults: &Faults) -> Vec<String> {
     });
     unmet.extend(late.map(|crash| format!("crash {crash}")));
     unmet
+}
+
+/// How much the loop may do between two looks at its sockets, in the order of [`engram::base::mark::Work`].
+fn work(plan: &Plan) -> [usize; 3] {
+    /// Rows of the largest index that is dropped at once.
+    const DROPPED: usize = 64;
+    [plan.server.expiries_per_turn, SHARING + plan.server.snapshot_slice, DROPPED]
 }
 
 /// Puts what happens to the time on the agenda.

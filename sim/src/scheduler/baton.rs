@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram::base::mark::Mark;
+use engram::base::mark::{Mark, Work};
 use engram::base::sync::{Scheduler as Hook, Stopped};
 
 use super::core::{Core, State};
@@ -211,5 +211,9 @@ impl Hook for Scheduler {
 
     fn reached(&self, mark: Mark) {
         self.core().mark(mark);
+    }
+
+    fn spent(&self, work: Work, amount: usize) {
+        self.core().spent(work, amount);
     }
 }

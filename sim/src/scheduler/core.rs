@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use engram::base::mark::Mark;
+use engram::base::mark::{Mark, Work};
 use engram::base::sync::{quiet, set_quiet};
 
 use super::disturb::{Disturbances, Hear};
@@ -19,6 +19,9 @@ pub(super) enum Due {
     /// Runs a piece of the simulated world.
     Act(Box<dyn FnOnce() + Send>),
 }
+
+/// Kinds of [`Work`].
+pub(super) const WORKS: usize = 3;
 
 pub(super) struct Entry {
     at: u64,
@@ -70,6 +73,11 @@ pub(super) struct Core {
     pub(super) calls: u64,
     /// Virtual nanoseconds in which no thread could run.
     pub(super) idled: u64,
+    /// What the first thread, which is the loop's, has done of its bounded work since it last looked at its sockets.
+    worked: [usize; WORKS],
+    /// How much of it is due at most, once it has begun to look.
+    allowed: Option<[usize; WORKS]>,
+    looks: bool,
     /// Choices of this step so far.
     nth: u32,
     /// Steps at which a thread blocked. The others were scheduling points.
@@ -108,6 +116,9 @@ impl Core {
             quiet_until: 0,
             granted: 0,
             idled: 0,
+            worked: [0; WORKS],
+            allowed: None,
+            looks: false,
             chooser,
             disturbances,
             hear: None,
@@ -136,6 +147,35 @@ impl Core {
     pub(super) fn mark(&mut self, mark: Mark) {
         let thread = &self.threads[self.current].name;
         self.trace.mark(self.now, thread, mark);
+    }
+
+    /// The running thread has done so much of such work. What is dropped is bounded for each index, all else for a turn.
+    pub(super) fn spent(&mut self, work: Work, amount: usize) {
+        if self.current == 0 {
+            let worked = &mut self.worked[work as usize];
+            *worked = if work == Work::Dropped { amount.max(*worked) } else { amount + *worked };
+        }
+    }
+
+    /// The loop looks at its sockets: an error says what it has done too much of since it last did.
+    pub(super) fn looks(&mut self) -> Result<(), String> {
+        let worked = std::mem::take(&mut self.worked);
+        let (true, Some(allowed)) = (std::mem::replace(&mut self.looks, true), self.allowed) else {
+            return Ok(());
+        };
+        let mut kinds = [Work::Expired, Work::Saved, Work::Dropped].into_iter();
+        match kinds.find(|kind| worked[*kind as usize] > allowed[*kind as usize]) {
+            None => Ok(()),
+            Some(kind) => Err(format!(
+                "between two looks at its sockets the loop has done {} of {kind:?}; at most {} are due",
+                worked[kind as usize], allowed[kind as usize]
+            )),
+        }
+    }
+
+    /// So much of each kind of work is due at most.
+    pub(super) fn allow(&mut self, allowed: [usize; WORKS]) {
+        self.allowed = Some(allowed);
     }
 
     /// Counts one step, with its time.

@@ -31,7 +31,7 @@ use engram::base::rng::Rng;
 use engram::base::sync::Scheduler as Hook;
 
 use self::carrier::Carrier;
-use self::core::{Core, Due};
+use self::core::{Core, Due, WORKS};
 use self::strategy::Chooser;
 use crate::shared::{Binding, Held, Shared};
 use crate::trace::Trace;
@@ -197,6 +197,20 @@ impl Scheduler {
     #[must_use]
     pub fn idled(&self) -> u64 {
         self.core().idled
+    }
+
+    /// So much of each kind of [`engram::base::mark::Work`], in their order, may the life's first thread do between two
+    /// looks at its sockets; without a word from here, any amount.
+    pub fn allow(&self, work: [usize; WORKS]) {
+        self.core().allow(work);
+    }
+
+    /// The life's first thread looks at its sockets: if it has done too much since it last did, that is a violation.
+    pub fn looks(&self) {
+        let looked = self.core().looks();
+        if let Err(what) = looked {
+            self.fail(&what);
+        }
     }
 
     /// The name of the thread that has the baton.

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mark::Mark;
+use super::mark::{Mark, Work};
 
 pub use atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub use lock::{Condvar, Mutex, MutexGuard};
@@ -40,6 +40,10 @@ pub trait Scheduler: Send + Sync {
     /// The calling thread has come by `mark`. Not a point.
     fn reached(&self, mark: Mark) {
         let _ = mark;
+    }
+    /// The calling thread has done so much work of a kind that is bounded on the loop. Not a point.
+    fn spent(&self, work: Work, amount: usize) {
+        let _ = (work, amount);
     }
 }
 
@@ -103,6 +107,19 @@ pub(super) fn tell(mark: Mark) {
     if is_simulated() {
         simulated_mark(mark);
     }
+}
+
+/// Tells the calling thread's scheduler, if it is simulated, of work that it has done.
+#[inline]
+pub(super) fn tell_work(work: Work, amount: usize) {
+    if is_simulated() {
+        simulated_work(work, amount);
+    }
+}
+
+#[cold]
+fn simulated_work(work: Work, amount: usize) {
+    simulated(|scheduler| scheduler.spent(work, amount));
 }
 
 #[cold]
