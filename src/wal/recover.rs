@@ -370,7 +370,8 @@ impl Segment<'_> {
 pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
-        return Ok(());
+        // Where there is a snapshot, a life before may have put aside every segment that it had.
+        return if found.rests_on_snapshot() { remove_copies(storage) } else { Ok(()) };
     }
     let unsettled = found.last_segment().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
@@ -467,7 +468,7 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
     }
 }
 
-/// Removes the copies that an earlier recovery did not finish.
+/// Removes the copies that an earlier recovery did not finish, and what an earlier life has put aside for later.
 fn remove_copies(storage: &dyn Storage) -> Result<(), RecoveryError> {
     for name in storage.list().map_err(|e| io_error("", "list", &e))? {
         if name.strip_suffix(TEMPORARY).is_some_and(|segment| parse_segment_name(segment).is_some()) {

@@ -27,6 +27,13 @@ impl Oracle {
         })
     }
 
+    /// Whether a snapshot that was asked for in this life is known to be there, and whether each of them is.
+    #[must_use]
+    pub fn saves(&self) -> (bool, bool) {
+        let (asked, done) = self.saves;
+        (done > 0, done > 0 && asked == done)
+    }
+
     /// Whether the medium has changed vectors that the server serves from a map: what it says of them is not to be
     /// judged, nor to be believed.
     #[must_use]

@@ -25,6 +25,16 @@ pub(super) fn searches(op: &Op) -> bool {
     }
 }
 
+/// True for a request of which a snapshot may come.
+pub(super) fn saves(op: &Op) -> bool {
+    match op {
+        Op::Save | Op::BackgroundSave => true,
+        Op::Transaction(ops) => ops.iter().any(saves),
+        Op::Unheard(_, op) => saves(op),
+        _ => false,
+    }
+}
+
 /// True for a request that is about shared keys and nothing of the client's own.
 pub(super) fn is_for_all(op: &Op) -> bool {
     if let Op::Unheard(_, op) = op {

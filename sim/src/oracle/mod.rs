@@ -32,7 +32,7 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use self::context::Context;
-use self::kinds::{for_good, is_for_all, refused, searches, short};
+use self::kinds::{for_good, is_for_all, refused, saves, searches, short};
 use self::linear::History;
 use self::mirror::Flight;
 use self::model::Model;
@@ -85,6 +85,8 @@ pub struct Oracle {
     room_again: u64,
     /// How well searches have found what there is.
     recall: Recall,
+    /// Snapshots that were asked for in this life, and those of which it was heard that they are there.
+    saves: (u64, u64),
     /// How often everything was looked at.
     inspections: u64,
     /// Answers that were judged.
@@ -124,6 +126,7 @@ impl Oracle {
         self.faults = Some(Arc::clone(faults));
         self.refused = None;
         self.told_of_panics = 0;
+        self.saves = (0, 0);
         self.flying.fill(0);
         self.clients.iter_mut().for_each(Model::begin);
         self.promise.begin();
@@ -178,6 +181,7 @@ impl Oracle {
     /// A client is about to send `op`.
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
         self.flies(client, op, 1);
+        self.saves.0 += u64::from(saves(op));
         op.tiers().into_iter().for_each(|tier| self.promise.ordered(tier, at));
         if clears(op) {
             let id = self.next_number();
@@ -221,13 +225,13 @@ impl Oracle {
             if !self.log_failed() {
                 return Err(wrong("a refusal, although the disk has not failed".to_owned()));
             }
+            if for_good(replies) && !self.log_died() {
+                return Err(wrong("a refusal for good, although no error has killed the log".to_owned()));
+            }
             if for_good(replies) {
                 self.refused.get_or_insert(now);
             }
             self.clients.iter_mut().for_each(Model::log_failed);
-            if for_good(replies) && !self.log_died() {
-                return Err(wrong("a refusal for good, although no error has killed the log".to_owned()));
-            }
             self.unknown(client, op, at, now);
             return Ok(());
         }
@@ -251,7 +255,10 @@ impl Oracle {
             self.clients.iter_mut().for_each(|model| model.clearing_answered((client, id), now));
         }
         match (op, replies) {
-            (Op::Save, [Value::Simple(_)]) => self.promise.saved(at),
+            (Op::Save, [Value::Simple(_)]) => {
+                self.saves.1 += 1;
+                self.promise.saved(at);
+            }
             (Op::ConfigSet { .. }, [Value::Simple(_)]) => {
                 op.tiers().into_iter().for_each(|tier| self.promise.obeyed(tier, at, now));
             }

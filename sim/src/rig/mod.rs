@@ -6,6 +6,7 @@
 
 mod backups;
 mod cast;
+mod leaks;
 mod life;
 mod operator;
 #[cfg(test)]
@@ -327,6 +328,14 @@ impl Run<'_> {
             && !self.compare(&name, &found, refused.as_deref())
         {
             return None;
+        }
+        if own && faultless && self.gave_up && !self.refused && !self.plan.harms_medium() {
+            let (saved, every) = self.oracle.lock().saves();
+            let removed = every && self.plan.server.snapshot_log_bytes == 0;
+            if let Some(what) = leaks::leaked(&disk.contents(), saved, removed) {
+                self.report.failure = Some(format!("life {name}: the server has finished, and {what}"));
+                return None;
+            }
         }
         let operated = own && self.plan.server.operator && faultless;
         if let Some(why) = refused.as_ref().filter(|_| operated)

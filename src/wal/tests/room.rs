@@ -146,3 +146,11 @@ fn full_disk_on_which_nothing_can_be_cut_or_renamed_is_no_error() {
         }
     }
 }
+
+#[test]
+fn what_was_put_aside_is_removed_where_no_segment_is_left() {
+    let aside = format!("{}.tmp", name(1));
+    let disk = MemDisk::holding(&[(&aside, &acknowledged(1, 3).0)]);
+    assert_eq!(recover_all(&disk, 3).unwrap().case, Case::Empty);
+    assert!(disk.image().is_empty(), "{:?}", disk.journal());
+}
