@@ -31,6 +31,9 @@ pub(crate) struct Town {
 /// Bytes of replies below which a limit may be met by clients that only ask for much at once.
 const SPARSE: usize = 1 << 20;
 
+/// Virtual nanoseconds within which the server looks for silent clients, twice.
+const CHORES: u64 = 300_000_000;
+
 /// Virtual nanoseconds for which a server that finishes waits for answers that are due.
 const GRACE: u64 = 5_000_000_000;
 
@@ -123,6 +126,22 @@ impl Town {
             return Ok(());
         }
         Err(format!("the server has read {} bytes of one command and goes on; {most} at most", look.taken))
+    }
+
+    /// Whether the server has let go of a client that has long been silent.
+    pub(super) fn check_silent(&self, link: LinkId) -> Result<(), String> {
+        let (look, timeout) = (self.wire.look(link), self.server.limits.timeout * 1_000_000_000);
+        let silent = self.scheduler.now().saturating_sub(look.moved);
+        let most = timeout + timeout / 2 + CHORES + self.slack;
+        if timeout == 0
+            || !look.accepted
+            || look.closed.is_some()
+            || silent <= most
+            || self.wire.is_shut_down()
+        {
+            return Ok(());
+        }
+        Err(format!("the server keeps a client that has been silent for {silent} virtual ns; {most} at most"))
     }
 
     /// Whether the plan lets the server drop a client for so many requests whose replies it has not taken.

@@ -131,6 +131,11 @@ impl Guest {
         {
             self.fail(&what);
         }
+        if matches!(self.inner.errand, Errand::Silent)
+            && let Err(what) = self.inner.town.check_silent(link)
+        {
+            self.fail(&what);
+        }
         if matches!(self.inner.errand, Errand::Unfinished(_))
             && let Err(what) = self.inner.town.check_unfinished(link)
         {

@@ -118,6 +118,7 @@ pub fn generate(seed: u64) -> Plan {
     roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
     robbed::rob(&mut Rng::stream(seed, "robbed"), &mut lives);
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
+    visitors::doze(&mut Rng::stream(seed, "doze"), &mut server, &mut lives);
     spared::meet(&mut Rng::stream(seed, "spared"), &mut server, &mut lives);
     backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);

@@ -2,7 +2,10 @@
 
 use engram::base::rng::Rng;
 
+use super::scenes::{alone, ends_at_once};
+use super::tiers::writer;
 use super::{pick, spread};
+use crate::disk::Loss;
 use crate::net::{self, Cut};
 use crate::plan::{Errand, Life, Limits, ServerPlan, Visitor};
 
@@ -101,6 +104,24 @@ pub(super) fn strain(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life])
     };
     life.net = net::Settings { latency: 1_000 << rng.below(4), ..net::Settings::default() };
     life.visitors = vec![Visitor { at: rng.below(10_000), errand }];
+}
+
+/// In a few seeds somebody is silent for much longer than the server waits for that, while another client takes its time.
+pub(super) fn doze(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
+    /// Who takes longer may be let go of before a first word.
+    const SLOWEST: u64 = 200_000_000;
+    let slow = lives.iter().flat_map(|life| &life.clients).any(|client| client.gap > SLOWEST);
+    if rng.below(40) > 0 || server.limits.maxmemory > 0 || slow {
+        return;
+    }
+    let number = rng.index(lives.len());
+    let life = &mut lives[number];
+    server.limits.timeout = 1;
+    let client = writer(rng, number, 0, SLOWEST);
+    alone(life, client);
+    ends_at_once(life, Loss::Torn);
+    let silent = |at| Visitor { at, errand: Errand::Silent };
+    life.visitors = (0..1 + rng.below(2)).map(|_| silent(rng.below(1_000_000))).collect();
 }
 
 /// Limits of the server; the usual ones in half of the plans.
