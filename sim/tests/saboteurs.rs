@@ -30,6 +30,51 @@ fn rig_until_caught(name: &str, rig: &Rig, bound: u64) {
     drop(writeln!(std::io::stderr(), "saboteur {name}: caught after {} seeds: {first}", seed - FIRST + 1));
 }
 
+/// Runs seeds until the saboteur is caught by the check that says this, at most `bound`; what others find is passed over.
+fn seeds_until_told(name: &str, rig: &Rig, words: &str, bound: u64) {
+    let told = |seed| judge(rig, &generate(seed), false).failure.filter(|what| what.contains(words));
+    let caught = (FIRST..FIRST + bound).find_map(|seed| Some((seed, told(seed)?)));
+    let Some((seed, what)) = caught else { panic!("{name}: not caught within {bound} seeds") };
+    let first = what.lines().next().unwrap_or_default().to_owned();
+    drop(writeln!(std::io::stderr(), "saboteur {name}: told after {} seeds: {first}", seed - FIRST + 1));
+}
+
+#[test]
+fn a_late_answer_to_ping_is_caught() {
+    let rig = engine::rig().net_sabotaged(net::Sabotage { slow_pongs: 1_000_000_000, ..Default::default() });
+    seeds_until_told("delays PING's answer", &rig, "PING was answered after", 300);
+}
+
+#[test]
+fn accounts_that_never_come_to_rest_are_caught() {
+    let rig = engine::rig().net_sabotaged(net::Sabotage { cooked_books: true, ..Default::default() });
+    seeds_until_told("cooks the books", &rig, "all are through, but jobs_in_flight", 50);
+}
+
+#[test]
+fn searches_that_find_too_little_are_caught() {
+    let rig = engine::rig().net_sabotaged(net::Sabotage { narrow_searches: true, ..Default::default() });
+    seeds_until_told("narrows searches", &rig, "of the nearest rows", 500);
+}
+
+#[test]
+fn backups_that_are_not_synced_are_caught() {
+    let rig = engine::rig().sabotaged(Sabotage { unsynced_backups: true, ..Sabotage::default() });
+    seeds_until_told("does not sync backups", &rig, "backup", 500);
+}
+
+#[test]
+fn a_check_that_does_not_see_a_file_is_caught() {
+    let rig = engine::rig().sabotaged(Sabotage { hidden_file: true, ..Sabotage::default() });
+    seeds_until_told("hides a file from check", &rig, "where check had found", 200);
+}
+
+#[test]
+fn a_repair_that_does_nothing_is_caught() {
+    let rig = engine::rig().sabotaged(Sabotage { idle_repair: true, ..Sabotage::default() });
+    seeds_until_told("repairs nothing", &rig, "the repair --truncate-after", 1_000);
+}
+
 #[test]
 fn a_disk_that_skips_sync_is_caught() {
     seeds_until_caught("skips sync", Sabotage { skip_sync: true, ..Sabotage::default() }, 100);

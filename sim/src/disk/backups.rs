@@ -59,7 +59,9 @@ impl Backups for SimBackups {
         }
         let rng = Rng::stream(state.rng.next_u64(), name);
         let faults = Arc::new(Shared::new(Faults::new(&[])));
-        let storage = Disk::default().attach(&self.scheduler, &faults, self.latency, self.sabotage, rng);
+        let lies = self.sabotage;
+        let lies = Sabotage { skip_sync: lies.skip_sync || lies.unsynced_backups, ..lies };
+        let storage = Disk::default().attach(&self.scheduler, &faults, self.latency, lies, rng);
         let storage = storage.aside();
         state.made.push((name.to_owned(), Arc::clone(&storage)));
         Ok(storage)

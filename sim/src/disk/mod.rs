@@ -61,6 +61,12 @@ pub struct Sabotage {
     /// A segment that is not what was promised is shown cut where the damage begins, and none behind it: as a server
     /// finds it that takes rot for a torn tail.
     pub cut_at_rot: bool,
+    /// A sync of a file of a backup does nothing and succeeds.
+    pub unsynced_backups: bool,
+    /// Who looks at the directory while no server runs does not see its last file.
+    pub hidden_file: bool,
+    /// What is repaired while no server runs stays as it was.
+    pub idle_repair: bool,
 }
 
 impl FromStr for Sabotage {
@@ -75,6 +81,10 @@ impl FromStr for Sabotage {
                 "ignore-set-len" => &mut lies.ignore_set_len,
                 "no-copies" => &mut lies.no_copies,
                 "late-sync" => &mut lies.late_sync,
+                "cut-at-rot" => &mut lies.cut_at_rot,
+                "unsynced-backups" => &mut lies.unsynced_backups,
+                "hidden-file" => &mut lies.hidden_file,
+                "idle-repair" => &mut lies.idle_repair,
                 _ => return Err(format!("no lie `{name}`")),
             };
             *lie = true;

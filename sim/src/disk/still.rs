@@ -19,16 +19,38 @@ type Bytes = Arc<Shared<Vec<u8>>>;
 #[derive(Debug, Default)]
 pub struct Still {
     files: Shared<BTreeMap<String, Bytes>>,
+    /// No file is cut or removed, whatever it says.
+    idle: bool,
 }
 
-struct StillFile(Bytes);
+struct StillFile {
+    bytes: Bytes,
+    idle: bool,
+}
 
 impl Still {
     /// A copy of what a process sees on `disk`.
     #[must_use]
     pub fn of(disk: &Disk) -> Self {
         let share = |(name, bytes)| (name, Arc::new(Shared::new(bytes)));
-        Self { files: Shared::new(disk.contents().into_iter().map(share).collect()) }
+        Self { files: Shared::new(disk.contents().into_iter().map(share).collect()), idle: false }
+    }
+
+    /// The same with a lie: nothing is ever cut or removed there.
+    #[must_use]
+    pub fn idle(self, idle: bool) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// The same with a lie: its last file is not to be seen.
+    #[must_use]
+    pub fn without_last(self) -> Self {
+        drop(self.files.lock().pop_last());
+        self
+    }
+
+    fn handle(&self, bytes: Bytes) -> Box<dyn File> {
+        Box::new(StillFile { bytes, idle: self.idle })
     }
 
     /// A disk on which all of that is safe. Somebody has given up a part of what was promised: it may be gone, as a suffix.
@@ -53,7 +75,7 @@ impl Still {
 
 impl Storage for Still {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(StillFile(self.find(name)?)))
+        Ok(self.handle(self.find(name)?))
     }
 
     fn create_new(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -62,7 +84,7 @@ impl Storage for Still {
         }
         let bytes = Arc::new(Shared::new(Vec::new()));
         self.files.lock().insert(name.to_owned(), Arc::clone(&bytes));
-        Ok(Box::new(StillFile(bytes)))
+        Ok(self.handle(bytes))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -75,7 +97,9 @@ impl Storage for Still {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.find(name)?;
-        self.files.lock().remove(name);
+        if !self.idle {
+            self.files.lock().remove(name);
+        }
         Ok(())
     }
 
@@ -96,7 +120,7 @@ impl Storage for Still {
 
 impl File for StillFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.lock().len() as u64)
+        Ok(self.bytes.lock().len() as u64)
     }
 
     fn has_name(&self) -> io::Result<bool> {
@@ -104,7 +128,7 @@ impl File for StillFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let bytes = self.0.lock();
+        let bytes = self.bytes.lock();
         let behind = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
         let len = buf.len().min(behind.len());
         buf[..len].copy_from_slice(&behind[..len]);
@@ -112,12 +136,14 @@ impl File for StillFile {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        put(&mut self.0.lock(), offset, buf);
+        put(&mut self.bytes.lock(), offset, buf);
         Ok(buf.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.lock().resize(len as usize, 0);
+        if !self.idle {
+            self.bytes.lock().resize(len as usize, 0);
+        }
         Ok(())
     }
 

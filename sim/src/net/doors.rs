@@ -180,6 +180,7 @@ impl Net for SimNet {
         }
         link.moved = now;
         link.taken += len as u64;
+        state.misread(&mut buf[..len]);
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
         self.inner.scheduler.tell("read", "", numbers, || excerpt(&buf[..len]));
@@ -205,10 +206,11 @@ impl Net for SimNet {
             receiver.tear();
         }
         state.links[id.0].moved = now;
+        let late = state.delays(&bytes);
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
         self.inner.scheduler.tell("write", "", numbers, || excerpt(&buf[..len]));
-        self.inner.tell(to);
+        self.inner.tell_later(to, late);
         Ok(len)
     }
 
@@ -249,9 +251,9 @@ impl Net for SimNet {
 
     fn wait(&mut self, until: Option<Mono>, events: &mut Vec<Event>) -> io::Result<()> {
         let fault = self.enter(Call::Wait)?;
+        self.inner.scheduler.looks();
         let before = events.len();
         self.inner.state.lock().waits += 1;
-        self.inner.scheduler.looks();
         // A time that has passed makes it only look; any other may be seen late, and not before the clock shows it.
         let until = until.map(|until| until.0).map(|until| {
             let due = until <= self.inner.scheduler.now();

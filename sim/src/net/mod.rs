@@ -215,8 +215,13 @@ impl Inner {
 
     /// Tells a link's client, after a while, that there is something to receive.
     fn tell(self: &Arc<Self>, id: LinkId) {
+        self.tell_later(id, 0);
+    }
+
+    /// The same, so much later.
+    fn tell_later(self: &Arc<Self>, id: LinkId, late: u64) {
         let mut state = self.state.lock();
-        let delay = 1 + state.rng.below(2 * self.settings.latency);
+        let delay = late + 1 + state.rng.below(2 * self.settings.latency);
         let link = &mut state.links[id.0];
         if link.told {
             return;

@@ -16,6 +16,12 @@ pub struct Sabotage {
     pub drop_wakes: bool,
     /// A use of the waker that finds the self-pipe full takes with it what is in there.
     pub full_pipe_forgets: bool,
+    /// An answer to PING arrives this many virtual nanoseconds too late.
+    pub slow_pongs: u64,
+    /// The server's accounts tell of a job that is under way for ever.
+    pub cooked_books: bool,
+    /// A search is asked for with an EF as small as it may be.
+    pub narrow_searches: bool,
 }
 
 /// One in so many is lied about.
@@ -24,6 +30,9 @@ const ONE_IN: u64 = 10;
 impl State {
     /// What arrives of a write.
     pub(super) fn sabotaged(&self, bytes: &[u8]) -> Vec<u8> {
+        if self.sabotage.cooked_books {
+            return replaced(bytes, b"jobs_in_flight:0", b"jobs_in_flight:7");
+        }
         let length = |bytes: &[u8]| parse_reply(bytes).ok().flatten().map(|(_, len)| len);
         let lengths = length(bytes).and_then(|first| Some((first, length(&bytes[first..])?)));
         match lengths.filter(|_| self.sabotage.swap_replies) {
@@ -34,6 +43,23 @@ impl State {
                 [two, one, rest].concat()
             }
         }
+    }
+
+    /// What the server reads where this was sent.
+    pub(super) fn misread(&self, bytes: &mut [u8]) {
+        const EF: &[u8] = b"$2\r\nEF\r\n$";
+        let Some(at) = bytes.windows(EF.len()).position(|part| part == EF) else { return };
+        if let (true, [digits @ b'1'..=b'2', b'\r', b'\n', rest @ ..]) =
+            (self.sabotage.narrow_searches, &mut bytes[at + EF.len()..])
+        {
+            let wanted: &[u8] = if *digits == b'1' { b"1" } else { b"10" };
+            rest.iter_mut().zip(wanted).for_each(|(byte, digit)| *byte = *digit);
+        }
+    }
+
+    /// How much longer than usual a write is on its way.
+    pub(super) fn delays(&self, bytes: &[u8]) -> u64 {
+        if bytes == b"+PONG\r\n" { self.sabotage.slow_pongs } else { 0 }
     }
 
     /// Whether this write goes astray.
@@ -55,4 +81,13 @@ impl State {
         self.deeds += 1;
         self.deeds.is_multiple_of(ONE_IN)
     }
+}
+
+/// `bytes` with another text of the same length in the place of `text`.
+fn replaced(bytes: &[u8], text: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(at) = bytes.windows(text.len()).position(|part| part == text) {
+        bytes[at..at + text.len()].copy_from_slice(other);
+    }
+    bytes
 }

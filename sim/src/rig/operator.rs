@@ -20,7 +20,9 @@ impl Run<'_> {
     /// What the operator finds before a life, where the plan has one.
     pub(super) fn look(&self, disk: &Disk) -> Option<Found> {
         let wanted = self.plan.server.operator;
-        wanted.then(|| Found { check: checked(&Still::of(disk)), served: self.oracle.lock().inspections() })
+        let shown =
+            || if self.rig.sabotage.hidden_file { Still::of(disk).without_last() } else { Still::of(disk) };
+        wanted.then(|| Found { check: checked(&shown()), served: self.oracle.lock().inspections() })
     }
 
     /// Compares what was found with what became of the life: `refused` for this reason, or not. Only of one that met no fault.
@@ -45,7 +47,7 @@ impl Run<'_> {
     /// Makes the repair that `why` names on `disk`, whose start was refused, and starts there; false after a violation.
     pub(super) fn repair(&mut self, name: &str, disk: &Disk, why: &str) -> bool {
         let Some(mut after) = named(why) else { return true };
-        let still = Still::of(disk);
+        let still = Still::of(disk).idle(self.rig.sabotage.idle_repair);
         if let Err(refusal) = repair(&still, after) {
             // What the log has lost a snapshot may hold: then the refusal names the least that can be kept.
             let refusal = refusal.to_string();
