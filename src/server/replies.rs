@@ -130,9 +130,10 @@ impl Replies {
         }
     }
 
-    /// What may be sent and has not been.
+    /// What may be sent and has not been. Nothing while the output is lent to a command that writes its reply there: that
+    /// command may ask.
     pub(super) fn unsent(&self) -> &[u8] {
-        &self.output[self.sent..]
+        self.output.get(self.sent..).unwrap_or_default()
     }
 
     /// `n` more bytes have been sent.
@@ -161,7 +162,7 @@ impl Replies {
 
     /// Bytes held for this client.
     pub(super) fn bytes(&self) -> usize {
-        self.output.len() - self.sent + self.held
+        self.unsent().len() + self.held
     }
 
     /// Bytes of memory that the replies occupy.
@@ -216,5 +217,16 @@ mod tests {
         assert_eq!((replies.unsent(), replies.bytes()), (&b"6789"[..], 4));
         replies.sent(4);
         assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn output_that_is_lent_has_nothing_unsent() {
+        let mut replies = Replies::default();
+        replies.output().extend_from_slice(b"0123456789");
+        replies.sent(3);
+        let lent = std::mem::take(replies.output());
+        assert_eq!((replies.unsent(), replies.bytes()), (&b""[..], 0));
+        *replies.output() = lent;
+        assert_eq!(replies.unsent(), b"3456789");
     }
 }
