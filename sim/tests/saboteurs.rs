@@ -53,8 +53,8 @@ fn accounts_that_never_come_to_rest_are_caught() {
 
 #[test]
 fn searches_that_find_too_little_are_caught() {
-    let rig = engine::rig().net_sabotaged(net::Sabotage { narrow_searches: true, ..Default::default() });
-    seeds_until_told("narrows searches", &rig, "of the nearest rows", 500);
+    let rig = engine::rig().net_sabotaged(net::Sabotage { thin_graphs: true, ..Default::default() });
+    seeds_until_told("thins graphs", &rig, "searches have found", 500);
 }
 
 #[test]

@@ -128,20 +128,15 @@ impl Town {
         Err(format!("the server has read {} bytes of one command and goes on; {most} at most", look.taken))
     }
 
-    /// Whether the server has let go of a client that has long been silent.
+    /// Whether the server has let go of a client that was silent for too long, and soon.
     pub(super) fn check_silent(&self, link: LinkId) -> Result<(), String> {
         let (look, timeout) = (self.wire.look(link), self.server.limits.timeout * 1_000_000_000);
-        let silent = self.scheduler.now().saturating_sub(look.moved);
+        let silent = look.closed.unwrap_or_else(|| self.scheduler.now()).saturating_sub(look.moved);
         let most = timeout + timeout / 2 + CHORES + self.slack;
-        if timeout == 0
-            || !look.accepted
-            || look.closed.is_some()
-            || silent <= most
-            || self.wire.is_shut_down()
-        {
+        if timeout == 0 || !look.accepted || silent <= most || self.wire.is_shut_down() {
             return Ok(());
         }
-        Err(format!("the server keeps a client that has been silent for {silent} virtual ns; {most} at most"))
+        Err(format!("the server has kept a client that was silent for {silent} virtual ns; {most} at most"))
     }
 
     /// Whether the plan lets the server drop a client for so many requests whose replies it has not taken.

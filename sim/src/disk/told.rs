@@ -229,7 +229,10 @@ impl File for ListenedFile {
 mod tests {
     use super::*;
 
-    fn told(calls: &[(Call, Kind, &str, &[u8], Option<io::ErrorKind>)]) -> Told {
+    /// A call for a kind of file, by a thread, with these bytes, and its error.
+    type Heard<'a> = (Call, Kind, &'a str, &'a [u8], Option<io::ErrorKind>);
+
+    fn told(calls: &[Heard<'_>]) -> Told {
         let mut told = Told::default();
         for (number, &(call, of, by, bytes, error)) in calls.iter().enumerate() {
             let made = Made { call, of, by, bytes };

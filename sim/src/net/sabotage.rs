@@ -20,8 +20,8 @@ pub struct Sabotage {
     pub slow_pongs: u64,
     /// The server's accounts tell of a job that is under way for ever.
     pub cooked_books: bool,
-    /// A search is asked for with an EF as small as it may be.
-    pub narrow_searches: bool,
+    /// An index is asked for with half as many links, and a search as narrow as it can be.
+    pub thin_graphs: bool,
 }
 
 /// One in so many is lied about.
@@ -31,7 +31,9 @@ impl State {
     /// What arrives of a write.
     pub(super) fn sabotaged(&self, bytes: &[u8]) -> Vec<u8> {
         if self.sabotage.cooked_books {
-            return replaced(bytes, b"jobs_in_flight:0", b"jobs_in_flight:7");
+            let mut bytes = bytes.to_vec();
+            replace(&mut bytes, b"jobs_in_flight:0", b"jobs_in_flight:7");
+            return bytes;
         }
         let length = |bytes: &[u8]| parse_reply(bytes).ok().flatten().map(|(_, len)| len);
         let lengths = length(bytes).and_then(|first| Some((first, length(&bytes[first..])?)));
@@ -48,12 +50,19 @@ impl State {
     /// What the server reads where this was sent.
     pub(super) fn misread(&self, bytes: &mut [u8]) {
         const EF: &[u8] = b"$2\r\nEF\r\n$";
+        const LIES: [(&[u8], &[u8]); 2] = [
+            (b"$1\r\nM\r\n$1\r\n4\r\n", b"$1\r\nM\r\n$1\r\n2\r\n"),
+            (b"$15\r\nEF_CONSTRUCTION\r\n$2\r\n20\r\n", b"$15\r\nEF_CONSTRUCTION\r\n$2\r\n10\r\n"),
+        ];
+        if !self.sabotage.thin_graphs {
+            return;
+        }
+        LIES.iter().for_each(|(text, other)| replace(bytes, text, other));
+        // As many digits, and the least number that they can be; EF is never less than K.
         let Some(at) = bytes.windows(EF.len()).position(|part| part == EF) else { return };
-        if let (true, [digits @ b'1'..=b'2', b'\r', b'\n', rest @ ..]) =
-            (self.sabotage.narrow_searches, &mut bytes[at + EF.len()..])
-        {
-            let wanted: &[u8] = if *digits == b'1' { b"1" } else { b"10" };
-            rest.iter_mut().zip(wanted).for_each(|(byte, digit)| *byte = *digit);
+        if let [digits @ b'1'..=b'2', b'\r', b'\n', rest @ ..] = &mut bytes[at + EF.len()..] {
+            let least: &[u8] = if *digits == b'1' { b"1" } else { b"10" };
+            rest.iter_mut().zip(least).for_each(|(byte, digit)| *byte = *digit);
         }
     }
 
@@ -83,11 +92,9 @@ impl State {
     }
 }
 
-/// `bytes` with another text of the same length in the place of `text`.
-fn replaced(bytes: &[u8], text: &[u8], other: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
+/// Puts another text of the same length in the place of `text`.
+fn replace(bytes: &mut [u8], text: &[u8], other: &[u8]) {
     if let Some(at) = bytes.windows(text.len()).position(|part| part == text) {
         bytes[at..at + text.len()].copy_from_slice(other);
     }
-    bytes
 }
