@@ -125,14 +125,14 @@ impl Guest {
         state.leaving = true;
         let (link, done) = (state.link, state.done);
         drop(state);
-        let Some(link) = link.filter(|_| !done) else { return };
-        if matches!(self.inner.errand, Errand::Deaf(_))
-            && let Err(what) = self.inner.town.check_deaf(link)
+        if let (Errand::Silent, Some(link)) = (&self.inner.errand, link)
+            && let Err(what) = self.inner.town.check_silent(link)
         {
             self.fail(&what);
         }
-        if matches!(self.inner.errand, Errand::Silent)
-            && let Err(what) = self.inner.town.check_silent(link)
+        let Some(link) = link.filter(|_| !done) else { return };
+        if matches!(self.inner.errand, Errand::Deaf(_))
+            && let Err(what) = self.inner.town.check_deaf(link)
         {
             self.fail(&what);
         }
@@ -213,7 +213,8 @@ impl Guest {
             (Err(what), _) => self.fail(&what),
             (Ok(()), Some(end)) => self.ended(link, end),
             (Ok(()), None) => {
-                if satisfied {
+                // Who has asked for that is hung up on.
+                if satisfied && !matches!(self.inner.errand, Errand::Steward(_)) {
                     self.inner.town.wire.finish(link);
                 }
                 if received.bytes.len() == PIECE {
@@ -236,6 +237,10 @@ impl Guest {
                 continue;
             }
             state.judge.take(&value)?;
+            if let Some(more) = state.judge.follow_up() {
+                state.out.extend_from_slice(more.as_bytes());
+                self.send_later(GAP);
+            }
             self.probed(state)?;
         }
         state.input.drain(..taken);

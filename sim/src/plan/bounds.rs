@@ -110,6 +110,7 @@ fn visitor(visitor: &Visitor) -> Result<(), String> {
             within(&n, &(0..=MOST))
         }
         Errand::Crowd { come, .. } => within(&come, &(0..=10_000)),
+        Errand::Steward(millis) => within(&u64::from(millis), &(0..=60_000)),
         Errand::Probe(every) => within(&every, &(1..=LONGEST)),
         Errand::Silent | Errand::Garbage(_) => Ok(()),
     }

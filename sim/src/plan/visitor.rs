@@ -36,6 +36,8 @@ pub enum Errand {
     Garbage(Vec<u8>),
     /// Sends an inline command of so many bytes, which may be too long.
     Line(u32),
+    /// Asks who is there and what took long, has writes wait for so many milliseconds, and has itself disconnected.
+    Steward(u32),
     /// Sends a PING, waits for the answer and so many virtual nanoseconds, and again, while anyone else is there.
     Probe(u64),
 }
@@ -68,6 +70,7 @@ impl Display for Errand {
                 bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
             Self::Line(bytes) => write!(f, "line {bytes}"),
+            Self::Steward(millis) => write!(f, "steward {millis}"),
             Self::Probe(every) => write!(f, "probe {every}"),
         }
     }
@@ -91,6 +94,7 @@ impl FromStr for Visitor {
             ["crowd", come, leave] => Errand::Crowd { come: count(come)?, leave: count(leave)? },
             ["garbage", bytes @ ..] => Errand::Garbage(unhex(bytes.concat().as_bytes()).ok_or_else(wrong)?),
             ["line", n] => Errand::Line(count(n)?),
+            ["steward", millis] => Errand::Steward(count(millis)?),
             ["probe", every] => Errand::Probe(number(every)?),
             _ => return Err(wrong()),
         };
@@ -124,6 +128,7 @@ mod tests {
             Errand::Garbage(Vec::new()),
             Errand::Line(70_000),
             Errand::Probe(1_000),
+            Errand::Steward(20),
         ] {
             let visitor = Visitor { at: 9, errand };
             assert_eq!(visitor.to_string().parse(), Ok(visitor));

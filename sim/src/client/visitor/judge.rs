@@ -14,6 +14,17 @@ pub(in crate::client) const LONG: &[u8] = b"COMMAND INFO GET SET DEL\r\n";
 /// Fewer bytes than its reply has.
 pub(in crate::client) const LEAST_LONG_REPLY: usize = 500;
 
+/// What a steward asks for before it has itself disconnected.
+const STEWARD: [&str; 7] = [
+    "CLIENT ID",
+    "CLIENT LIST",
+    "CLIENT INFO",
+    "SLOWLOG LEN",
+    "SLOWLOG GET 2",
+    "SLOWLOG RESET",
+    "CLIENT PAUSE",
+];
+
 /// The replies that are due.
 #[derive(Debug)]
 pub(super) struct Judge {
@@ -22,6 +33,8 @@ pub(super) struct Judge {
     wanted: u32,
     came: u32,
     refused: bool,
+    /// The number under which the server has it.
+    id: i64,
 }
 
 impl Judge {
@@ -46,6 +59,12 @@ impl Judge {
                 out.extend_from_slice(format!("*2\r\n$4\r\nECHO\r\n${bytes}\r\n{body}").as_bytes());
                 0
             }
+            Errand::Steward(millis) => {
+                let (last, others) = (STEWARD[STEWARD.len() - 1], &STEWARD[..STEWARD.len() - 1]);
+                others.iter().for_each(|line| out.extend_from_slice(format!("{line}\r\n").as_bytes()));
+                out.extend_from_slice(format!("{last} {millis} WRITE\r\n").as_bytes());
+                STEWARD.len() as u32 + 1
+            }
             Errand::Silent | Errand::Crowd { .. } | Errand::Probe(_) => {
                 out.extend_from_slice(PING);
                 1
@@ -59,7 +78,7 @@ impl Judge {
                 1
             }
         };
-        (Self { errand: errand.clone(), wanted, came: 0, refused: false }, out)
+        (Self { errand: errand.clone(), wanted, came: 0, refused: false, id: 0 }, out)
     }
 
     /// Judges the next reply.
@@ -70,6 +89,7 @@ impl Judge {
         let right = match (&self.errand, reply) {
             (Errand::Garbage(_), Value::Error(_)) => true,
             _ if number >= self.wanted => false,
+            (Errand::Steward(_), _) => self.take_account(number, reply),
             (Errand::Flood(_), Value::Bulk(text)) => *text == number.to_string().as_bytes(),
             (Errand::Wrong(_), Value::Error(text)) => {
                 starts(text, &format!("ERR unknown command 'NONE{number}'"))
@@ -88,6 +108,33 @@ impl Judge {
             _ => false,
         };
         if right { Ok(()) } else { Err(format!("reply {number} is {}", show(reply))) }
+    }
+
+    /// Whether this is what a steward has to be told.
+    fn take_account(&mut self, number: u32, reply: &Value) -> bool {
+        let own = format!("id={} ", self.id);
+        match (number, reply) {
+            (0, Value::Integer(id)) => {
+                self.id = *id;
+                *id > 0
+            }
+            (1, Value::Bulk(text)) => {
+                let text = String::from_utf8_lossy(text);
+                text.lines().filter(|line| line.starts_with(&own)).count() == 1
+            }
+            (2, Value::Bulk(text)) => text.starts_with(own.as_bytes()),
+            (3, Value::Integer(entries)) => *entries >= 0,
+            (4, Value::Array(entries)) => entries.len() <= 2,
+            (5 | 6, Value::Simple(text)) => text == b"OK",
+            (7, Value::Integer(killed)) => *killed == 1,
+            _ => false,
+        }
+    }
+
+    /// What it sends only now, since it could not know it before.
+    pub(super) fn follow_up(&self) -> Option<String> {
+        let asks = matches!(self.errand, Errand::Steward(_)) && self.came as usize == STEWARD.len();
+        asks.then(|| format!("CLIENT KILL ID {} SKIPME no\r\n", self.id))
     }
 
     /// It is one too many: the reply has to say so.
@@ -126,7 +173,7 @@ impl Judge {
     pub(super) fn is_satisfied(&self) -> bool {
         let goes = matches!(
             self.errand,
-            Errand::Flood(_) | Errand::Wrong(_) | Errand::Line(_) | Errand::Crowd { .. }
+            Errand::Flood(_) | Errand::Wrong(_) | Errand::Line(_) | Errand::Crowd { .. } | Errand::Steward(_)
         );
         goes && self.owes() == 0
     }

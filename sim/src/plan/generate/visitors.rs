@@ -106,12 +106,22 @@ pub(super) fn strain(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life])
     life.visitors = vec![Visitor { at: rng.below(10_000), errand }];
 }
 
+/// In a few seeds a steward looks after one life.
+pub(super) fn look_after(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
+    if rng.below(20) > 0 || server.password {
+        return;
+    }
+    let number = rng.index(lives.len());
+    let errand = Errand::Steward(1 + spread(rng, 100) as u32);
+    lives[number].visitors.push(Visitor { at: spread(rng, 20_000_000), errand });
+}
+
 /// In a few seeds somebody is silent for much longer than the server waits for that, while another client takes its time.
 pub(super) fn doze(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
     /// Who takes longer may be let go of before a first word.
     const SLOWEST: u64 = 200_000_000;
     let slow = lives.iter().flat_map(|life| &life.clients).any(|client| client.gap > SLOWEST);
-    if rng.below(40) > 0 || server.limits.maxmemory > 0 || slow {
+    if rng.below(24) > 0 || server.limits.maxmemory > 0 || slow {
         return;
     }
     let number = rng.index(lives.len());
