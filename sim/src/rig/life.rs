@@ -30,9 +30,6 @@ const CALLS: u64 = 16;
 /// Virtual nanoseconds for which threads that are ready may keep another from its turn.
 const BUSY: u64 = 100_000_000;
 
-/// Most entries that share a bucket of the keyspace: a cursor looks at whole ones.
-const SHARING: usize = 4;
-
 /// How a server begins that tells why it does not start.
 const REFUSING: &str = "start: ";
 
@@ -169,7 +166,9 @@ fn unmet(life: &Life, ended: &Ended, faults: &Faults) -> Vec<String> {
 fn work(plan: &Plan) -> [usize; 3] {
     /// Rows of the largest index that is dropped at once.
     const DROPPED: usize = 64;
-    [plan.server.expiries_per_turn, SHARING + plan.server.snapshot_slice, DROPPED]
+    // A cursor looks at whole buckets. So many entries share one where there are few, and where there are more than keys.
+    let sharing = if plan.server.table_bits < 9 { 16 } else { 6 };
+    [plan.server.expiries_per_turn, sharing + plan.server.snapshot_slice, DROPPED]
 }
 
 /// Puts what happens to the time on the agenda.

@@ -108,7 +108,7 @@ pub(super) fn strain(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life])
 
 /// In a few seeds a steward looks after one life.
 pub(super) fn look_after(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
-    if rng.below(20) > 0 || server.password {
+    if rng.below(8) > 0 || server.password {
         return;
     }
     let number = rng.index(lives.len());
