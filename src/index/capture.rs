@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::Writer;
 use super::codec::{DEAD, Header, IN_GRAPH, SectionKind, Sink};
+use super::coding::Coding;
 use super::epochs::Pinned;
-use super::graph::{ADD, CONDEMNED, FACTOR, Index, STATE, SWEPT, links};
+use super::graph::{CONDEMNED, Index, STATE, SWEPT, links};
 use super::sweep::Stage;
 use crate::base::bytes::Put;
 use crate::base::mark::{Mark, reached};
@@ -24,6 +25,8 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Capture {
     pin: Pinned,
+    /// By what the index was walked then.
+    coding: Arc<Coding>,
     rows: u32,
     live: u32,
     dead: Vec<u64>,
@@ -40,8 +43,7 @@ impl Writer {
     #[must_use]
     pub fn capture(&self) -> Capture {
         let index = &self.index;
-        let view = index.view();
-        let rows = view.count();
+        let rows = index.rows() as u32;
         let words = (rows as usize).div_ceil(64);
         let (mut unlinked, mut gone) = (vec![0_u64; words], vec![0_u64; words]);
         let (pin, entry, root) = {
@@ -50,7 +52,7 @@ impl Writer {
             let _settling = index.settling.lock();
             let pin = index.pin();
             index.sweep.captured(true);
-            for row in index.unlinked(index.floor.load(), &view) {
+            for row in index.unlinked(index.floor.load(), rows) {
                 reached(Mark::CaptureLeavesRows);
                 set(&mut unlinked, row);
             }
@@ -73,7 +75,8 @@ impl Writer {
                 }
             }
         }
-        Capture { pin, rows, live: self.len() as u32, dead: self.dead.clone(), unlinked, gone, entry, root }
+        let (coding, dead) = (Arc::clone(&self.coding), self.dead.clone());
+        Capture { pin, coding, rows, live: self.len() as u32, dead, unlinked, gone, entry, root }
     }
 
     /// The rows that are dead, of the first `rows`.
@@ -110,7 +113,7 @@ impl Capture {
     /// The sink's; and where the map that rows are served from has changed since it was checked: what is written would
     /// carry the damage on under a checksum of its own.
     pub fn write(&self, sink: &mut dyn Sink) -> io::Result<()> {
-        let view = self.index().view();
+        let view = self.pin.view();
         self.write_facts(sink)?;
         self.section(sink, SectionKind::Vectors, |row, out| {
             if has(&self.gone, row) {
@@ -123,16 +126,17 @@ impl Capture {
             (1..=self.index().level(row)).for_each(|layer| self.put_list(row, layer, out));
         })?;
         self.write_keys(sink)?;
-        if self.index().coder.is_some() {
+        if self.coding.coder.is_some() {
             self.section(sink, SectionKind::Codes, |row, out| {
                 if has(&self.gone, row) {
-                    out.resize(out.len() + self.index().rows.code_stride(), 0);
+                    out.resize(out.len() + self.coding.codes().stride(), 0);
                 } else {
-                    out.extend_from_slice(view.code(row));
+                    out.extend_from_slice(self.coding.code(row));
                 }
             })?;
         }
-        if self.index().rows.are_intact() && self.index().keys.are_intact() {
+        let codes = self.coding.codes();
+        if self.index().rows.are_intact() && codes.are_intact() && self.index().keys.are_intact() {
             return Ok(());
         }
         reached(Mark::MapChanged);
@@ -157,7 +161,7 @@ impl Capture {
             live: self.live,
             entry: self.entry().map_or(0, |row| row + 1),
             root: self.root.filter(|root| *root < self.rows).map_or(0, |row| row + 1),
-            quant: config.quant.code(),
+            quant: self.coding.quant().code(),
         };
         self.section_with(sink, SectionKind::Facts, &header.encode(), |row, out| {
             let in_graph = self.in_graph(row);
@@ -168,9 +172,10 @@ impl Capture {
             out.put_u32(fact(index.term(row)));
             out.put_u32(parent.map_or(0, |parent| parent + 1));
             out.put_u32(if has(&self.dead, row) { DEAD } else { 0 } | if in_graph { IN_GRAPH } else { 0 });
-            if index.coder.is_some() {
-                out.put_u32(fact(index.hot.get(row, ADD)));
-                out.put_u32(fact(index.hot.get(row, FACTOR)));
+            if self.coding.coder.is_some() {
+                let share = self.coding.share(row);
+                out.put_u32(fact(share.add.to_bits()));
+                out.put_u32(fact(share.factor.to_bits()));
             }
         })
     }

@@ -10,9 +10,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::coding::Coding;
 use super::gather::{Gather, Met};
 use super::near::Near;
 use super::query::Query;
+use super::view::View;
 use super::{Index, RowId};
 use crate::base::rng::mix64;
 use crate::base::sync::AtomicU64;
@@ -25,15 +27,15 @@ struct Counter(AtomicU64);
 /// Who is inside.
 #[derive(Debug, Default)]
 pub(super) struct Epochs {
-    /// Its lowest bit is the side on which those who enter are counted.
+    /// How often sides were changed; its lowest bit is the side on which those who enter are counted.
     side: AtomicU64,
     inside: [Counter; 2],
 }
 
-/// Being inside.
+/// Being inside, for a call of one of the index's own functions.
 #[derive(Debug)]
 pub(super) struct Inside<'a> {
-    epochs: &'a Epochs,
+    index: &'a Index,
     side: usize,
 }
 
@@ -52,8 +54,8 @@ pub struct Pinned {
 pub(super) enum Grace {
     /// For those who were counted on the far side.
     Far,
-    /// For those on this one, from which the others have turned away.
-    Near(usize),
+    /// For those on this one, from which the others have turned away: the one before the side of this number.
+    Near(u64),
 }
 
 impl Epochs {
@@ -71,17 +73,20 @@ impl Epochs {
         self.inside[side].0.fetch_add(0) == 0
     }
 
-    /// Whether `grace` is over; carries it on as far as it goes. One grace at a time.
+    /// Whether `grace` is over; carries it on as far as it goes. There may be several, but one thread asks for all.
     pub(super) fn is_over(&self, grace: &mut Grace) -> bool {
         loop {
-            let side = self.side.load() as usize & 1;
+            let now = self.side.load();
+            let far = 1 - (now as usize & 1);
             match *grace {
-                Grace::Far if self.is_empty(1 - side) => {
-                    self.side.store(1 - side as u64);
-                    *grace = Grace::Near(side);
+                Grace::Far if self.is_empty(far) => {
+                    self.side.store(now + 1);
+                    *grace = Grace::Near(now + 1);
                 }
                 Grace::Far => return false,
-                Grace::Near(side) => return self.is_empty(side),
+                // Another grace has changed sides again, for which nobody was left on this one.
+                Grace::Near(turned) if now > turned => return true,
+                Grace::Near(_) => return self.is_empty(far),
             }
         }
     }
@@ -99,7 +104,30 @@ impl Index {
 
     /// Enters the index for a call of one of its own functions.
     pub(super) fn inside(&self) -> Inside<'_> {
-        Inside { side: self.epochs.enter(), epochs: &self.epochs }
+        Inside { side: self.epochs.enter(), index: self }
+    }
+}
+
+impl Inside<'_> {
+    /// By what the index is walked.
+    #[inline]
+    pub(super) fn coding(&self) -> &Coding {
+        self.index.coding.get()
+    }
+
+    /// The index now.
+    #[inline]
+    pub(super) fn view(&self) -> View<'_> {
+        View::new(self.index)
+    }
+}
+
+impl Deref for Inside<'_> {
+    type Target = Index;
+
+    #[inline]
+    fn deref(&self) -> &Index {
+        self.index
     }
 }
 
@@ -110,10 +138,18 @@ impl Pinned {
         &self.index
     }
 
+    /// The index now.
+    pub(super) fn view(&self) -> View<'_> {
+        View::new(&self.index)
+    }
+
     /// `row`, which has to be there still. Panics where it was dead before this one entered, and on a number that no row
     /// has.
     fn held(&self, RowId(row): RowId) -> u32 {
-        assert!(self.index.lived_after(row, self.moment), "a row is read by who was inside while it lived");
+        assert!(
+            self.index.coding.get().lived_after(row, self.moment),
+            "a row is read by who was inside while it lived"
+        );
         row
     }
 
@@ -132,13 +168,13 @@ impl Pinned {
     /// How far a row is from `query`, whether it lives still or not.
     #[must_use]
     pub fn near(&self, query: &Query, row: RowId) -> Near {
-        self.index.view().near(query.target(), self.held(row))
+        self.view().near(query.target(), self.held(row))
     }
 
     /// How far two rows are from each other.
     #[must_use]
     pub fn between(&self, from: RowId, to: RowId) -> Near {
-        let view = self.index.view();
+        let view = self.view();
         view.near(view.target(self.held(from)), self.held(to))
     }
 
@@ -149,7 +185,7 @@ impl Pinned {
 
     /// At most `most` living rows from all over the index, always the same ones of the same rows.
     pub fn sample(&self, most: usize) -> impl Iterator<Item = Met<'_>> {
-        let view = self.index.view();
+        let view = self.view();
         let (rows, most) = (u64::from(view.count()), (most as u64).max(1));
         // One row out of each of `most` stretches, which one being drawn: keys that come in turns are no trouble.
         let drawn = move |n: u64| {
@@ -170,7 +206,7 @@ impl Deref for Pinned {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.epochs.leave(self.side);
+        self.index.epochs.leave(self.side);
     }
 }
 
@@ -184,8 +220,16 @@ impl Drop for Pinned {
 mod tests {
     use super::*;
 
-    fn pin(epochs: &Epochs) -> Inside<'_> {
-        Inside { side: epochs.enter(), epochs }
+    struct Entered<'a>(&'a Epochs, usize);
+
+    impl Drop for Entered<'_> {
+        fn drop(&mut self) {
+            self.0.leave(self.1);
+        }
+    }
+
+    fn pin(epochs: &Epochs) -> Entered<'_> {
+        Entered(epochs, epochs.enter())
     }
 
     #[test]

@@ -12,8 +12,8 @@ const STRIDE: u32 = 256;
 impl Index {
     /// The `k` living rows nearest to `query`, nearest first, ties broken by row: every row is compared.
     pub fn exact(&self, query: &Query, k: usize, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        let _inside = self.inside();
-        let view = self.view();
+        let inside = self.inside();
+        let view = inside.view();
         let target = query.target();
         scratch.best.begin(k.min(view.count() as usize));
         for row in 0..view.count() {

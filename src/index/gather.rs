@@ -104,10 +104,10 @@ impl Index {
         gather: &mut G,
         scratch: &mut Scratch,
     ) -> bool {
-        let _inside = self.inside();
+        let inside = self.inside();
         let target = query.target();
         // What is gathered is measured on the rows, so the way there is, too.
-        let (view, measure) = self.enter(|_| Measure::Exact(target), scratch);
+        let (view, measure) = inside.enter(|_| Measure::Exact(target), scratch);
         if !spread(&view, measure, most, gather, scratch) {
             return false;
         }
@@ -124,8 +124,8 @@ impl Index {
 
     /// Brings every living row that is admitted, in the order of insertion.
     pub fn scan<G: Gather + ?Sized>(&self, query: &Query, gather: &mut G) {
-        let _inside = self.inside();
-        let view = self.view();
+        let inside = self.inside();
+        let view = inside.view();
         let target = query.target();
         for row in 0..view.count() {
             if (row as usize).is_multiple_of(STRIDE) {
@@ -145,7 +145,8 @@ impl Index {
         rows: impl Iterator<Item = u32>,
         gather: &mut G,
     ) {
-        let view = self.view();
+        let inside = self.inside();
+        let view = inside.view();
         let target = query.target();
         for (n, row) in rows.enumerate() {
             if n.is_multiple_of(STRIDE) {

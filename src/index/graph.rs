@@ -4,28 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32 as Cell, Ordering};
 
 use super::cells::Cells;
-use super::codes::Coder;
+use super::coding::{Coding, Current};
 use super::epochs::Epochs;
 use super::keys::Keys;
 use super::pending::Pending;
 use super::query::Query;
 use super::rows::Rows;
 use super::sweep::Sweep;
-use super::{Config, RowId, level};
+use super::{Config, Quant, RowId, level};
 use crate::base::mark::{Work, spent};
 use crate::base::sync::{AtomicU32, AtomicU64, Mutex};
-
-/// Words of `hot`: the moment behind which the row is there.
-pub(super) const BIRTH: usize = 0;
-/// Zero while the row lives; afterwards, the moment from which on it is dead.
-pub(super) const DEATH: usize = 1;
-/// What every distance on the row itself needs, where rows have no codes.
-const TERM: usize = 2;
-/// What the row contributes to a distance that is estimated by its code.
-pub(super) const ADD: usize = 2;
-/// The factor of its code in such a distance.
-pub(super) const FACTOR: usize = 3;
-const HOT: usize = 4;
 
 /// Words of `cold`: the row whose list keeps this one, plus one; zero for the root and for rows outside the graph.
 pub(super) const PARENT: usize = 0;
@@ -33,8 +21,8 @@ pub(super) const PARENT: usize = 0;
 pub(super) const STATE: usize = 1;
 /// First group of `upper` that belongs to the row; meaningless where its level is zero.
 pub(super) const UPPER: usize = 2;
-/// The term, where rows have codes and it is seldom needed.
-const FAR_TERM: usize = 3;
+/// What every distance on the row itself needs; where rows have no codes it lies nearer as well ([`super::coding::TERM`]).
+pub(super) const FAR_TERM: usize = 3;
 const COLD: usize = 4;
 
 /// A thread has begun to link the row.
@@ -58,9 +46,9 @@ pub(super) const HOLE: u32 = KEPT;
 #[derive(Debug)]
 pub struct Index {
     pub(super) config: Config,
-    pub(super) coder: Option<Coder>,
+    /// By what it is walked. Only for who is inside.
+    pub(super) coding: Current,
     pub(super) rows: Arc<Rows>,
-    pub(super) hot: Cells,
     pub(super) cold: Cells,
     /// Neighbour lists of the ground layer by row. A link is a row plus one, and perhaps [`KEPT`]; behind the
     /// last there are zeros, between them perhaps a [`HOLE`].
@@ -115,12 +103,11 @@ pub struct Stats {
 }
 
 impl Index {
-    pub(super) fn new(config: Config, coder: Option<Coder>, rows: Arc<Rows>, keys: Keys) -> Self {
+    pub(super) fn new(config: Config, coding: Arc<Coding>, rows: Arc<Rows>, keys: Keys) -> Self {
         let line = |links: usize| links.next_multiple_of(16);
         Self {
             rows,
-            hot: Cells::new(if coder.is_some() { HOT } else { FACTOR }),
-            coder,
+            coding: Current::new(coding),
             cold: Cells::new(COLD),
             ground: Cells::new(line(2 * config.m)),
             upper: Cells::new(line(config.m)),
@@ -155,7 +142,7 @@ impl Index {
     /// Rows that there is room for, whatever they hold: their numbers are below this.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.view().count() as usize
+        self.rows.published().count() as usize
     }
 
     /// Rows that a walk can come to: those that live, and the dead that have not been swept.
@@ -173,7 +160,15 @@ impl Index {
     /// Bytes that comparing a row on the way through the graph looks at.
     #[must_use]
     pub fn walk_bytes(&self) -> usize {
-        if self.coder.is_some() { self.rows.code_stride() } else { self.row_bytes() }
+        let inside = self.inside();
+        let coding = inside.coding();
+        if coding.coder.is_some() { coding.codes().stride() } else { self.row_bytes() }
+    }
+
+    /// How vectors are compressed for walks.
+    #[must_use]
+    pub fn quant(&self) -> Quant {
+        self.inside().coding().quant()
     }
 
     /// A query for `vector`, which [`super::check_vector`] has passed.
@@ -182,7 +177,7 @@ impl Index {
         assert_eq!(vector.len(), self.config.dim, "a query has the dimensions of the index");
         let Config { metric, kernels, .. } = &self.config;
         let mut query = Query::new(vector, self.rows.stride(), |padded| metric.term(kernels, padded));
-        if let Some(coder) = &self.coder {
+        if let Some(coder) = &self.inside().coding().coder {
             coder.query(vector, &mut query.coded);
         }
         query
@@ -191,7 +186,8 @@ impl Index {
     /// True while the row was neither overwritten nor removed. Panics on a number that no row has.
     #[must_use]
     pub fn is_live(&self, row: RowId) -> bool {
-        let view = self.view();
+        let inside = self.inside();
+        let view = inside.view();
         assert!(row.0 < view.count(), "only published rows are asked about");
         view.lives(row.0)
     }
@@ -218,28 +214,36 @@ impl Index {
     /// Counts, each right at some moment during the call.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (floor, view) = (self.floor.load(), self.view());
-        let unlinked = self.unlinked(floor, &view).count();
+        let inside = self.inside();
+        let (floor, rows) = (self.floor.load(), self.rows());
+        let unlinked = self.unlinked(floor, rows as u32).count();
+        let coding = inside.coding();
         Stats {
-            rows: view.count() as usize,
+            rows,
             tombstones: self.tombstones(),
             free: self.sweep.swept(),
             unlinked,
             max_level: self.entry().map_or(0, |(_, level)| level),
-            bytes: self.bytes(),
-            mapped_bytes: self.rows.mapped_bytes(),
+            bytes: self.own_bytes() + coding.bytes(rows, self.rows.within() as usize),
+            mapped_bytes: self.rows.mapped_bytes() + coding.codes().mapped_bytes(),
         }
     }
 
-    /// [`Stats::bytes`], in constant time: every change of a key is weighed with it.
+/// [`Stats::bytes`].
     pub(crate) fn bytes(&self) -> usize {
+        let (rows, taken) = (self.rows(), self.rows.within() as usize);
+        self.own_bytes() + self.inside().coding().bytes(rows, taken)
+    }
+
+    /// [`Stats::bytes`] without the coding, in constant time: every change of a key is weighed with it.
+    pub(super) fn own_bytes(&self) -> usize {
         let rows = self.rows();
         let owned = rows - (self.rows.mapped() - self.rows.within()) as usize;
         let words = self.rows.stride() * owned
-            + (self.ground.stride() + self.hot.stride() + COLD) * rows
+            + (self.ground.stride() + COLD) * rows
             + self.upper.stride() * self.upper_used.load() as usize;
         let keys = self.key_bytes.load() as usize + owned * super::keys::SLOT;
-        words * size_of::<u32>() + self.rows.code_stride() * owned + keys
+        words * size_of::<u32>() + keys
     }
 
     /// Dead rows that have not been swept.
@@ -249,31 +253,7 @@ impl Index {
 
     /// The term of a row, as the bits of a float.
     pub(super) fn term(&self, row: u32) -> u32 {
-        let (cells, word) = self.terms();
-        cells.get(row, word)
-    }
-
-    /// Where terms are, and which word of a row's they are there.
-    #[inline]
-    pub(super) fn terms(&self) -> (&Cells, usize) {
-        if self.coder.is_some() { (&self.cold, FAR_TERM) } else { (&self.hot, TERM) }
-    }
-
-    pub(super) fn set_term(&self, row: u32, bits: u32) {
-        let (cells, word) = self.terms();
-        cells.set(row, word, bits);
-    }
-
-    /// True where the row did not die before the end of a moment. Once false it stays so until the row is another.
-    #[inline]
-    pub(super) fn lived_after(&self, row: u32, moment: u32) -> bool {
-        let death = self.hot.get(row, DEATH);
-        death == 0 || death > moment
-    }
-
-    /// True while nobody has overwritten or removed the row.
-    pub(super) fn lives_on(&self, row: u32) -> bool {
-        self.hot.get(row, DEATH) == 0
+        self.cold.get(row, FAR_TERM)
     }
 
     /// True for a row that is being swept.

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::epochs::Inside;
 use super::graph::{CLAIMED, Index, KEPT, LINKED, PARENT, PLACE, STATE, SWEPT, kept, links};
 use super::scratch::{Linking, Scratch};
 use super::search::{Accept, walk};
@@ -30,17 +31,24 @@ impl Index {
     ///
     /// Panics on a number that no row has.
     pub fn link(&self, row: RowId, scratch: &mut Scratch) {
-        self.link_unless(|| false, row, scratch);
+        self.inside().link_unless(|_| false, row, scratch);
     }
 
     /// As [`Index::link`], but a row that is dead by now is left out of the graph. For rows that no search has been able to
     /// see.
     pub fn link_unseen(&self, row: RowId, scratch: &mut Scratch) {
-        self.link_unless(|| !self.lives_on(row.0), row, scratch);
+        self.inside().link_unless(|inside| !inside.coding().lives_on(row.0), row, scratch);
     }
 
-    fn link_unless(&self, is_left_out: impl FnOnce() -> bool, RowId(row): RowId, scratch: &mut Scratch) {
-        let _inside = self.inside();
+    /// Whether the row can be found for good: it is the root, or its parent's list has it.
+    fn is_adopted(&self, row: u32) -> bool {
+        let has = |parent| kept(self.list(parent, 0)).any(|child| child == row);
+        self.root() == Some(row) || self.parent(row).is_some_and(has)
+    }
+}
+
+impl Inside<'_> {
+    fn link_unless(&self, is_left_out: impl FnOnce(&Self) -> bool, RowId(row): RowId, scratch: &mut Scratch) {
         let view = self.view();
         assert!(row < view.count(), "only published rows are linked");
         if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
@@ -52,7 +60,7 @@ impl Index {
             self.sweep.resumed();
             self.take_up(row, scratch);
             self.link_back(row, scratch);
-        } else if is_left_out() {
+        } else if is_left_out(self) {
             reached(Mark::DiedUnlinked);
         } else if !self.settle_as_root(row) {
             self.choose(&view, row, scratch);
@@ -61,12 +69,6 @@ impl Index {
         }
         self.settle(row);
         claim.done = true;
-    }
-
-    /// Whether the row can be found for good: it is the root, or its parent's list has it.
-    fn is_adopted(&self, row: u32) -> bool {
-        let has = |parent| kept(self.list(parent, 0)).any(|child| child == row);
-        self.root() == Some(row) || self.parent(row).is_some_and(has)
     }
 
     /// Chooses as neighbours of an adopted row those that its lists name already.
@@ -90,7 +92,7 @@ impl Index {
         scratch.linking.chosen.iter_mut().for_each(Vec::clear);
         let target = view.target(row);
         let mut coded = std::mem::take(&mut scratch.linking.coded);
-        let measure = match &self.coder {
+        let measure = match &view.coding.coder {
             Some(coder) => {
                 coder.query(target.vector, &mut coded);
                 Measure::Coded(coder.code(), &coded)
@@ -288,7 +290,7 @@ impl Index {
         let level = self.level(row);
         let _settling = self.settling.lock();
         // Counted in here: others may have linked rows that were published while this thread waited.
-        let rows = self.view().count();
+        let rows = self.rows() as u32;
         if self.in_graph(row) {
             if self.entry().is_none_or(|(_, top)| level > top) {
                 reached(Mark::EntryRaised);

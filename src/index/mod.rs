@@ -35,6 +35,7 @@ mod capture;
 mod cells;
 mod codec;
 mod codes;
+mod coding;
 mod epochs;
 mod exact;
 mod gather;
@@ -49,10 +50,12 @@ mod open;
 mod pending;
 mod pool;
 mod query;
+mod recode;
 mod rows;
 mod scratch;
 mod search;
 mod select;
+mod strips;
 mod sweep;
 mod table;
 #[cfg(test)]
@@ -71,6 +74,7 @@ pub use graph::{Index, Stats};
 pub use metric::{Assume, ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
 pub use near::Near;
 pub use query::Query;
+pub use recode::{Making, Retired};
 pub use scratch::Scratch;
 pub use vector::{MAX_SQUARED_LENGTH, VectorError, check_vector, read_vector};
 pub use writer::{Inserted, Writer};
@@ -80,7 +84,7 @@ use crate::kernels::Kernels;
 /// Fewest links a row keeps on the layers above the ground (`M`).
 pub const MIN_M: usize = 2;
 
-/// What an index is: fixed when it is made.
+/// What an index is when it is made. All but `quant` is fixed.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Dimensions, `1..=limits::MAX_DIM`.
@@ -89,7 +93,7 @@ pub struct Config {
     pub metric: &'static dyn Metric,
     /// Links a row keeps on the layers above the ground, [`MIN_M`]`..=limits::MAX_M`; twice as many on the ground.
     pub m: usize,
-    /// How vectors are compressed for walks.
+    /// How vectors are compressed for walks at first; [`Index::quant`] tells how they are now.
     pub quant: Quant,
     /// Width of the search for a new row's neighbours, `1..=limits::MAX_EF`.
     pub ef_construction: usize,

@@ -19,6 +19,11 @@ impl Moved {
         Self { count, slots: OnceLock::new(), taken: AtomicU32::new(0) }
     }
 
+    /// How many places there are.
+    pub(super) fn places(&self) -> u32 {
+        self.count
+    }
+
     /// The slot of a place, if it has been taken. Until the first is this costs nothing to speak of.
     #[inline]
     pub(super) fn slot(&self, place: u32) -> Option<u32> {

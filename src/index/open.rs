@@ -9,9 +9,12 @@ use std::sync::atomic::Ordering;
 
 use super::codec::{CODED_FACTS, DEAD, FACTS, Header, IN_GRAPH, Opened, Section, SectionKind};
 use super::codes::Coder;
-use super::graph::{ADD, CLAIMED, DEATH, FACTOR, Index, KEPT, LINKED, PARENT, STATE, SWEPT, UPPER};
+use super::coding::{ADD, BIRTH, Coding, DEATH, FACTOR, TERM};
+use super::graph::{CLAIMED, FAR_TERM, Index, KEPT, LINKED, PARENT, STATE, SWEPT, UPPER};
 use super::keys::Keys;
+use super::moved::Moved;
 use super::rows::Rows;
+use super::strips::Strips;
 use super::table::Table;
 use super::validate::parents_lead_to_root;
 use super::{Config, MIN_M, Quant, RowId, Writer, metric_with_code};
@@ -29,19 +32,25 @@ impl Writer {
         let header = Header::decode(&facts.meta)?;
         let config = config(&header, kernels)?;
         let payload = |kind| one(sections, kind).map(|section| section.payload.clone());
-        let coder = Coder::new(&config);
+        let coder = Coder::new(&config, config.quant);
+        let moved = Arc::new(Moved::new(header.rows));
         let codes = match &coder {
-            Some(coder) => Some((coder.stride(), payload(SectionKind::Codes)?)),
+            Some(coder) => {
+                let what = ["length of the codes", "alignment of the codes"];
+                let bytes = payload(SectionKind::Codes)?;
+                Strips::open(coder.stride(), header.rows, bytes, Arc::clone(&moved), what)?
+            }
             None if sections.iter().any(|section| section.kind == SectionKind::Codes) => {
                 return Err(SECTIONS);
             }
-            None => None,
+            None => Strips::new(0),
         };
-        let rows = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?, codes)?;
+        let rows = Rows::open(config.dim, header.rows, payload(SectionKind::Vectors)?, moved)?;
+        let coding = Coding::with(config.quant, coder, codes);
         let keys = Keys::open(header.rows, payload(SectionKind::Keys)?)?;
-        let mut writer = Self::with((config, coder), rows, keys, Table::with_capacity(header.live as usize));
+        let mut writer = Self::with((config, coding), rows, keys, Table::with_capacity(header.live as usize));
         let index = Arc::clone(&writer.index);
-        writer.dead = read_facts(&index, &header, &facts.payload)?;
+        writer.dead = read_facts(&index, &writer.coding, &header, &facts.payload)?;
         read_ground(&index, header.rows, &payload(SectionKind::Ground)?)?;
         read_upper(&index, header.rows, &payload(SectionKind::Upper)?)?;
         read_entry(&index, &header)?;
@@ -55,7 +64,7 @@ impl Writer {
     fn fill_table(&mut self, header: &Header) -> Result<(), DecodeError> {
         let keys = &self.index.keys;
         for row in 0..header.rows {
-            if self.index.hot.get(row, DEATH) != 0 {
+            if self.coding.hot.get(row, DEATH) != 0 {
                 continue;
             }
             let key = keys.get(row);
@@ -103,12 +112,17 @@ fn config(header: &Header, kernels: Kernels) -> Result<Config, DecodeError> {
 }
 
 /// Fills `hot` and `cold`, and returns the bitmap of the dead.
-fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>, DecodeError> {
-    let (rows, coded) = (header.rows, index.coder.is_some());
+fn read_facts(
+    index: &Index,
+    coding: &Coding,
+    header: &Header,
+    payload: &[u8],
+) -> Result<Vec<u64>, DecodeError> {
+    let (rows, coded) = (header.rows, coding.coder.is_some());
     if payload.len() != rows as usize * if coded { CODED_FACTS } else { FACTS } {
         return Err(Invalid("length of the facts"));
     }
-    index.hot.grow_all(rows);
+    coding.hot.grow_all(rows);
     index.cold.grow_all(rows);
     let mut dead = vec![0_u64; (rows as usize).div_ceil(64)];
     let mut reader = Reader::new(payload);
@@ -123,15 +137,18 @@ fn read_facts(index: &Index, header: &Header, payload: &[u8]) -> Result<Vec<u64>
         if is_root && (parent != 0 || !in_graph) {
             return Err(Invalid("root"));
         }
-        index.set_term(row, term);
+        index.cold.set(row, FAR_TERM, term);
+        coding.hot.set(row, BIRTH, 1);
         if coded {
             let (add, factor) = (reader.u32()?, reader.u32()?);
-            index.hot.set(row, ADD, add);
-            index.hot.set(row, FACTOR, factor);
+            coding.hot.set(row, ADD, add);
+            coding.hot.set(row, FACTOR, factor);
+        } else {
+            coding.hot.set(row, TERM, term);
         }
         index.cold.set(row, PARENT, parent);
         if is_dead {
-            index.hot.set(row, DEATH, rows);
+            coding.hot.set(row, DEATH, rows);
             dead[row as usize / 64] |= 1 << (row % 64);
         }
         // A row that died outside the graph, or was swept out of it, needs no linking any more, and nobody names it.

@@ -18,6 +18,10 @@ pub struct Scratch {
     pub(super) nears: Vec<Near>,
     /// Rows that were not linked when the search began.
     pub(super) fresh: Vec<u32>,
+    /// The query in the form of an index whose form has changed since the query was made.
+    pub(super) coded: CodedQuery,
+    /// Room to rotate a vector in.
+    pub(super) rotated: Vec<f32>,
     /// What walks for a gatherer need.
     pub(super) frontier: super::gather::Frontier,
     /// What `link` and `select` need.

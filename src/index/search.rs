@@ -1,5 +1,6 @@
 //! Walking the graph: algorithms 2 and 5 of the paper, and the search that a client asks for.
 
+use super::epochs::Inside;
 use super::graph::{Index, links};
 use super::near::Near;
 use super::pool::Pool;
@@ -22,8 +23,9 @@ impl Index {
     /// The `k` living rows nearest to `query`, nearest first, as far as a walk of width `max(ef, k)` finds them; rows
     /// that are not linked yet are compared one by one. Fewer only where fewer live. Ties are broken by row.
     pub fn search(&self, query: &Query, k: usize, ef: usize, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        let _inside = self.inside();
-        let (view, measure) = self.enter(|view| view.measure(query), scratch);
+        let inside = self.inside();
+        let mut coded = std::mem::take(&mut scratch.coded);
+        let (view, measure) = inside.enter(|view| view.measure(query, &mut coded), scratch);
         if ef < k {
             reached(Mark::EfRaised);
         }
@@ -45,21 +47,7 @@ impl Index {
             self.rescore(&view, query.target(), enough, scratch);
         }
         self.answer(k, scratch, hits);
-    }
-
-    /// The index now, with what a walk on the ground needs: `scratch.found` is where it starts, `scratch.fresh` are the rows
-    /// that it cannot come to since they are not linked yet, and nothing has been visited.
-    pub(super) fn enter<'m>(
-        &self,
-        measure: impl FnOnce(&View<'_>) -> Measure<'m>,
-        scratch: &mut Scratch,
-    ) -> (View<'_>, Measure<'m>) {
-        let view = self.view_with(&mut scratch.fresh);
-        let measure = measure(&view);
-        self.descend(&view, measure, 0, DESCENT, scratch);
-        self.seed_root(&view, measure, scratch);
-        scratch.visited.begin(view.count());
-        (view, measure)
+        scratch.coded = coded;
     }
 
     /// Measures what the walk kept on the rows themselves, until no other row can be expected among the nearest `k`:
@@ -131,6 +119,23 @@ impl Index {
         }
         let root = self.root_within(view.count()).filter(is_new);
         scratch.found.extend(root.map(|root| view.near_by(measure, root)));
+    }
+}
+
+impl Inside<'_> {
+    /// The index now, with what a walk on the ground needs: `scratch.found` is where it starts, `scratch.fresh` are the rows
+    /// that it cannot come to since they are not linked yet, and nothing has been visited.
+    pub(super) fn enter<'m>(
+        &self,
+        measure: impl FnOnce(&View<'_>) -> Measure<'m>,
+        scratch: &mut Scratch,
+    ) -> (View<'_>, Measure<'m>) {
+        let view = self.view_with(&mut scratch.fresh);
+        let measure = measure(&view);
+        self.descend(&view, measure, 0, DESCENT, scratch);
+        self.seed_root(&view, measure, scratch);
+        scratch.visited.begin(view.count());
+        (view, measure)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Algorithm 4: which candidates become links, and which link a full list gives up.
 
-use super::graph::Index;
+use super::epochs::Inside;
 use super::near::Near;
 use super::scratch::Linking;
 use super::view::View;
@@ -40,7 +40,7 @@ pub(super) fn neighbours(
     dead.clear();
     // Asked once: a row may die while this goes on.
     for near in found {
-        if view.index.lives_on(near.row()) {
+        if view.coding.lives_on(near.row()) {
             candidates.push(*near);
         } else if !view.index.condemned(near.row()) {
             dead.push(*near);
@@ -57,14 +57,14 @@ pub(super) fn neighbours(
 ///
 /// `linking.links` holds the list; where the answer stands in it is returned.
 pub(super) fn victim(
-    index: &Index,
+    inside: &Inside<'_>,
     owner: u32,
     fresh: u32,
     must: bool,
     linking: &mut Linking,
 ) -> Option<usize> {
     // Made after the list was read: every row in it is published by now.
-    let view = index.view();
+    let view = inside.view();
     let Linking { links, keeps, candidates, coded, .. } = linking;
     links.push(fresh);
     let measure = view.measure_row(owner, coded);

@@ -1,18 +1,28 @@
 //! What holds of an index at a quiet moment: no link and no write under way.
 
-use super::graph::{BIRTH, CONDEMNED, DEATH, Index, LINKED, STATE, SWEPT, kept, links};
+use super::coding::{BIRTH, DEATH, TERM};
+use super::epochs::Inside;
+use super::graph::{CONDEMNED, Index, LINKED, STATE, SWEPT, kept, links};
+use super::metric::ByDot;
 use super::sweep::Stage;
+use super::view::View;
 use super::writer::Writer;
 
 impl Index {
     /// Checks everything that holds between operations; the text says what does not. For tests and simulations: it
     /// takes time for every link. A sweep may stand between two of its slices.
     pub fn validate(&self) -> Result<(), String> {
+        self.inside().validate()
+    }
+}
+
+impl Inside<'_> {
+    fn validate(&self) -> Result<(), String> {
         let view = self.view();
         let rows = view.count();
         let mut seen = vec![u32::MAX; rows as usize];
         for row in 0..rows {
-            self.validate_row(row, view.moment())?;
+            self.validate_row(row, view)?;
             for layer in 0..=self.level(row) {
                 self.validate_list(row, layer, &mut seen)
                     .map_err(|e| format!("row {row}, layer {layer}: {e}"))?;
@@ -23,7 +33,7 @@ impl Index {
             return Err("a row's parents do not lead to the root".to_owned());
         }
         self.validate_entry(rows)?;
-        let living = (0..rows).filter(|row| self.lives_on(*row)).count();
+        let living = (0..rows).filter(|row| view.coding.lives_on(*row)).count();
         let swept = (0..rows).filter(|row| self.cold.get(*row, STATE) & SWEPT != 0).count();
         if living != self.live() {
             return Err(format!("{living} rows live, {} are counted", self.live()));
@@ -52,16 +62,21 @@ impl Index {
         }
     }
 
-    fn validate_row(&self, row: u32, moment: u32) -> Result<(), String> {
-        let (birth, death) = (self.hot.get(row, BIRTH), self.hot.get(row, DEATH));
-        if birth >= moment || (death != 0 && (death <= birth || death > moment)) {
+    fn validate_row(&self, row: u32, view: View<'_>) -> Result<(), String> {
+        let (hot, moment) = (&view.coding.hot, view.moment());
+        let (birth, death) = (hot.get(row, BIRTH), hot.get(row, DEATH));
+        let state = self.cold.get(row, STATE);
+        // Where another form was made since, a row that was gone by then never was there.
+        let unborn = birth == 0 && self.is_gone(row);
+        if !unborn && (birth == 0 || birth > moment || (death != 0 && (death < birth || death > moment))) {
             return Err(format!("row {row} was born at {birth} and died at {death} of {moment}"));
         }
-        let state = self.cold.get(row, STATE);
-        if state & (CONDEMNED | SWEPT) != 0 && (death == 0 || state & LINKED == 0) {
+        let is_dead = death != 0 || unborn;
+        self.validate_code(row, view)?;
+        if state & (CONDEMNED | SWEPT) != 0 && (!is_dead || state & LINKED == 0) {
             return Err(format!("row {row} is swept, but lives or was never linked"));
         }
-        if self.linked(row) && !self.in_graph(row) && death == 0 {
+        if self.linked(row) && !self.in_graph(row) && !is_dead {
             return Err(format!("row {row} lives and counts as linked, but is not in the graph"));
         }
         let has_key = !self.keys.is_mapped(row) && !self.keys.get(row).is_empty();
@@ -71,6 +86,24 @@ impl Index {
         let Some(parent) = self.parent(row).filter(|_| !self.is_gone(row)) else { return Ok(()) };
         if !kept(self.list(parent, 0)).any(|child| child == row) {
             return Err(format!("row {row} is not kept by the list of its parent {parent}"));
+        }
+        Ok(())
+    }
+
+    /// That a row which can be met has its code and all that goes with it, in the form by which walks go.
+    fn validate_code(&self, row: u32, view: View<'_>) -> Result<(), String> {
+        if self.cold.get(row, STATE) & SWEPT != 0 || !self.rows.are_intact() {
+            return Ok(());
+        }
+        let Some(coder) = &view.coding.coder else {
+            let near = view.coding.hot.get(row, TERM);
+            return if near == self.term(row) { Ok(()) } else { Err(format!("row {row} has two terms")) };
+        };
+        let mut code = vec![0; coder.stride()];
+        let (made, kept) = (coder.encode(view.row(row), &mut Vec::new(), &mut code), view.coding.share(row));
+        let words = |share: ByDot| [share.add.to_bits(), share.factor.to_bits()];
+        if code != view.code(row) || words(made) != words(kept) {
+            return Err(format!("row {row} has another's code, or none, of {}", view.coding.quant().name()));
         }
         Ok(())
     }
@@ -133,16 +166,16 @@ impl Writer {
             if self.get(key).map(|found| found.0) != Some(row) {
                 return Err(format!("the key of row {row} is found elsewhere"));
             }
-            if self.index.hot.get(row, DEATH) != 0 {
+            if self.coding.hot.get(row, DEATH) != 0 {
                 return Err(format!("row {row} is dead, but has its key"));
             }
         }
         if self.len() != self.index.live() {
             return Err(format!("{} keys for {} living rows", self.len(), self.index.live()));
         }
-        let rows = self.index.view().count();
+        let rows = self.index.rows() as u32;
         let bit = |row: u32| self.dead[row as usize / 64] >> (row % 64) & 1 == 1;
-        match (0..rows).find(|row| bit(*row) != (self.index.hot.get(*row, DEATH) != 0)) {
+        match (0..rows).find(|row| bit(*row) == self.coding.lives_on(*row)) {
             Some(row) => Err(format!("row {row} is dead on one side only")),
             None => Ok(()),
         }

@@ -3,22 +3,27 @@
 use std::sync::atomic::{AtomicU32 as Cell, Ordering};
 
 use super::Config;
+use super::cells::Cells;
 use super::codes::CodedQuery;
-use super::graph::{ADD, BIRTH, FACTOR, Index};
-use super::metric::ByDot;
+use super::coding::{ADD, Coding, FACTOR, TERM};
+use super::epochs::Inside;
+use super::graph::{FAR_TERM, Index};
 use super::near::Near;
 use super::query::{Query, Target};
 use super::rows::Published;
+use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 use crate::kernels::{Code, Kernels};
 
 /// Rows that are compared at once.
 const BATCH: usize = 32;
 
-/// The index as it was at one moment, as far as rows go. Everything that reads rows goes through one.
+/// The index as it was at one moment, as far as rows go, in one form. Everything that reads rows goes through one, and is
+/// inside the index for as long.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) index: &'a Index,
+    pub(super) coding: &'a Coding,
     rows: Published<'a>,
     moment: u32,
 }
@@ -32,7 +37,7 @@ pub(super) enum Measure<'q> {
     Coded(Code, &'q CodedQuery),
 }
 
-impl Index {
+impl Inside<'_> {
     /// The index now, for whoever walks the graph: `fresh` gets the rows that a walk cannot come to since they are not
     /// linked yet.
     pub(super) fn view_with(&self, fresh: &mut Vec<u32>) -> View<'_> {
@@ -42,22 +47,17 @@ impl Index {
         // Here another thread may link some of them, below rows that come only now.
         point("fresh");
         fresh.clear();
-        fresh.extend(self.unlinked(floor, &view));
+        fresh.extend(self.unlinked(floor, view.count()));
         // And the rows to walk on last: what was linked by then hangs below rows that were there by then.
         View { rows: self.rows.published(), ..view }
     }
+}
 
-    /// The index now.
-    pub(super) fn view(&self) -> View<'_> {
-        // The moment first: the rows that were there by then are counted among the rows.
-        let moment = self.moment.load();
-        View { index: self, rows: self.rows.published(), moment }
-    }
-
-    /// Rows that are not linked, dead ones too, of those that `view` sees; some may be linked by now. The floor has been
-    /// read before the view was made.
-    pub(super) fn unlinked<'a>(&'a self, floor: u32, view: &View<'a>) -> impl Iterator<Item = u32> + use<'a> {
-        let new = (floor..view.count()).filter(|row| !self.linked(*row));
+impl Index {
+    /// Rows that are not linked, dead ones too, of the first `rows`; some may be linked by now. The floor has been read
+    /// before the rows were counted.
+    pub(super) fn unlinked(&self, floor: u32, rows: u32) -> impl Iterator<Item = u32> {
+        let new = (floor..rows).filter(|row| !self.linked(*row));
         self.pending.rows().filter(move |row| *row < floor).chain(new)
     }
 }
@@ -70,6 +70,14 @@ fn coded_near(query: &CodedQuery, sum: i32, row: u32, hot: &[Cell]) -> Near {
 }
 
 impl<'a> View<'a> {
+    /// The index now. Only for who is inside for as long as this is there.
+    pub(super) fn new(index: &'a Index) -> Self {
+        let coding = index.coding.get();
+        // The moment first: the rows that were there by then are counted among the rows.
+        let moment = index.moment.load();
+        Self { index, coding, rows: index.rows.published(), moment }
+    }
+
     /// How many rows it sees; they are `0..count`.
     #[inline]
     pub(super) fn count(&self) -> u32 {
@@ -85,14 +93,15 @@ impl<'a> View<'a> {
     /// A row's code; only where rows have codes.
     #[inline]
     pub(super) fn code(&self, row: u32) -> &'a [u8] {
-        self.rows.code(row)
+        assert!(row < self.count(), "only published rows are read");
+        self.coding.code(row)
     }
 
     /// True when the row was there at the view's moment, and alive.
     #[inline]
     pub(super) fn lives(&self, row: u32) -> bool {
         // The death first: a row in an earlier one's place is born before that one's death is forgotten.
-        self.index.lived_after(row, self.moment) && self.index.hot.get(row, BIRTH) < self.moment
+        self.coding.lived_after(row, self.moment) && self.coding.came_before(row, self.moment)
     }
 
     /// How many rows had been inserted or removed.
@@ -102,14 +111,27 @@ impl<'a> View<'a> {
 
     /// `row` as something to measure from.
     pub(super) fn target(&self, row: u32) -> Target<'a> {
-        Target { vector: self.row(row), term: f32::from_bits(self.index.term(row)) }
+        let (terms, word) = self.terms();
+        Target { vector: self.row(row), term: f32::from_bits(terms.get(row, word)) }
     }
 
-    /// How distances from `query` are measured on the way through the graph.
-    pub(super) fn measure<'q>(&self, query: &'q Query) -> Measure<'q> {
-        match &self.index.coder {
-            Some(coder) => Measure::Coded(coder.code(), &query.coded),
+    /// Where terms are, and which word of a row's they are there.
+    #[inline]
+    fn terms(&self) -> (&'a Cells, usize) {
+        if self.coding.coder.is_some() { (&self.index.cold, FAR_TERM) } else { (&self.coding.hot, TERM) }
+    }
+
+    /// How distances from `query` are measured on the way through the graph. A query that was made for another form is made
+    /// for this one in `coded`.
+    pub(super) fn measure<'q>(&self, query: &'q Query, coded: &'q mut CodedQuery) -> Measure<'q> {
+        match &self.coding.coder {
             None => Measure::Exact(query.target()),
+            Some(coder) if coder.made(&query.coded) => Measure::Coded(coder.code(), &query.coded),
+            Some(coder) => {
+                reached(Mark::QueryCodedAnew);
+                coder.query(query.target().vector, coded);
+                Measure::Coded(coder.code(), coded)
+            }
         }
     }
 
@@ -118,9 +140,8 @@ impl<'a> View<'a> {
     where
         'a: 'q,
     {
-        let Some(coder) = &self.index.coder else { return Measure::Exact(self.target(row)) };
-        let share = |word: usize| f32::from_bits(self.index.hot.get(row, word));
-        coder.query_of_row(self.code(row), ByDot { add: share(ADD), factor: share(FACTOR) }, coded);
+        let Some(coder) = &self.coding.coder else { return Measure::Exact(self.target(row)) };
+        coder.query_of_row(self.code(row), self.coding.share(row), coded);
         Measure::Coded(coder.code(), coded)
     }
 
@@ -131,7 +152,7 @@ impl<'a> View<'a> {
             Measure::Coded(code, query) => {
                 let mut sum = [0];
                 self.index.config.kernels.code_dots(code, &query.elements, &[self.code(row)], &mut sum);
-                coded_near(query, sum[0], row, self.index.hot.group(row))
+                coded_near(query, sum[0], row, self.coding.hot.group(row))
             }
         }
     }
@@ -162,7 +183,7 @@ impl<'a> View<'a> {
             for row in rows.by_ref().take(BATCH) {
                 numbers[len] = row;
                 codes[len] = self.code(row);
-                facts[len] = self.index.hot.group(row);
+                facts[len] = self.coding.hot.group(row);
                 Kernels::prefetch(&facts[len][..1]);
                 Kernels::prefetch(codes[len]);
                 len += 1;
@@ -184,7 +205,7 @@ impl<'a> View<'a> {
         out: &mut Vec<Near>,
     ) {
         let Config { metric, kernels, .. } = &self.index.config;
-        let (terms, word) = self.index.terms();
+        let (terms, word) = self.terms();
         let (mut vectors, mut numbers, mut distances) = ([&[][..]; BATCH], [0; BATCH], [0.0; BATCH]);
         out.clear();
         loop {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::codes::Coder;
-use super::graph::{ADD, BIRTH, DEATH, FACTOR, Index, PLACE, STATE, UPPER};
+use super::coding::{BIRTH, Coding, DEATH};
+use super::graph::{FAR_TERM, Index, PLACE, STATE, UPPER};
 use super::keys::Keys;
 use super::pending::PLACES;
+use super::recode::Other;
 use super::rows::{Pen, Rows};
 use super::table::Table;
 use super::{Config, IndexError, MIN_M, RowId};
@@ -19,6 +20,9 @@ use crate::base::rng::{Rng, mix64};
 pub struct Writer {
     pub(super) index: Arc<Index>,
     pub(super) pen: Pen,
+    /// The coding by which the index is walked, and another that there is besides.
+    pub(super) coding: Arc<Coding>,
+    pub(super) other: Option<Other>,
     pub(super) table: Table,
     hash_key: HashKey,
     /// A bit a row, set when it is dead.
@@ -28,7 +32,7 @@ pub struct Writer {
     /// Where the next row that takes a free one's place is to be pending.
     place: usize,
     /// Room to rotate a vector in.
-    rotated: Vec<f32>,
+    pub(super) rotated: Vec<f32>,
 }
 
 /// The last moment of an index.
@@ -61,13 +65,12 @@ impl Writer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         assert!((1..=MAX_DIM).contains(&config.dim), "dim is {}", config.dim);
-        let coder = Coder::new(&config);
-        let rows = Rows::new(config.dim, coder.as_ref().map_or(0, Coder::stride));
-        Self::with((config, coder), rows, Keys::new(), Table::new())
+        let coding = Coding::new(&config, config.quant);
+        Self::with((config, coding), Rows::new(config.dim), Keys::new(), Table::new())
     }
 
     pub(super) fn with(
-        (config, coder): (Config, Option<Coder>),
+        (config, coding): (Config, Coding),
         (rows, pen): (Arc<Rows>, Pen),
         keys: Keys,
         table: Table,
@@ -80,9 +83,10 @@ impl Writer {
         );
         assert!(Arc::ptr_eq(&rows, pen.rows()), "a pen writes to the rows it came with");
         let hash_key = HashKey::from_seed(mix64(config.seed ^ 0x6b65_7973));
-        let index = Arc::new(Index::new(config, coder, rows, keys));
+        let coding = Arc::new(coding);
+        let index = Arc::new(Index::new(config, Arc::clone(&coding), rows, keys));
         let (dead, free, rotated) = (Vec::new(), Vec::new(), Vec::new());
-        Self { index, pen, table, hash_key, dead, free, place: 0, rotated }
+        Self { index, pen, coding, other: None, table, hash_key, dead, free, place: 0, rotated }
     }
 
     /// The shared side.
@@ -104,20 +108,20 @@ impl Writer {
         let hash = self.hash(key);
         self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
         let free = self.take_free();
-        let Self { index, pen, table, dead, rotated, .. } = self;
+        let Self { index, pen, table, dead, rotated, coding, other, .. } = self;
+        let codings = [Some(&**coding), other.as_ref().map(Other::coding)].into_iter().flatten();
         assert_eq!(vector.len(), index.config.dim, "a vector has the dimensions of its index");
         let (row, padded) = pen.stage(vector, free.map(|free| free.row))?;
         let term = index.config.metric.term(&index.config.kernels, padded);
         if free.is_none() {
-            for cells in [&index.hot, &index.cold, &index.ground] {
+            for cells in [&index.cold, &index.ground] {
                 cells.grow(row);
             }
         }
-        index.set_term(row, term.to_bits());
-        if let Some(coder) = &index.coder {
-            let share = coder.encode(vector, rotated, pen.code());
-            index.hot.set(row, ADD, share.add.to_bits());
-            index.hot.set(row, FACTOR, share.factor.to_bits());
+        index.cold.set(row, FAR_TERM, term.to_bits());
+        for coding in codings.clone() {
+            coding.grow(row);
+            coding.write(row, vector, term.to_bits(), rotated);
         }
         pen.place();
         let level = index.level(row) as u32;
@@ -134,13 +138,13 @@ impl Writer {
             dead.push(0);
         }
         let now = index.moment.load();
-        index.hot.set(row, BIRTH, now);
+        codings.clone().for_each(|coding| coding.hot.set(row, BIRTH, now + 1));
         if let Some(free) = free {
             reached(Mark::RowReused);
             index.cold.set(row, STATE, (free.place as u32 + 1) << PLACE);
             index.pending.put(free.place, row);
             // Only behind its birth: see `View::lives`.
-            index.hot.set(row, DEATH, 0);
+            codings.clone().for_each(|coding| coding.hot.set(row, DEATH, 0));
             dead[row as usize / 64] &= !(1 << (row % 64));
             index.sweep.reused();
         }
@@ -148,7 +152,7 @@ impl Writer {
             // Dead for whoever sees the new row, alive for whoever does not.
             Some(old) => {
                 reached(Mark::RowReplaced);
-                index.hot.set(old, DEATH, now + 1);
+                codings.for_each(|coding| coding.hot.set(old, DEATH, now + 1));
                 dead[old as usize / 64] |= 1 << (old % 64);
             }
             None => {
@@ -194,7 +198,8 @@ impl Writer {
         reached(Mark::RowRemoved);
         self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
         let now = self.index.moment.load();
-        self.index.hot.set(row, DEATH, now + 1);
+        let codings = [Some(&*self.coding), self.other.as_ref().map(Other::coding)];
+        codings.into_iter().flatten().for_each(|coding| coding.hot.set(row, DEATH, now + 1));
         self.dead[row as usize / 64] |= 1 << (row % 64);
         self.index.live.fetch_sub(1);
         self.index.moment.store(now + 1);
@@ -222,7 +227,7 @@ impl Writer {
     /// The rows that live, from `first` on, in the order of their numbers.
     pub fn rows(&self, first: RowId) -> impl Iterator<Item = RowId> {
         let dead = |row: u32| self.dead[row as usize / 64] >> (row % 64) & 1 == 1;
-        (first.0..self.index.view().count()).filter(move |row| !dead(*row)).map(RowId)
+        (first.0..self.index.rows() as u32).filter(move |row| !dead(*row)).map(RowId)
     }
 
     /// The keys, in the order of their rows.
@@ -239,6 +244,6 @@ impl Writer {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let words = self.dead.len() * size_of::<u64>() + self.free.capacity() * size_of::<u32>();
-        self.index.bytes() + self.table.bytes() + words
+        self.index.own_bytes() + self.coding_bytes() + self.table.bytes() + words
     }
 }

@@ -72,6 +72,7 @@ impl Quant {
 /// Makes codes for the vectors of one index.
 #[derive(Debug)]
 pub(super) struct Coder {
+    quant: Quant,
     code: Code,
     metric: &'static dyn Metric,
     kernels: Kernels,
@@ -88,6 +89,8 @@ pub(super) struct CodedQuery {
     zero: i64,
     add: f32,
     factor: f32,
+    /// The form that it is for; none before it has been made.
+    quant: Option<Quant>,
     /// Room to rotate in.
     rotated: Vec<f32>,
 }
@@ -103,16 +106,16 @@ impl CodedQuery {
 
 impl Coder {
     /// For the vectors of an index; `None` where nothing is to be compressed, or the metric has no use for codes.
-    pub(super) fn new(config: &Config) -> Option<Self> {
+    pub(super) fn new(config: &Config, quant: Quant) -> Option<Self> {
         let Config { metric, dim, kernels, .. } = *config;
-        let code = match config.quant {
+        let code = match quant {
             Quant::F32 => return None,
             Quant::Int4 => Code::Nibble,
             Quant::Int8 => Code::Byte,
             Quant::Bin => Code::Bit,
         };
         metric.by_dot(Side::Row, 1.0)?;
-        Some(Self { code, metric, kernels, dim, rotation: Rotation::new(dim) })
+        Some(Self { quant, code, metric, kernels, dim, rotation: Rotation::new(dim) })
     }
 
     /// Its form.
@@ -151,8 +154,15 @@ impl Coder {
         ByDot { factor: share.factor * (0.5 * squared / product) as f32, ..share }
     }
 
-    /// Makes `query` the coded form of `vector`.
+    /// True where `query` is a coded form of its vector that this coder's codes can be compared with.
+    #[inline]
+    pub(super) fn made(&self, query: &CodedQuery) -> bool {
+        query.quant == Some(self.quant)
+    }
+
+    /// Makes `query` the coded form of `vector`, which may be padded.
     pub(super) fn query(&self, vector: &[f32], query: &mut CodedQuery) {
+        query.quant = Some(self.quant);
         let (_, share) = self.begin(Side::Query, vector, &mut query.rotated);
         let largest = query.rotated.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
         let step = largest / QUERY_LEVELS;
@@ -180,6 +190,7 @@ impl Coder {
         else {
             unreachable!("a coder is made for a metric that goes by dot products")
         };
+        query.quant = Some(self.quant);
         // What does not depend on the vector's length differs by these between the two sides.
         query.add = as_query.add - as_row.add + row.add;
         let factor = as_query.factor / as_row.factor * row.factor;
@@ -236,7 +247,8 @@ mod tests {
 
     fn coder(quant: Quant, metric: &'static dyn Metric, dim: usize) -> Coder {
         let kernels = Kernels::best();
-        Coder::new(&Config { dim, metric, m: 2, quant, ef_construction: 1, seed: 1, kernels }).unwrap()
+        let config = Config { dim, metric, m: 2, quant, ef_construction: 1, seed: 1, kernels };
+        Coder::new(&config, quant).unwrap()
     }
 
     fn random(rng: &mut Rng, dim: usize, scale: f32) -> Vec<f32> {

@@ -23,7 +23,7 @@ mod unlink;
 
 use std::sync::atomic::Ordering;
 
-use super::epochs::Grace;
+use super::epochs::{Grace, Inside};
 use super::graph::{CLAIMED, CONDEMNED, Index, LINKED, PARENT, STATE, SWEPT};
 use super::scratch::Scratch;
 use crate::base::mark::{Mark, reached};
@@ -277,7 +277,7 @@ impl Index {
         if !self.sweep_is_due(from) || now == work.barren {
             return false;
         }
-        let rows = self.view().count();
+        let rows = self.rows() as u32;
         *work =
             Work { end: rows, bits: vec![0; (rows as usize).div_ceil(64)], barren: now, ..Work::default() };
         let _settling = self.settling.lock();
@@ -306,9 +306,9 @@ impl Index {
         }
         work.grace = None;
         work.at = 0;
-        work.end = if stage == Stage::Unlink { self.view().count() } else { work.condemned.len() as u32 };
+        work.end = if stage == Stage::Unlink { self.rows() as u32 } else { work.condemned.len() as u32 };
         if stage == Stage::Rehome {
-            self.hand_on(work);
+            self.inside().hand_on(work);
         }
         true
     }
@@ -319,11 +319,12 @@ impl Index {
         let mut slice = Slice { sweep: &self.sweep, done: false };
         let mut work = self.sweep.work.lock();
         assert!(work.grace.is_none(), "a pass begins when its grace is over");
+        let inside = self.inside();
         match self.sweep.stage() {
             Stage::Idle => unreachable!("a slice belongs to a sweep"),
-            Stage::Mark => self.mark_some(&mut work, budget),
-            Stage::Rehome => self.rehome_some(&mut work, budget, scratch),
-            Stage::Unlink => self.unlink_some(&mut work, budget, scratch),
+            Stage::Mark => inside.mark_some(&mut work, budget),
+            Stage::Rehome => inside.rehome_some(&mut work, budget, scratch),
+            Stage::Unlink => inside.unlink_some(&mut work, budget, scratch),
             Stage::Clear => self.clear_some(&mut work, budget),
         }
         if work.at < work.end {
@@ -331,7 +332,7 @@ impl Index {
         } else {
             self.end_pass(&mut work);
         }
-        drop(work);
+        drop((work, inside));
         slice.done = true;
     }
 
@@ -352,30 +353,6 @@ impl Index {
         // Under this lock a capture comes into being: it knows of the stage, or the grace waits for it.
         let _settling = self.settling.lock();
         self.sweep.stage.store(next as u32);
-    }
-
-    fn mark_some(&self, work: &mut Work, budget: usize) {
-        // Who enters from now on sees none of what was dead by then.
-        let moment = self.view().moment();
-        for row in work.take(budget as u32) {
-            if row.is_multiple_of(STRIDE) {
-                point("sweep: mark");
-            }
-            let state = self.cold.get(row, STATE);
-            if state & LINKED == 0 || state & SWEPT != 0 {
-                continue;
-            }
-            if self.lived_after(row, moment) {
-                let level = self.level(row);
-                if work.heir.is_none_or(|(highest, _)| level > highest) && self.in_graph(row) {
-                    work.heir = Some((level, row));
-                }
-            } else {
-                self.cold.group(row)[STATE].fetch_or(CONDEMNED, Ordering::AcqRel);
-                work.condemned.push(row);
-                work.bits[row as usize / 64] |= 1 << (row % 64);
-            }
-        }
     }
 
     fn clear_some(&self, work: &mut Work, budget: usize) {
@@ -399,5 +376,31 @@ impl Index {
         let mut all = self.sweep.freed.lock();
         all.append(&mut freed);
         self.sweep.waiting.store(all.len() as u32);
+    }
+}
+
+impl Inside<'_> {
+    fn mark_some(&self, work: &mut Work, budget: usize) {
+        // Who enters from now on sees none of what was dead by then.
+        let view = self.view();
+        for row in work.take(budget as u32) {
+            if row.is_multiple_of(STRIDE) {
+                point("sweep: mark");
+            }
+            let state = self.cold.get(row, STATE);
+            if state & LINKED == 0 || state & SWEPT != 0 {
+                continue;
+            }
+            if view.coding.lived_after(row, view.moment()) {
+                let level = self.level(row);
+                if work.heir.is_none_or(|(highest, _)| level > highest) && self.in_graph(row) {
+                    work.heir = Some((level, row));
+                }
+            } else {
+                self.cold.group(row)[STATE].fetch_or(CONDEMNED, Ordering::AcqRel);
+                work.condemned.push(row);
+                work.bits[row as usize / 64] |= 1 << (row % 64);
+            }
+        }
     }
 }

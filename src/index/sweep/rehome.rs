@@ -3,7 +3,8 @@
 //! Parents are changed by adding: the new parent's list keeps the child before the child names it, and the old one's
 //! list goes on keeping it until it is cleared. So whoever reads the one or the other parent finds the child there.
 
-use super::super::graph::{Index, KEPT, LINKED, PARENT, STATE, SWEPT, kept, links};
+use super::super::epochs::Inside;
+use super::super::graph::{KEPT, LINKED, PARENT, STATE, SWEPT, kept, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
 use super::{CHANGE, Work};
@@ -16,7 +17,7 @@ const STEPS: usize = 256;
 /// Rows that are asked to take a child in, far away, before the sweep is given up.
 const TRIES: usize = 10_000;
 
-impl Index {
+impl Inside<'_> {
     /// Gives the root's and the entry point's part to rows that are not condemned. Under the settling lock.
     pub(super) fn hand_on(&self, work: &Work) {
         let Some(old) = self.root() else { return };
@@ -54,7 +55,7 @@ impl Index {
         let mut all = Vec::new();
         if risen.is_some_and(|(_, row)| self.condemned(row)) {
             // It died before the mark came to it: who is the highest of the others nobody knows.
-            let rows = (0..self.view().count()).filter(|row| !self.condemned(*row) && self.in_graph(*row));
+            let rows = (0..self.rows() as u32).filter(|row| !self.condemned(*row) && self.in_graph(*row));
             all.extend(rows.filter(|row| self.linked(*row)).map(|row| (self.level(row), row)));
         } else {
             all.extend(work.heir.into_iter().chain(risen));
@@ -66,7 +67,7 @@ impl Index {
     /// A row of the graph that is not condemned and now keeps the root.
     fn find_root(&self, work: &Work, linking: &mut Linking) -> Option<u32> {
         let old = self.root()?;
-        let rows = work.heir.map_or(0, |(_, row)| row)..self.view().count();
+        let rows = work.heir.map_or(0, |(_, row)| row)..self.rows() as u32;
         let risen = self.sweep.risen.load();
         let risen = (risen > 0).then_some(risen as u32);
         if work.heir.is_none() && risen.is_none() {

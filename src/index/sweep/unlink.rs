@@ -3,14 +3,15 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::graph::{HOLE, Index, KEPT, LINKED, STATE, SWEPT, links};
+use super::super::epochs::Inside;
+use super::super::graph::{HOLE, KEPT, LINKED, STATE, SWEPT, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
 use super::{CHANGE, STRIDE, Work};
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::point;
 
-impl Index {
+impl Inside<'_> {
     pub(super) fn unlink_some(&self, work: &mut Work, budget: usize, scratch: &mut Scratch) {
         let mut left = budget;
         while work.at < work.end && left > 0 {
@@ -81,9 +82,8 @@ impl Index {
         rows.clear();
         for (_, word) in holes {
             let condemned = (word & !KEPT) - 1;
-            rows.extend(
-                links(self.list(condemned, layer)).filter(|other| *other != row && self.lives_on(*other)),
-            );
+            let others = links(self.list(condemned, layer)).filter(|other| *other != row);
+            rows.extend(others.filter(|other| self.coding().lives_on(*other)));
         }
         // After the lists were read: they may name rows that came while this slice went on.
         let view = self.view();

@@ -294,7 +294,7 @@ fn codes_are_opened_from_the_map_and_refused_where_they_do_not_fit() {
         let narrow = searched(opened.index(), query, 5, 60);
         assert!(narrow.iter().filter(|hit| exact[..5].contains(hit)).count() >= 4, "{quant:?}");
         for row in 0..200 {
-            assert_eq!(opened.index().view().code(row), writer.index().view().code(row));
+            assert_eq!(opened.coding.code(row), writer.coding.code(row));
         }
         file.sections[5].2.pop();
         assert!(file.open().unwrap_err().to_string().contains("length of the codes"));

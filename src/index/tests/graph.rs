@@ -214,13 +214,14 @@ fn a_search_that_began_on_an_empty_graph_does_not_look_at_a_root_that_came_later
     let mut writer = Writer::new(config(2, &L2));
     let index = Arc::clone(writer.index());
     let mut scratch = Scratch::new();
-    let view = index.view();
+    let inside = index.inside();
+    let view = inside.view();
     let row = writer.insert(b"first", &[1.0, 2.0]).unwrap().row;
     index.link(row, &mut scratch);
     scratch.found.clear();
     let query = index.query(&[1.0, 2.0]);
-    index.seed_root(&view, view.measure(&query), &mut scratch);
+    index.seed_root(&view, view.measure(&query, &mut Default::default()), &mut scratch);
     assert!(scratch.found.is_empty());
-    index.seed_root(&index.view(), view.measure(&query), &mut scratch);
+    index.seed_root(&inside.view(), view.measure(&query, &mut Default::default()), &mut scratch);
     assert_eq!(scratch.found.len(), 1);
 }

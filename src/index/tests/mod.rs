@@ -7,6 +7,7 @@ mod forms;
 mod graph;
 mod model;
 mod panics;
+mod recode;
 mod sweep;
 mod threads;
 

@@ -1,0 +1,170 @@
+//! What a walk reads of rows, in one form (`QUANT`): when each came and went, its code, and what an estimate needs besides.
+//!
+//! An index has one coding by which it is walked. Another may be in the making ([`super::recode`]), or be there still for those
+//! who entered the index before it was replaced. So whoever is inside takes the coding once, by one load, and keeps to it:
+//! a search is by one form from beginning to end.
+//!
+//! The writer writes each row, and each death, into every coding that there is. Hence any of them answers for all rows that
+//! are published, for as long as somebody may read it.
+//!
+//! The invariants behind the unsafe code: a coding that has been replaced is let go of when everyone has left who was inside
+//! then ([`super::epochs`]), and only who is inside reads one; the strip of a row is written before the row, or the coding, can
+//! be read, by one thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::cells::Cells;
+use super::codes::Coder;
+use super::metric::ByDot;
+use super::strips::Strips;
+use super::{Config, Quant};
+use crate::base::sync::point;
+
+/// Words of `hot`: one more than the moment behind which the row is there; zero where none has been.
+pub(super) const BIRTH: usize = 0;
+/// Zero while the row lives; afterwards, the moment from which on it is dead.
+pub(super) const DEATH: usize = 1;
+/// What every distance on the row itself needs, where rows have no codes.
+pub(super) const TERM: usize = 2;
+/// What the row contributes to a distance that is estimated by its code.
+pub(super) const ADD: usize = 2;
+/// The factor of its code in such a distance.
+pub(super) const FACTOR: usize = 3;
+const HOT: usize = 4;
+
+/// All rows in one form.
+#[derive(Debug)]
+pub(super) struct Coding {
+    quant: Quant,
+    pub(super) coder: Option<Coder>,
+    /// What is read of a row with its code.
+    pub(super) hot: Cells,
+    codes: Strips<u8>,
+}
+
+impl Coding {
+    /// No rows in the form `quant`.
+    pub(super) fn new(config: &Config, quant: Quant) -> Self {
+        let coder = Coder::new(config, quant);
+        let codes = Strips::new(coder.as_ref().map_or(0, Coder::stride));
+        Self::with(quant, coder, codes)
+    }
+
+    /// The form `quant`, with these codes where it has codes.
+    pub(super) fn with(quant: Quant, coder: Option<Coder>, codes: Strips<u8>) -> Self {
+        let hot = Cells::new(if coder.is_some() { HOT } else { FACTOR });
+        Self { quant, coder, hot, codes }
+    }
+
+    /// Its form.
+    pub(super) fn quant(&self) -> Quant {
+        self.quant
+    }
+
+    /// Its codes.
+    pub(super) fn codes(&self) -> &Strips<u8> {
+        &self.codes
+    }
+
+    /// Bytes of memory for so many rows, of which `taken` lie in places of a map.
+    pub(super) fn bytes(&self, rows: usize, taken: usize) -> usize {
+        self.hot.stride() * size_of::<u32>() * rows + self.codes.bytes(rows, taken)
+    }
+
+    /// Makes sure that there is room for a row. Only the one writer calls this.
+    pub(super) fn grow(&self, row: u32) {
+        self.hot.grow(row);
+        if self.coder.is_some() {
+            self.codes.grow(row);
+        }
+    }
+
+    /// Makes sure that there is room for rows `0..rows` of a coding that has none in a map. Only the one writer calls this.
+    pub(super) fn grow_all(&self, rows: u32) {
+        self.hot.grow_all(rows);
+        if self.coder.is_some() {
+            self.codes.grow_all(rows);
+        }
+    }
+
+    /// Writes what a walk reads of a row besides its life. The row cannot be read by this coding yet, nobody else writes it,
+    /// and there is room for it. `vector` may be padded; `term` is its metric's.
+    pub(super) fn write(&self, row: u32, vector: &[f32], term: u32, rotated: &mut Vec<f32>) {
+        let Some(coder) = &self.coder else { return self.hot.set(row, TERM, term) };
+        // SAFETY: nobody reads the strip or writes to it, by this function's contract.
+        let code = unsafe { self.codes.to_write(row) };
+        code.fill(0);
+        let share = coder.encode(vector, rotated, code);
+        self.hot.set(row, ADD, share.add.to_bits());
+        self.hot.set(row, FACTOR, share.factor.to_bits());
+    }
+
+    /// The code of a row; only where rows have codes.
+    #[inline]
+    pub(super) fn code(&self, row: u32) -> &[u8] {
+        assert!(self.codes.stride() > 0, "only rows with codes are asked for them");
+        self.codes.get(row)
+    }
+
+    /// What an estimated distance needs besides the code.
+    pub(super) fn share(&self, row: u32) -> ByDot {
+        let share = |word: usize| f32::from_bits(self.hot.get(row, word));
+        ByDot { add: share(ADD), factor: share(FACTOR) }
+    }
+
+    /// True where the row did not die before the end of a moment. Once false it stays so until the row is another.
+    #[inline]
+    pub(super) fn lived_after(&self, row: u32, moment: u32) -> bool {
+        let death = self.hot.get(row, DEATH);
+        death == 0 || death > moment
+    }
+
+    /// True where a row was there before `moment`, dead or alive by then.
+    #[inline]
+    pub(super) fn came_before(&self, row: u32, moment: u32) -> bool {
+        // A zero becomes the largest number.
+        self.hot.get(row, BIRTH).wrapping_sub(1) < moment
+    }
+
+    /// True while a row is there that nobody has overwritten or removed.
+    pub(super) fn lives_on(&self, row: u32) -> bool {
+        self.hot.get(row, DEATH) == 0 && self.hot.get(row, BIRTH) != 0
+    }
+}
+
+/// The coding by which an index is walked.
+#[derive(Debug)]
+pub(super) struct Current(AtomicPtr<Coding>);
+
+impl Current {
+    pub(super) fn new(coding: Arc<Coding>) -> Self {
+        Self(AtomicPtr::new(Arc::into_raw(coding).cast_mut()))
+    }
+
+    /// The coding. Only for who is inside the index, for as long as that lasts.
+    #[inline]
+    pub(super) fn get(&self) -> &Coding {
+        point("coding");
+        let coding = self.0.load(Ordering::Acquire);
+        // SAFETY: it came from an `Arc` of which `self` holds a count; once that is given up the writer keeps one until
+        // everyone has left who is inside now (the file's invariant).
+        unsafe { &*coding }
+    }
+
+    /// Puts another coding in its place, and returns it: to be kept until everyone has left who is inside now. Only the one
+    /// writer calls this.
+    pub(super) fn replace(&self, coding: Arc<Coding>) -> Arc<Coding> {
+        point("coding replaced");
+        let before = self.0.swap(Arc::into_raw(coding).cast_mut(), Ordering::AcqRel);
+        // SAFETY: it came from `Arc::into_raw`, and the count that `self` held is handed on.
+        unsafe { Arc::from_raw(before) }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        // SAFETY: as in `replace`; nobody is inside an index that is dropped.
+        drop(unsafe { Arc::from_raw(*self.0.get_mut()) });
+    }
+}
