@@ -39,6 +39,8 @@ pub enum Outcome {
     Job(Job),
     /// Its reply is written when the snapshot of this number is durable.
     Snapshot(u64),
+    /// Its reply is written when the change of this number has come to its end.
+    Change(u64),
 }
 
 /// What a handler returns.

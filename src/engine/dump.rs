@@ -121,6 +121,10 @@ fn operation(op: &Op<'_>, full: bool, out: &mut String) {
             show("REMOVE VECTOR", key, None);
             put(out, format_args!(" \"{}\"", element.escape_ascii()));
         }
+        Op::Quant { key, quant } => {
+            show("CHANGE FORM", key, None);
+            put(out, format_args!(" quant {quant}"));
+        }
     }
 }
 

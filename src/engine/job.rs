@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::store::Garbage;
 use super::value::LastWrite;
-use crate::index::{Index, Pinned, Query, RowId, Scratch};
+use crate::index::{Index, Making, Pinned, Query, RowId, Scratch};
 use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Search(Box<Search>),
     /// A slice of a sweep.
     Sweep { index: Arc<Index>, budget: usize },
+    /// A slice of a change of form.
+    Recode { making: Arc<Making>, rows: usize },
     /// Drop something.
     Drop(Vec<Garbage>),
 }
@@ -86,13 +88,13 @@ impl Job {
     /// True for work that nobody waits for.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self.0, Kind::Drop(_) | Kind::Sweep { .. })
+        matches!(self.0, Kind::Drop(_) | Kind::Sweep { .. } | Kind::Recode { .. })
     }
 
     /// True for work after which the loop has something to look at, though nobody waits for an answer.
     #[must_use]
     pub fn goes_on(&self) -> bool {
-        matches!(self.0, Kind::Sweep { .. })
+        matches!(self.0, Kind::Sweep { .. } | Kind::Recode { .. })
     }
 
     /// True for work that takes about as long as handing it to another thread and back.
@@ -117,6 +119,10 @@ impl Job {
             Kind::Search(search) => search.run(scratch),
             Kind::Sweep { index, budget } => {
                 index.sweep_some(*budget, scratch);
+                Finished::silent()
+            }
+            Kind::Recode { making, rows } => {
+                making.write_some(*rows, scratch);
                 Finished::silent()
             }
             Kind::Drop(garbage) => {

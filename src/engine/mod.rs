@@ -7,6 +7,7 @@
 
 mod backup;
 mod call;
+mod changes;
 mod check;
 pub mod command;
 mod desk;
@@ -30,6 +31,7 @@ mod watch;
 
 pub use backup::backup;
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
+pub use changes::Changed;
 pub use check::{Check, check};
 pub use dump::{Excerpt, dump};
 pub use facts::LogFacts;
@@ -81,6 +83,9 @@ pub struct Engine {
     changes: u64,
     watched: watch::Watched,
     stats: Stats,
+    /// How many changes of a form were begun, and those that have come to their end.
+    last_change: u64,
+    changed: VecDeque<Changed>,
 }
 
 /// What only a server with a directory has.
@@ -172,7 +177,11 @@ impl Engine {
     }
 
     /// Runs one command's handler between [`Engine::begin`] and [`Engine::end`]. A refusal becomes an error reply.
-    pub fn execute(&mut self, handler: Handler, call: &mut Call<'_>) -> Outcome {
+    pub fn execute<'a>(
+        &mut self,
+        handler: impl FnOnce(&mut Self, &mut Call<'a>) -> Handled,
+        call: &mut Call<'a>,
+    ) -> Outcome {
         self.begin();
         let outcome = handler(self, call).unwrap_or_else(|refusal| {
             call.reply.error(refusal.0.as_bytes());
@@ -391,6 +400,7 @@ impl Engine {
             durability.unsynced.advance(durability.wal.durable());
         }
         let busy = self.expire_some();
+        self.tick_changes();
         if let Some(durability) = &mut self.durability
             && std::mem::take(&mut durability.appended)
         {

@@ -50,6 +50,8 @@ pub(super) enum Op<'a> {
     PutVector { key: &'a [u8], element: &'a [u8], vector: &'a [u8] },
     /// The element is gone from this set.
     RemoveVector { key: &'a [u8], element: &'a [u8] },
+    /// Searches of this set go by the compressed form of this code.
+    Quant { key: &'a [u8], quant: u16 },
 }
 
 mod tag {
@@ -63,6 +65,7 @@ mod tag {
     pub(super) const NEW_SET: u8 = 8;
     pub(super) const PUT_VECTOR: u8 = 9;
     pub(super) const REMOVE_VECTOR: u8 = 10;
+    pub(super) const QUANT: u8 = 11;
 }
 
 impl SetConfig {
@@ -123,6 +126,11 @@ impl<'a> Op<'a> {
                 put_strings(out, tag::PUT_VECTOR, &[key, element, vector])
             }
             Op::RemoveVector { key, element } => put_strings(out, tag::REMOVE_VECTOR, &[key, element]),
+            Op::Quant { key, quant } => {
+                out.put_u8(tag::QUANT);
+                out.put_u16(quant);
+                out.put_string(key);
+            }
         }
     }
 
@@ -151,6 +159,10 @@ impl<'a> Op<'a> {
             }
             tag::PUT_VECTOR => Op::PutVector { key: r.string()?, element: r.string()?, vector: r.string()? },
             tag::REMOVE_VECTOR => Op::RemoveVector { key: r.string()?, element: r.string()? },
+            tag::QUANT => {
+                let quant = r.u16()?;
+                Op::Quant { key: r.string()?, quant }
+            }
             _ => return Err(DecodeError::Invalid("operation")),
         })
     }
@@ -164,7 +176,9 @@ impl<'a> Op<'a> {
             | Op::Overwrite { key, bytes: other, .. }
             | Op::Rename { from: key, to: other }
             | Op::RemoveVector { key, element: other } => key.len() + other.len(),
-            Op::Delete { key } | Op::Expire { key, .. } | Op::NewSet { key, .. } => key.len(),
+            Op::Delete { key } | Op::Expire { key, .. } | Op::NewSet { key, .. } | Op::Quant { key, .. } => {
+                key.len()
+            }
             Op::PutVector { key, element, vector } => key.len() + element.len() + vector.len(),
             Op::Clear => 0,
         };
@@ -184,7 +198,8 @@ impl<'a> Op<'a> {
             | Op::Expire { key, .. }
             | Op::NewSet { key, .. }
             | Op::PutVector { key, .. }
-            | Op::RemoveVector { key, .. } => [Some(key), None],
+            | Op::RemoveVector { key, .. }
+            | Op::Quant { key, .. } => [Some(key), None],
         }
     }
 }
@@ -214,6 +229,7 @@ mod tests {
             Op::NewSet { key: b"s", config: CONFIG },
             Op::PutVector { key: b"s", element: b"e", vector: &[0; 12] },
             Op::RemoveVector { key: b"s", element: b"e" },
+            Op::Quant { key: b"s", quant: 3 },
         ]
     }
 

@@ -151,6 +151,8 @@ impl Engine {
             changes: 0,
             watched: Watched::default(),
             stats: Stats::default(),
+            last_change: 0,
+            changed: std::collections::VecDeque::new(),
         };
         Ok((engine, report))
     }

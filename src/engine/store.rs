@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::changes::Change;
 use super::keyspace::{Entry, Keyspace};
 use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
@@ -49,9 +50,11 @@ pub(crate) struct Store {
     /// The vector being read, kept for its memory.
     floats: Vec<f32>,
     /// Values that are gone but costly to drop; a worker does it.
-    garbage: Vec<Garbage>,
+    pub(super) garbage: Vec<Garbage>,
     /// Indexes that are swept, or are to be.
     sweeping: Vec<Arc<Index>>,
+    /// Changes of form that are under way, or of which the form before is there still.
+    pub(super) changes: Vec<Change>,
 }
 
 /// Something to be dropped by a worker.
@@ -61,6 +64,10 @@ pub(crate) enum Garbage {
     Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
     /// An index that may be nobody else's any more.
     Index(#[expect(dead_code, reason = "held only to be dropped")] Arc<Index>),
+    /// A coding that nobody reads any more.
+    Coding(#[expect(dead_code, reason = "held only to be dropped")] index::Retired),
+    /// A coding that nobody will read.
+    Making(#[expect(dead_code, reason = "held only to be dropped")] Arc<index::Making>),
     /// A whole keyspace.
     Keyspace(#[expect(dead_code, reason = "held only to be dropped")] Keyspace<Value>),
 }
@@ -74,6 +81,7 @@ impl Store {
             floats: Vec::new(),
             garbage: Vec::new(),
             sweeping: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -112,6 +120,14 @@ impl Store {
                 })?;
                 self.sweep_later(index);
             }
+            Op::Quant { key, quant } => {
+                let quant = known_quant(quant)?;
+                let retired = self.edit_set(key, |set| {
+                    set.writer.change(quant);
+                    Ok(set.writer.retire())
+                })?;
+                self.garbage.extend(retired.map(Garbage::Coding));
+            }
         }
         Ok(Applied::Done)
     }
@@ -138,6 +154,7 @@ impl Store {
     fn rename(&mut self, from: &[u8], to: &[u8], lsn: Lsn) {
         let displaced = self.keyspace.rename(from, to);
         self.discard(displaced);
+        self.rename_changes(from, to);
         if let Some(Entry { value: Value::Vectors(set), .. }) = self.keyspace.get(to) {
             set.last.set(lsn);
         }
@@ -206,8 +223,7 @@ impl Store {
     pub(crate) fn index_config(&self, config: SetConfig) -> Result<index::Config, String> {
         let metric = index::metric_with_code(u32::from(config.metric))
             .ok_or_else(|| format!("metric code {} is not known to this binary", config.metric))?;
-        let quant = index::Quant::with_code(u32::from(config.quant))
-            .ok_or_else(|| format!("QUANT code {} is not known to this binary", config.quant))?;
+        let quant = known_quant(config.quant)?;
         let within = |what: &str, value: u32, least: usize, most: usize| {
             let value = value as usize;
             let fits = (least..=most).contains(&value);
@@ -297,6 +313,11 @@ impl Store {
     pub(crate) fn take_garbage(&mut self) -> Vec<Garbage> {
         std::mem::take(&mut self.garbage)
     }
+}
+
+fn known_quant(code: u16) -> Result<index::Quant, String> {
+    let quant = index::Quant::with_code(u32::from(code));
+    quant.ok_or_else(|| format!("QUANT code {code} is not known to this binary"))
 }
 
 /// The string has these bytes now, in the same memory unless most of that would lie idle.

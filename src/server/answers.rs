@@ -90,6 +90,28 @@ impl Server {
         }
     }
 
+    /// Answers those who waited for a change of form that has come to its end.
+    pub(super) fn take_changed(&mut self) {
+        while let Some(changed) = self.engine.take_changed() {
+            let mut bytes = Vec::new();
+            let mut reply = Reply::new(&mut bytes, Protocol::Resp2);
+            let barrier = match &changed.result {
+                Ok(lsn) => {
+                    reply.ok();
+                    *lsn
+                }
+                Err(why) => {
+                    reply.error(why);
+                    Lsn(0)
+                }
+            };
+            let found = self.changers.iter().position(|(number, _)| *number == changed.number);
+            let Some(at) = found else { unreachable!("somebody asked for each change") };
+            let (_, ticket) = self.changers.swap_remove(at);
+            self.answer(ticket, bytes, barrier);
+        }
+    }
+
     fn tell_saved(&self, saved: &Saved) {
         match &saved.result {
             Ok(bytes) => {

@@ -14,7 +14,8 @@ impl Server {
     /// True between turns when nobody is at work: no job under way, no command half served.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let at_work = self.pool.in_flight() > 0 || self.engine.is_sweeping();
+        let slices = self.engine.is_sweeping() || self.engine.is_recoding();
+        let at_work = self.pool.in_flight() > 0 || slices;
         !at_work && self.listed.is_empty() && !self.busy
     }
 
@@ -58,6 +59,7 @@ impl Server {
         reached(Mark::Finishing);
         self.finishing = Some(self.now.after(GRACE));
         self.stop_accepting();
+        self.engine.give_up_changes();
         let mut ids: Vec<_> = self.connections.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {

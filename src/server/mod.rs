@@ -83,6 +83,8 @@ pub struct Server {
     log_refuses: bool,
     /// Who waits for which snapshot.
     savers: Vec<(u64, Ticket)>,
+    /// Who waits for which change of form.
+    changers: Vec<(u64, Ticket)>,
     events: Vec<Event>,
     answers: Vec<(Ticket, Finished)>,
     scratch: Vec<u8>,
@@ -139,6 +141,7 @@ impl Server {
             released: Lsn(0),
             log_refuses: false,
             savers: Vec::new(),
+            changers: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
             scratch,
@@ -188,13 +191,14 @@ impl Server {
         let helping = self.help();
         self.busy = self.engine.tick() || helping;
         self.take_saved();
+        self.take_changed();
         self.release_logged();
         if let Some(job) = self.engine.take_garbage() {
             reached(Mark::GarbageSent);
             self.pool.put_silent(job);
         }
         while self.finishing.is_none()
-            && let Some(job) = self.engine.take_sweep()
+            && let Some(job) = self.engine.take_sweep().or_else(|| self.engine.take_recoding())
         {
             self.pool.put_silent(job);
         }

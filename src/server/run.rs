@@ -20,6 +20,7 @@ pub(super) fn start_outcome(
         Outcome::Done => unreachable!("a finished command has nothing to start"),
         Outcome::Job(job) => server.pool.put(ticket, job),
         Outcome::Snapshot(number) => server.savers.push((number, ticket)),
+        Outcome::Change(number) => server.changers.push((number, ticket)),
     }
 }
 

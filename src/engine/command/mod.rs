@@ -27,6 +27,8 @@ pub use table::{
     Command, Flags, Group, Handler, Keys, ServerCommand, Subcommand, all, lookup, number, subcommand,
 };
 
+pub(super) use vectors::{expect_set, form};
+
 use super::value::Value;
 use super::{Call, Engine, Refusal};
 use crate::resp::parse_i64;

@@ -86,6 +86,7 @@ pub enum ServerCommand {
     Memory,
     Multi,
     Ping,
+    Quant,
     Quit,
     Reset,
     Role,

@@ -40,7 +40,7 @@ pub(super) fn vnew(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         } else if eq_ignore_case(word, b"EF_CONSTRUCTION") {
             config.ef_construction = number(value, "EF_CONSTRUCTION", 1, limits::MAX_EF)? as u32;
         } else if eq_ignore_case(word, b"QUANT") {
-            config.quant = quant_code(value)?;
+            config.quant = form(value)?.code() as u16;
         } else {
             return Err(Refusal::err(format_args!(
                 "unknown option {}: VNEW takes METRIC, M, EF_CONSTRUCTION, QUANT",
@@ -89,18 +89,16 @@ pub(super) fn vdel(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
 /// `VINFO index`
 pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let args = call.args;
-    let set = match engine.read(call, &args[1]).map(|entry| &entry.value) {
-        None => {
-            call.reply.null_array();
-            return Ok(Outcome::Done);
-        }
-        Some(Value::String(_)) => return Err(Refusal::WRONG_TYPE),
-        Some(Value::Vectors(set)) => set,
-    };
-    let index = set.writer.index();
+    if engine.read(call, &args[1]).is_none() {
+        call.reply.null_array();
+        return Ok(Outcome::Done);
+    }
+    let index = Arc::clone(expect_set(engine, call, &args[1])?.writer.index());
+    let change = engine.store.change_of(&index);
+    let set = expect_set(engine, call, &args[1])?;
     let (config, stats) = (index.config(), index.stats());
     let reply = &mut call.reply;
-    let numbers: [(&str, usize); 16] = [
+    let numbers: [(&str, usize); 17] = [
         ("hnsw-m", config.m),
         ("vector-dim", config.dim),
         ("projection-input-dim", 0),
@@ -117,21 +115,24 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
         ("tombstones", stats.tombstones),
         ("free", stats.free),
         ("unlinked", stats.unlinked),
+        ("quant-change-rows", change.map_or(0, |(_, rows)| rows)),
     ];
-    reply.map(numbers.len() + 2);
+    reply.map(numbers.len() + 3);
     reply.simple("quant-type");
-    reply.simple(config.quant.name());
+    reply.simple(set.writer.quant().name());
     for (name, value) in numbers {
         reply.simple(name);
         reply.integer(i64::try_from(value).unwrap_or(i64::MAX));
     }
     reply.simple("metric");
     reply.simple(config.metric.name());
+    reply.simple("quant-change");
+    reply.simple(change.map_or("none", |(quant, _)| quant.name()));
     Ok(Outcome::Done)
 }
 
 /// The vector set at `key`; a refusal where there is none.
-pub(super) fn expect_set<'e>(
+pub(in crate::engine) fn expect_set<'e>(
     engine: &'e mut Engine,
     call: &mut Call<'_>,
     key: &[u8],
@@ -143,8 +144,9 @@ pub(super) fn expect_set<'e>(
     }
 }
 
-fn quant_code(name: &[u8]) -> Result<u16, Refusal> {
-    index::Quant::named(name).map(|quant| quant.code() as u16).ok_or_else(|| {
+/// The form of this name.
+pub(in crate::engine) fn form(name: &[u8]) -> Result<index::Quant, Refusal> {
+    index::Quant::named(name).ok_or_else(|| {
         let names: Vec<&str> = index::Quant::ALL.iter().map(|quant| quant.name()).collect();
         Refusal::err(format_args!("unknown QUANT {}: there are {}", quote(name), names.join(", ")))
     })

@@ -13,6 +13,15 @@ pub(super) static RUNNERS: &Runners = &[
     ("usage", usage),
 ];
 
+/// `VQUANT index form`: the engine's own but for the memory that it may take.
+pub(super) fn quant(r: &mut Request<'_>) -> Answer {
+    let most = r.server.options.maxmemory;
+    let room = (most > 0).then(|| most.saturating_sub(r.server.used_memory()));
+    let mut call = Call::new(r.args, r.connection.session.protocol, r.out);
+    let outcome = r.server.engine.execute(|engine, call| engine.change_quant(call, room), &mut call);
+    Ok(Ran { outcome, barrier: call.barrier })
+}
+
 fn usage(r: &mut Request<'_>) -> Answer {
     let mut call = Call::new(r.args, r.connection.session.protocol, r.out);
     let outcome = r.server.engine.execute(command::memory_usage, &mut call);

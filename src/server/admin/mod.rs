@@ -114,6 +114,7 @@ fn answer(r: &mut Request<'_>, which: ServerCommand) -> Answer {
         ServerCommand::Shutdown => saving::shutdown(r),
         ServerCommand::Save => saving::save(r),
         ServerCommand::Backup => saving::backup(r),
+        ServerCommand::Quant => memory::quant(r),
         ServerCommand::Bgsave => saving::save_in_background(r),
         ServerCommand::Lastsave => saving::last_save(r),
         ServerCommand::Wait => saving::wait(r),

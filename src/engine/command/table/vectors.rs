@@ -9,7 +9,7 @@ const fn row(name: &'static str, arity: i32, flags: Flags, handler: super::Engin
     command(Group::Vector, name, arity, flags, Keys::ONE, Handler::Engine(handler))
 }
 
-pub(super) static COMMANDS: [Command; 7] = [
+pub(super) static COMMANDS: [Command; 8] = [
     row("vadd", 4, GROW, vectors::vadd).docs(
         "0.1.0",
         "index:key element:string vector:string",
@@ -39,6 +39,19 @@ pub(super) static COMMANDS: [Command; 7] = [
         Handler::Server(ServerCommand::Backup),
     )
     .docs("0.1.0", "name:string", "Writes all data into a directory of its own and replies when that is durable."),
+    command(
+        Group::Vector,
+        "vquant",
+        3,
+        GROW.and(Flags::NOT_IN_MULTI).and(Flags::NO_SCRIPT),
+        Keys::ONE,
+        Handler::Server(ServerCommand::Quant),
+    )
+    .docs(
+        "0.1.0",
+        "index:key form:string",
+        "Changes by what searches of an index find their way, in the background, and replies when that is done and durable.",
+    ),
     command(
         Group::Server,
         "vsave",
