@@ -224,10 +224,10 @@ impl Engine {
     pub fn take_recoding(&mut self) -> Option<Job> {
         let rows = (self.store.options.sweep_slice / SHARE).max(1);
         let ready = self.store.changes.iter().find_map(|change| match &change.stage {
-            Stage::Making(making) if making.give_out() => Some(Arc::clone(making)),
+            Stage::Making(making) => making.give_out(),
             _ => None,
         });
-        ready.map(|making| Job(Kind::Recode { making, rows }))
+        ready.map(|part| Job(Kind::Recode { part: Some(part), rows }))
     }
 
     /// True while a slice of a change is under way.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::store::Garbage;
 use super::value::LastWrite;
-use crate::index::{Index, Making, Pinned, Query, RowId, Scratch};
+use crate::index::{Index, Part, Pinned, Query, RowId, Scratch};
 use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     /// A slice of a sweep.
     Sweep { index: Arc<Index>, budget: usize },
     /// A slice of a change of form.
-    Recode { making: Arc<Making>, rows: usize },
+    Recode { part: Option<Part>, rows: usize },
     /// Drop something.
     Drop(Vec<Garbage>),
 }
@@ -121,8 +121,10 @@ impl Job {
                 index.sweep_some(*budget, scratch);
                 Finished::silent()
             }
-            Kind::Recode { making, rows } => {
-                making.write_some(*rows, scratch);
+            Kind::Recode { part, rows } => {
+                if let Some(part) = part.take() {
+                    part.write(*rows, scratch);
+                }
                 Finished::silent()
             }
             Kind::Drop(garbage) => {

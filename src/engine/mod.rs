@@ -293,7 +293,10 @@ impl Engine {
         self.changes += 1;
         for key in op.keys().into_iter().flatten() {
             let name = self.store.keyspace.hash(key);
-            self.watched.touch(name, self.changes);
+            // Whoever watches a set watches what it holds, not by what its searches go.
+            if !matches!(op, Op::Quant { .. }) {
+                self.watched.touch(name, self.changes);
+            }
             if let Some(durability) = &mut self.durability {
                 durability.unsynced.note(name, lsn);
             }

@@ -74,7 +74,7 @@ pub use graph::{Index, Stats};
 pub use metric::{Assume, ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
 pub use near::Near;
 pub use query::Query;
-pub use recode::{Making, Retired};
+pub use recode::{Making, Part, Retired};
 pub use scratch::Scratch;
 pub use vector::{MAX_SQUARED_LENGTH, VectorError, check_vector, read_vector};
 pub use writer::{Inserted, Writer};

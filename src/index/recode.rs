@@ -59,13 +59,14 @@ pub struct Making {
     failed: AtomicBool,
 }
 
-/// A slice under way.
-struct Slice<'a> {
-    making: &'a Making,
+/// A slice that has been given out. Where it is dropped before it is done there will be no more.
+#[derive(Debug)]
+pub struct Part {
+    making: Arc<Making>,
     done: bool,
 }
 
-impl Drop for Slice<'_> {
+impl Drop for Part {
     fn drop(&mut self) {
         if !self.done {
             self.making.failed.store(true);
@@ -105,21 +106,18 @@ impl Making {
         self.busy.load()
     }
 
-    /// True when there is a slice to be done: the caller then sees to it that [`Making::write_some`] is called, once. One
-    /// thread asks.
+    /// A slice to be done, if there is one and none is under way. One thread asks.
     #[must_use]
-    pub fn give_out(&self) -> bool {
+    pub fn give_out(self: &Arc<Self>) -> Option<Part> {
         let ready = !self.busy.load() && !self.failed.load() && self.at.load() < self.rows;
-        if ready {
+        ready.then(|| {
             self.busy.store(true);
-        }
-        ready
+            Part { making: Arc::clone(self), done: false }
+        })
     }
 
-    /// Writes the codes of the next `most` rows, as [`Making::give_out`] has asked for.
-    pub fn write_some(&self, most: usize, scratch: &mut Scratch) {
-        assert!(self.busy.load(), "a slice is asked for before it is done");
-        let mut slice = Slice { making: self, done: false };
+    /// Writes the codes of the next `most` rows.
+    fn write_some(&self, most: usize, scratch: &mut Scratch) {
         let index = &*self.index;
         let (inside, clearing) = {
             // Under this lock a sweep goes from one pass to the next: the grace before its last pass waits for this slice,
@@ -150,7 +148,14 @@ impl Making {
         }
         drop(inside);
         self.at.store(to);
-        slice.done = true;
+    }
+}
+
+impl Part {
+    /// Writes the codes of the next `most` rows.
+    pub fn write(mut self, most: usize, scratch: &mut Scratch) {
+        self.making.write_some(most, scratch);
+        self.done = true;
     }
 }
 
@@ -222,8 +227,8 @@ impl Writer {
             assert!(self.other.is_none(), "a coding is made on the spot while nobody is inside");
             let making = self.begin_making(quant);
             let mut scratch = Scratch::new();
-            while making.give_out() {
-                making.write_some(usize::MAX, &mut scratch);
+            while let Some(part) = making.give_out() {
+                part.write(usize::MAX, &mut scratch);
             }
             self.other = None;
             making

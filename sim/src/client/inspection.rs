@@ -21,7 +21,7 @@ pub(crate) struct Inspection {
     known: Option<BTreeSet<String>>,
     seen: Seen,
     /// An index is described before its rows are asked for.
-    described: BTreeMap<String, (usize, String)>,
+    described: BTreeMap<String, (usize, String, [String; 2])>,
     /// When it began.
     pub(crate) since: u64,
 }
@@ -90,8 +90,8 @@ impl Inspection {
                 self.describe(key, items).ok_or_else(|| unexpected(op, reply))?
             }
             (Op::Search { key, .. }, Value::Array(items)) => {
-                let (dim, metric) = self.described.get(key).cloned().unwrap_or_default();
-                self.found(key, Found::Index { dim, metric, rows: read_rows(items)? });
+                let (dim, metric, forms) = self.described.get(key).cloned().unwrap_or_default();
+                self.found(key, Found::Index { dim, metric, forms, rows: read_rows(items)? });
             }
             (Op::Pttl(key), Value::Integer(left)) => self.expires(key, *left, span),
             _ => return Err(unexpected(op, reply)),
@@ -133,8 +133,14 @@ impl Inspection {
         let (Value::Integer(dim), Value::Simple(metric)) = (field(b"vector-dim")?, field(b"metric")?) else {
             return None;
         };
+        let (Value::Simple(form), Value::Simple(next)) = (field(b"quant-type")?, field(b"quant-change")?)
+        else {
+            return None;
+        };
+        let [metric, form, next] =
+            [metric, form, next].map(|text| String::from_utf8_lossy(text).into_owned());
         let dim = usize::try_from(*dim).ok()?;
-        self.described.insert(key.to_owned(), (dim, String::from_utf8_lossy(metric).into_owned()));
+        self.described.insert(key.to_owned(), (dim, metric, [form, next]));
         let query = Arc::from(vec![0.0; dim]);
         let (key, among) = (key.to_owned(), Among::default());
         let search = Op::Search { key, query, k: ALL, ef: None, exact: true, vectors: true, among };

@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub may_not_save: bool,
     /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
     pub vectors_rotten: bool,
+    /// What was acknowledged may be gone after this life.
+    pub may_lose: bool,
     /// Something has happened in it that makes a log fail.
     pub log_failed: bool,
 }

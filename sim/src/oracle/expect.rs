@@ -26,6 +26,13 @@ pub enum Expect {
     Error(&'static str),
     /// `OK`, or an error where the plan let the disk fail since.
     Saved,
+    /// `OK`, or that a change is under way (until `busy` one may have been), or that the index is gone or the server going.
+    Formed {
+        /// Until when a change may have been under way.
+        busy: u64,
+        /// The index may go by itself, or because of what others have asked for.
+        may_go: bool,
+    },
     /// That a snapshot begins. Where the log has failed it may be refused, like a write.
     Begun,
     /// These names, in any order.
@@ -100,6 +107,8 @@ impl Expect {
             }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
             (Self::Saved, Value::Error(_)) => context.may_not_save,
+            (Self::Formed { .. }, Value::Simple(text)) => text == b"OK",
+            (Self::Formed { busy, may_go }, Value::Error(text)) => formless(text, *busy, *may_go, context),
             (Self::SomeArray, Value::Array(_)) => true,
             (Self::SomeType, Value::Simple(text)) => {
                 [b"none".as_slice(), b"string", b"vectorset"].contains(&text.as_slice())
@@ -114,7 +123,7 @@ impl Expect {
                 return parts.iter().zip(items).try_for_each(|(part, item)| part.check_one(item, context));
             }
             (Self::Hits(index), Value::Array(items)) => return check_hits(index, items, context),
-            (Self::Info(index), Value::Array(items)) => return check_info(index, items),
+            (Self::Info(index), Value::Array(items)) => return check_info(index, items, context.times.0),
             (Self::Greeting(version), Value::Array(items)) => {
                 let proto = [Value::Bulk(b"proto".to_vec()), Value::Integer(i64::from(*version))];
                 items.as_chunks::<2>().0.contains(&proto)
@@ -143,7 +152,21 @@ fn check_array(parts: &[Expect], items: &[Value], context: Context<'_>) -> Resul
     Ok(())
 }
 
-fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
+/// Whether VQUANT may be refused with this text.
+fn formless(text: &[u8], busy: u64, may_go: bool, context: Context<'_>) -> bool {
+    let keys = context.op.keys();
+    let takes =
+        |op: &&Op| op.is_write() && (op.keys().is_empty() || op.keys().iter().any(|key| keys.contains(key)));
+    if text.starts_with(b"ERR a change to QUANT") {
+        context.times.0 <= busy
+    } else if text.starts_with(b"ERR the index is gone") {
+        may_go || context.later.iter().any(takes)
+    } else {
+        text.starts_with(b"ERR the server is shutting down")
+    }
+}
+
+fn check_info(index: &Index, items: &[Value], asked: u64) -> Result<(), String> {
     let field = |name: &str| {
         let pairs = items.as_chunks::<2>().0;
         pairs
@@ -151,6 +174,13 @@ fn check_info(index: &Index, items: &[Value]) -> Result<(), String> {
             .find(|[key, _]| *key == Value::Simple(name.as_bytes().to_vec()))
             .map(|[_, value]| value.clone())
     };
+    let form = match field("quant-type") {
+        Some(Value::Simple(name)) => String::from_utf8_lossy(&name).into_owned(),
+        other => return Err(format!("VINFO's quant-type is {other:?}")),
+    };
+    if !index.forms.may_be(&form, asked) {
+        return Err(format!("VINFO's quant-type is {form} instead of {}", index.forms));
+    }
     let number = |n: usize| Some(Value::Integer(n as i64));
     let metric = Some(Value::Simple(index.metric.as_bytes().to_vec()));
     let wanted = [

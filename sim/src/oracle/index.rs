@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::forms::Forms;
+
 /// A set of vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Index {
@@ -14,4 +16,6 @@ pub struct Index {
     pub rows: BTreeMap<String, Arc<[f32]>>,
     /// Rows that were ever inserted, dead ones included.
     pub inserted: usize,
+    /// By what searches may go.
+    pub(super) forms: Forms,
 }

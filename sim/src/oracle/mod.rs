@@ -7,6 +7,7 @@
 mod context;
 mod excuses;
 mod expect;
+mod forms;
 mod index;
 mod kinds;
 mod linear;
@@ -247,8 +248,10 @@ impl Oracle {
             self.unknown(client, op, at, now);
             return Ok(());
         }
-        let failed = matches!(replies.last(), Some(Value::Error(_)));
-        if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
+        if op.is_write()
+            && !matches!(replies.last(), Some(Value::Error(_)))
+            && self.refused.is_some_and(|refused| refused < at)
+        {
             return Err(wrong("success after the log had refused a write".to_owned()));
         }
         if let Some(id) = self.clearing_of(client, op, at) {
@@ -296,6 +299,7 @@ impl Oracle {
             may_not_save: self.may_not_save(at, matches!(op, Op::Backup(_))),
             vectors_rotten: self.vectors_rotten(),
             log_failed: self.log_failed(),
+            may_lose: self.clients[client].past.is_kept(),
         };
         let span = self.span(at, now);
         self.clients[client].answered(replies, span, context)?;

@@ -92,7 +92,7 @@ impl Model {
         }
         // What was answered with an error has written nothing, and its answer has waited for nothing.
         let refused = matches!(replies, [Value::Error(_)]);
-        let mut changed = context.op.is_write() && !refused;
+        let mut changed = (context.op.is_write() || matches!(context.op, Op::Quant { .. })) && !refused;
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
@@ -203,7 +203,7 @@ impl Model {
         context: Context<'_>,
     ) -> Result<(), String> {
         let prefixes = prefixes(&self.states, &self.pending, &self.jumps, (self.tight, self.roomless));
-        let (op, mut unproven) = (context.op, false);
+        let (op, mut unproven) = (context.op, matches!(context.op, Op::Quant { .. }));
         self.shown.names.clear();
         if is_about_transactions(op) {
             self.pending.push((op.clone(), at, context.number));
@@ -239,7 +239,7 @@ impl Model {
     /// An operation has no answer, or was refused by a log that has failed: it is there wholly or not at all, and
     /// only if all before it are.
     pub(super) fn unanswered(&mut self, op: Op, at: Span, number: u64) {
-        if op.is_write() || is_about_transactions(&op) {
+        if op.is_write() || is_about_transactions(&op) || matches!(op, Op::Quant { .. }) {
             self.pending.push((op, at, number));
         }
     }

@@ -36,10 +36,15 @@ pub(super) fn after(
 ) -> Result<Vec<State>, String> {
     let (mut next, mut wrong) = (Vec::new(), None);
     let states = maybe_cleared(states).into_iter();
-    for (state, expect) in states.flat_map(|state| state.outcomes(context.op, at)) {
+    for (mut state, expect) in states.flat_map(|state| state.outcomes(context.op, at)) {
         match expect.check(replies, context) {
-            Ok(()) if !next.contains(&state) => next.push(state),
-            Ok(()) => {}
+            Ok(()) => {
+                let ok = !matches!(replies.last(), Some(Value::Error(_)));
+                state.formed(context.op, ok, context.times, !context.may_lose);
+                if !next.contains(&state) {
+                    next.push(state);
+                }
+            }
             Err(what) => wrong = wrong.or(Some(what)),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engram::index::metric_named;
 
+use super::forms::Forms;
 use super::index::Index;
 use super::state::{Entry, Held, Span, State};
 use crate::plan::pack;
@@ -20,6 +21,8 @@ pub enum Found {
         dim: usize,
         /// The metric's name.
         metric: String,
+        /// By what searches go, and by what they will if a change is under way.
+        forms: [String; 2],
         /// Packed vectors by element.
         rows: BTreeMap<String, Vec<u8>>,
     },
@@ -49,7 +52,7 @@ impl Seen {
             let held = match found {
                 None => continue,
                 Some((Found::Text(text), _)) => Held::Text(text.clone()),
-                Some((Found::Index { dim, metric, rows }, _)) => {
+                Some((Found::Index { dim, metric, rows, .. }, _)) => {
                     let Some(metric) = metric_named(metric.as_bytes()) else { continue };
                     let rows = rows.iter().map(|(element, row)| (element.clone(), unpack(row))).collect();
                     Held::Index(Arc::new(Index {
@@ -57,6 +60,7 @@ impl Seen {
                         metric: metric.name(),
                         rows,
                         inserted: usize::MAX,
+                        forms: Forms::any(),
                     }))
                 }
             };
@@ -84,7 +88,12 @@ impl Seen {
                 }
                 (Some(entry), Some((found, deadline))) => {
                     let deadline = compare(key, entry, found, *deadline, at)?;
-                    sharp.entries.insert(key.clone(), Entry { held: entry.held.clone(), deadline });
+                    let mut held = entry.held.clone();
+                    if let (Held::Index(index), Found::Index { forms: [now, next], .. }) = (&mut held, found)
+                    {
+                        Arc::make_mut(index).forms.found(now, next);
+                    }
+                    sharp.entries.insert(key.clone(), Entry { held, deadline });
                 }
             }
         }
@@ -124,9 +133,10 @@ fn compare(
 fn same(held: &Held, found: &Found) -> bool {
     match (held, found) {
         (Held::Text(own), Found::Text(seen)) => own == seen,
-        (Held::Index(own), Found::Index { dim, metric, rows }) => {
+        (Held::Index(own), Found::Index { dim, metric, forms, rows }) => {
             let packed = |(element, row): (&String, &std::sync::Arc<[f32]>)| (element.clone(), pack(row));
-            own.dim == *dim && own.metric == metric && own.rows.iter().map(packed).eq(rows.clone())
+            let formed = own.forms.may_be(&forms[0], u64::MAX);
+            formed && own.dim == *dim && own.metric == metric && own.rows.iter().map(packed).eq(rows.clone())
         }
         _ => false,
     }
@@ -138,7 +148,7 @@ impl std::fmt::Display for Held {
             Self::Text(text) => write!(f, "{:?}", &text[..text.len().min(60)]),
             Self::Index(index) => {
                 let elements: Vec<&str> = index.rows.keys().map(String::as_str).collect();
-                write!(f, "an index {}x{} of {}", index.metric, index.dim, elements.join(" "))
+                write!(f, "an index {}x{} {} of {}", index.metric, index.dim, index.forms, elements.join(" "))
             }
         }
     }
@@ -148,9 +158,9 @@ impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{:?}", &text[..text.len().min(60)]),
-            Self::Index { dim, metric, rows } => {
+            Self::Index { dim, metric, forms: [form, _], rows } => {
                 let elements: Vec<&str> = rows.keys().map(String::as_str).collect();
-                write!(f, "an index {metric}x{dim} of {}", elements.join(" "))
+                write!(f, "an index {metric}x{dim} {form} of {}", elements.join(" "))
             }
         }
     }

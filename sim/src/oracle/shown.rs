@@ -102,7 +102,7 @@ fn added<'a>(op: &'a Op, wanted: &'a str) -> Box<dyn Iterator<Item = &'a Arc<[f3
 fn may_remove(op: &Op, key: &str, element: &str) -> bool {
     match op {
         Op::Remove { key: of, element: one } => of == key && one == element,
-        Op::Add { .. } | Op::Search { .. } => false,
+        Op::Add { .. } | Op::Search { .. } | Op::Quant { .. } => false,
         Op::Transaction(ops) => ops.iter().any(|op| may_remove(op, key, element)),
         Op::Unheard(_, op) => may_remove(op, key, element),
         _ => op.is_write() && (op.keys().is_empty() || op.keys().contains(&key)),

@@ -156,7 +156,7 @@ fn hits_of_a_confined_search_match_and_are_as_many_as_there_are() {
 /// What the oracle says if an inspection finds these rows, of one dimension, under `key` and nothing else.
 fn judge_rows(oracle: &Oracle, key: &str, rows: &[(&str, f32)]) -> Result<(), String> {
     let rows = rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
-    let index = Found::Index { dim: 1, metric: "l2".to_owned(), rows };
+    let index = Found::Index { dim: 1, metric: "l2".to_owned(), forms: Default::default(), rows };
     let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
     copy.inspected(0, &Seen { keys: [(key.to_owned(), Some((index, None)))].into() }, 6_000, 7_000)
 }

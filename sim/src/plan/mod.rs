@@ -30,6 +30,7 @@ pub use entrance::{Entrance, PASSWORD};
 pub use generate::generate;
 pub use limits::Limits;
 pub use op::{Form, Lifetime, Only, Op, Silence, WIDTHS, Word, pack};
+pub(crate) use op_parse::QUANTS;
 pub use parse::parse;
 pub use tier::Tier;
 pub use visitor::{Errand, Visitor};

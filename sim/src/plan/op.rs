@@ -221,6 +221,11 @@ pub enum Op {
         among: Among,
     },
     Info(String),
+    /// VQUANT, which is answered when others have done it.
+    Quant {
+        key: String,
+        quant: &'static str,
+    },
     /// HELLO with this version of the protocol.
     Hello(u8),
     Reset,
@@ -255,7 +260,8 @@ impl PartialEq for Op {
 }
 
 impl Op {
-    /// True for what changes data when it succeeds, so that a failed log must refuse it.
+    /// True for what changes data when it succeeds, so that a failed log must refuse it. VQUANT does not, and takes place
+    /// when others have come to it.
     #[must_use]
     pub fn is_write(&self) -> bool {
         match self {
@@ -289,6 +295,7 @@ impl Op {
             | Self::Nested
             | Self::Search { .. }
             | Self::Info(_)
+            | Self::Quant { .. }
             | Self::Discarded(_)
             | Self::Wrong(_)
             | Self::Unfit(_) => false,
@@ -378,6 +385,7 @@ impl Op {
             | Self::Add { key, .. }
             | Self::Remove { key, .. }
             | Self::Search { key, .. }
+            | Self::Quant { key, .. }
             | Self::Info(key) => Some(key),
             _ => None,
         }

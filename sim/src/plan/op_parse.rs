@@ -12,7 +12,7 @@ const CONDITIONS: [Only; 4] = [Only::Nx, Only::Xx, Only::Gt, Only::Lt];
 /// Metrics that plans know.
 const METRICS: [&str; 3] = ["l2", "cosine", "dot"];
 /// Forms of compressed vectors that plans know.
-pub(super) const QUANTS: [&str; 4] = ["f32", "int8", "int4", "bin"];
+pub(crate) const QUANTS: [&str; 4] = ["f32", "int8", "int4", "bin"];
 
 impl FromStr for Op {
     type Err = String;
@@ -300,12 +300,7 @@ fn vectors(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
             let (key, dim) = (r.text()?, r.number()?);
             let metric = r.option::<String>("METRIC")?.unwrap_or_default();
             let metric = METRICS.into_iter().find(|known| *known == metric);
-            let quant = r.option::<String>("QUANT")?;
-            let known = |quant: String| QUANTS.into_iter().find(|known| *known == quant);
-            let quant = match quant.map(known) {
-                Some(None) => return Err(r.wrong("has a QUANT that plans do not know")),
-                quant => quant.flatten(),
-            };
+            let quant = r.option::<String>("QUANT")?.map(|quant| known(quant, r)).transpose()?;
             let (m, width) = (r.option::<usize>("M")?, r.option::<usize>("EF_CONSTRUCTION")?);
             if (m, width) != (Some(4), Some(20)) {
                 return Err(r.wrong("is not made with M 4 EF_CONSTRUCTION 20"));
@@ -324,8 +319,18 @@ fn vectors(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
             vectors: r.takes("WITHVECTORS"),
         },
         "VINFO" => Op::Info(r.text()?),
+        "VQUANT" => {
+            let (key, quant) = (r.text()?, r.text()?);
+            Op::Quant { key, quant: known(quant, r)? }
+        }
         _ => return Ok(None),
     }))
+}
+
+/// The form of this name.
+fn known(quant: String, r: &Reader<'_>) -> Result<&'static str, String> {
+    let known = QUANTS.into_iter().find(|known| *known == quant);
+    known.ok_or_else(|| r.wrong("has a QUANT that plans do not know"))
 }
 
 fn server(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {

@@ -265,6 +265,7 @@ impl Op {
                 words.maybe(*exact, "EXACT").maybe(*vectors, "WITHVECTORS")
             }
             Self::Info(key) => on("VINFO", key),
+            Self::Quant { key, quant } => on("VQUANT", key).and(quant),
             _ => return None,
         })
     }

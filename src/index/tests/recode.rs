@@ -9,8 +9,8 @@ use super::*;
 fn change(writer: &mut Writer, quant: Quant, most: usize, mut meanwhile: impl FnMut(&mut Writer)) {
     let (making, mut scratch) = (writer.begin_making(quant), Scratch::new());
     meanwhile(writer);
-    while making.give_out() {
-        making.write_some(most, &mut scratch);
+    while let Some(part) = making.give_out() {
+        part.write(most, &mut scratch);
         meanwhile(writer);
     }
     writer.change(quant);
@@ -151,12 +151,12 @@ fn what_is_given_up_leaves_nothing() {
     let needed = writer.bytes_of(Quant::Int8);
     let making = writer.begin_making(Quant::Int8);
     assert_eq!(writer.bytes(), bytes + needed);
-    assert!(making.give_out());
-    making.write_some(20, &mut scratch);
+    making.give_out().unwrap().write(20, &mut scratch);
     assert_eq!(making.progress(), (20, 50));
     drop(writer.give_up_making());
-    assert!(making.give_out());
-    making.write_some(20, &mut scratch);
+    making.give_out().unwrap().write(20, &mut scratch);
+    drop(making.give_out());
+    assert!(making.has_failed() && !making.is_busy() && making.give_out().is_none());
     assert_eq!((writer.bytes(), writer.quant()), (bytes, Quant::F32));
     writer.validate().unwrap();
 }

@@ -360,6 +360,7 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         client: act.client,
         may_not_save: true,
         vectors_rotten: false,
+        may_lose: true,
         log_failed: true,
     }
 }

@@ -212,9 +212,12 @@ impl State {
             }
             Op::Hello(version) => Expect::Greeting(*version),
             Op::Nested | Op::Wrong(_) | Op::Unfit(_) => ERROR,
-            Op::NewIndex { .. } | Op::Add { .. } | Op::Remove { .. } | Op::Search { .. } | Op::Info(_) => {
-                self.vectors(op)
-            }
+            Op::NewIndex { .. }
+            | Op::Add { .. }
+            | Op::Remove { .. }
+            | Op::Search { .. }
+            | Op::Info(_)
+            | Op::Quant { .. } => self.vectors(op),
             _ => match self.strings(op, at) {
                 Some(expect) => expect,
                 None => self.keyed(op, at),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engram::base::rng::Rng;
 
+use super::super::QUANTS;
 use super::scenes::{alone, ends_at_once};
 use super::{Ending, Life, Op, ServerPlan, pick};
 use crate::disk::Loss;
@@ -34,6 +35,12 @@ pub(super) fn search(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life])
             1 => ops.push(Op::Add { key: key.clone(), element, vector: vector(rng) }),
             _ => {}
         }
+    }
+    // A form in which few nearest rows are missed; all of them give the same plan otherwise.
+    let forms: Vec<&'static str> = QUANTS.into_iter().filter(|quant| *quant != "bin").collect();
+    let mut own = rng.clone();
+    if own.below(2) == 0 {
+        ops.push(Op::Quant { key: key.clone(), quant: pick(&mut own, &forms) });
     }
     for _ in 0..30 {
         let k = pick(rng, &[1, 3, 5, 10]);

@@ -1,0 +1,46 @@
+//! Changes of the form by which searches go, in half of the seeds: a few on each index that a client has, between its other
+//! requests, and now and then two close together, a snapshot beside one, or the end of the machine behind one.
+
+use engram::base::rng::Rng;
+
+use super::super::QUANTS;
+use super::{Break, Ending, Life, Op, pick};
+
+/// Has forms changed.
+pub(super) fn change(rng: &mut Rng, lives: &mut [Life]) {
+    if rng.below(2) > 0 {
+        return;
+    }
+    for life in lives {
+        let crashes = life.ending != Ending::Shutdown;
+        for (number, client) in life.clients.iter_mut().enumerate() {
+            let own = format!("c{number}:v");
+            let of = |op: &Op| op.keys().into_iter().find(|key| key.starts_with(&own)).map(str::to_owned);
+            let places: Vec<(usize, String)> = client
+                .ops
+                .iter()
+                .enumerate()
+                .filter_map(|(at, op)| of(op).map(|key| (at + 1, key)))
+                .collect();
+            let most = if places.is_empty() { 0 } else { rng.below(4) };
+            // From the back, so that places stay what they are.
+            let mut chosen: Vec<&(usize, String)> =
+                (0..most).map(|_| &places[rng.index(places.len())]).collect();
+            chosen.sort();
+            for (at, key) in chosen.into_iter().rev() {
+                let quant = |rng: &mut Rng| Op::Quant { key: key.clone(), quant: pick(rng, &QUANTS) };
+                client.ops.insert(*at, quant(rng));
+                match rng.below(8) {
+                    0 => client.ops.insert(*at, quant(rng)),
+                    1 => client.ops.insert(*at, Op::BackgroundSave),
+                    2 => client.ops.insert(*at + 1, Op::Info(key.clone())),
+                    3 if crashes => {
+                        let most = 1 << (10 + rng.below(14));
+                        client.breaks.push((*at + 1, Break::Crash(rng.below(most))));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
