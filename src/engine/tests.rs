@@ -1,5 +1,6 @@
 //! An engine without a machine, for tests of what needs no disk.
 
+mod forms;
 mod snapshots;
 mod sweep;
 

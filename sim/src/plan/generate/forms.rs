@@ -4,13 +4,15 @@
 use engram::base::rng::Rng;
 
 use super::super::QUANTS;
-use super::{Break, Ending, Life, Op, pick};
+use super::{Break, Ending, Life, Op, ServerPlan, pick};
 
 /// Has forms changed.
-pub(super) fn change(rng: &mut Rng, lives: &mut [Life]) {
+pub(super) fn change(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
     if rng.below(2) > 0 {
         return;
     }
+    // Where memory is scarce, so often that some of them just do not fit.
+    let often = if server.limits.maxmemory > 0 { 12 } else { 4 };
     for life in lives {
         let crashes = life.ending != Ending::Shutdown;
         for (number, client) in life.clients.iter_mut().enumerate() {
@@ -22,7 +24,7 @@ pub(super) fn change(rng: &mut Rng, lives: &mut [Life]) {
                 .enumerate()
                 .filter_map(|(at, op)| of(op).map(|key| (at + 1, key)))
                 .collect();
-            let most = if places.is_empty() { 0 } else { rng.below(4) };
+            let most = if places.is_empty() { 0 } else { rng.below(often) };
             // From the back, so that places stay what they are.
             let mut chosen: Vec<&(usize, String)> =
                 (0..most).map(|_| &places[rng.index(places.len())]).collect();
@@ -30,11 +32,16 @@ pub(super) fn change(rng: &mut Rng, lives: &mut [Life]) {
             for (at, key) in chosen.into_iter().rev() {
                 let quant = |rng: &mut Rng| Op::Quant { key: key.clone(), quant: pick(rng, &QUANTS) };
                 client.ops.insert(*at, quant(rng));
-                match rng.below(8) {
+                match rng.below(10) {
                     0 => client.ops.insert(*at, quant(rng)),
                     1 => client.ops.insert(*at, Op::BackgroundSave),
                     2 => client.ops.insert(*at + 1, Op::Info(key.clone())),
-                    3 if crashes => {
+                    3 | 4 => {
+                        let of = |op: &&Op| matches!(op, Op::Search { .. }) && op.keys() == [key.as_str()];
+                        let searches: Vec<Op> = client.ops.iter().filter(of).take(3).cloned().collect();
+                        client.ops.splice(*at + 1..*at + 1, searches);
+                    }
+                    5 if crashes => {
                         let most = 1 << (10 + rng.below(14));
                         client.breaks.push((*at + 1, Break::Crash(rng.below(most))));
                     }

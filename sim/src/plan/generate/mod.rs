@@ -118,7 +118,7 @@ pub fn generate(seed: u64) -> Plan {
     tiers::choose(&mut Rng::stream(seed, "tier"), &mut server, &mut lives);
     roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
     robbed::rob(&mut Rng::stream(seed, "robbed"), &mut lives);
-    forms::change(&mut Rng::stream(seed, "forms"), &mut lives);
+    forms::change(&mut Rng::stream(seed, "forms"), &server, &mut lives);
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
     visitors::doze(&mut Rng::stream(seed, "doze"), &mut server, &mut lives);
     spared::meet(&mut Rng::stream(seed, "spared"), &mut server, &mut lives);
