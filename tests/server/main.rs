@@ -15,6 +15,7 @@ mod churn;
 mod connections;
 mod durability;
 mod faulty;
+mod forms;
 mod operators;
 mod snapshots;
 mod tools;
