@@ -31,6 +31,7 @@ fn main() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 fn change(writer: &mut Writer, to: Quant, rows: usize) {
     let (from, begun, mut scratch) = (writer.quant(), Instant::now(), Scratch::new());
     let (making, mut longest) = (writer.begin_making(to), Duration::ZERO);

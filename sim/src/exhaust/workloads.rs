@@ -72,6 +72,7 @@ fn plain() -> Vec<Workload> {
             ],
         ),
         workload("vectors", "an index, its rows, one of them deleted", vectors()),
+        workload("form", "an index whose form changes twice, a snapshot between", forms()),
         Workload {
             depth: 6,
             server: server(4_096),
@@ -139,6 +140,11 @@ fn server(segment_bytes: u64) -> ServerPlan {
 fn vectors() -> Vec<Op> {
     let gone = Op::Remove { key: key("v0"), element: "a".to_owned() };
     vec![new_index(), add("a", 1.0), add("b", 2.0), add("c", 3.0), gone]
+}
+
+fn forms() -> Vec<Op> {
+    let by = |quant: &'static str| Op::Quant { key: key("v0"), quant };
+    vec![new_index(), add("a", 1.0), by("bin"), add("b", 2.0), Op::Save, by("f32"), add("c", 3.0)]
 }
 
 fn batch() -> Vec<Op> {

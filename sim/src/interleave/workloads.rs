@@ -74,11 +74,31 @@ life 0
     VSEARCH c0:v0 [0,1] 3
 ";
 
+/// The form of an index is changed while rows come and go, are searched for and captured.
+const FORM: &str = "\
+# a form is changed while rows are written, linked, searched for and captured
+plan seed 5
+server workers 2 exact-below 0 sweep-from 1 sweep-slice 1
+life 0
+  ending shutdown twice false
+  client 0 depth 8
+    VNEW c0:v0 2 METRIC l2 QUANT int4 M 4 EF_CONSTRUCTION 20
+    VADD c0:v0 e0 [0,1]
+    VADD c0:v0 e1 [1,0]
+    VQUANT c0:v0 bin
+    VADD c0:v0 e0 [1,1]
+    VSEARCH c0:v0 [1,1] 2
+    BGSAVE
+    VADD c0:v0 e2 [0,0]
+    VSEARCH c0:v0 [0,1] 3
+";
+
 /// All there are.
 #[must_use]
 pub fn workloads() -> Vec<Workload> {
-    let all = [("set-get", SET_GET), ("vectors", VECTORS), ("finish", FINISH), ("sweep", SWEEP)];
-    all.map(|(name, text)| Workload { name, plan: parse(text).0 }).to_vec()
+    let vectors = [("vectors", VECTORS), ("finish", FINISH), ("sweep", SWEEP), ("form", FORM)];
+    let all = [("set-get", SET_GET)].into_iter().chain(vectors);
+    all.map(|(name, text)| Workload { name, plan: parse(text).0 }).collect()
 }
 
 #[cfg(test)]
@@ -87,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_workload_is_understood() {
-        for text in [SET_GET, VECTORS, FINISH, SWEEP] {
+        for text in [SET_GET, VECTORS, FINISH, SWEEP, FORM] {
             assert_eq!(parse(text).1, Vec::<String>::new());
         }
     }

@@ -37,7 +37,6 @@ use self::kinds::{for_good, is_for_all, refused, saves, searches, short};
 use self::linear::History;
 use self::mirror::Flight;
 use self::model::Model;
-use self::names::told_names;
 use self::past::{Ends, at_one_moment};
 use self::promise::{Loss, Promise};
 use self::recall::Recall;
@@ -248,10 +247,8 @@ impl Oracle {
             self.unknown(client, op, at, now);
             return Ok(());
         }
-        if op.is_write()
-            && !matches!(replies.last(), Some(Value::Error(_)))
-            && self.refused.is_some_and(|refused| refused < at)
-        {
+        let failed = matches!(replies.last(), Some(Value::Error(_)));
+        if op.is_write() && !failed && self.refused.is_some_and(|refused| refused < at) {
             return Err(wrong("success after the log had refused a write".to_owned()));
         }
         if let Some(id) = self.clearing_of(client, op, at) {
@@ -351,19 +348,6 @@ impl Oracle {
             known.iter().enumerate().map(|(i, known)| known.map_or_else(|| most(i), |(_, most)| most)).sum();
         let right = usize::try_from(*count).is_ok_and(|count| (least..=most).contains(&count));
         if right { Ok(()) } else { Err(format!("{count} instead of a number from {least} to {most}")) }
-    }
-
-    /// Others' names that a client is told of are there for good.
-    fn named(&mut self, client: usize, op: &Op, replies: &[Value], at: u64) {
-        if self.log_failed() {
-            return;
-        }
-        for name in told_names(op, replies) {
-            let mut others = (0..self.clients.len()).filter(|other| *other != client);
-            if let Some(owner) = others.find(|other| name.starts_with(&format!("c{other}:"))) {
-                self.clients[owner].named(&name, at);
-            }
-        }
     }
 
     /// The connection or the machine is gone, and `op` has no answer.

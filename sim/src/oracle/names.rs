@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use engram::resp::client::Value;
 
+use super::Oracle;
 use super::expect::show;
 use crate::plan::Op;
 
@@ -109,6 +110,21 @@ pub(super) fn like(pattern: &[u8], text: &[u8]) -> bool {
         }
         ([b'\\', byte, rest @ ..] | [byte, rest @ ..], [first, text @ ..]) => {
             byte == first && like(rest, text)
+        }
+    }
+}
+
+impl Oracle {
+    /// Others' names that a client is told of are there for good.
+    pub(super) fn named(&mut self, client: usize, op: &Op, replies: &[Value], at: u64) {
+        if self.log_failed() {
+            return;
+        }
+        for name in told_names(op, replies) {
+            let mut others = (0..self.clients.len()).filter(|other| *other != client);
+            if let Some(owner) = others.find(|other| name.starts_with(&format!("c{other}:"))) {
+                self.clients[owner].named(&name, at);
+            }
         }
     }
 }

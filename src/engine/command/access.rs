@@ -9,7 +9,7 @@ pub(super) fn of(name: &str, flags: Flags) -> &'static [&'static str] {
         "exists" | "memory" | "object" | "strlen" | "touch" | "type" | "watch" => &["RO"],
         "append" => &["RW", "insert"],
         "del" | "unlink" => &["RM", "delete"],
-        "expire" | "expireat" | "persist" | "pexpire" | "pexpireat" | "setrange" | "vadd" => {
+        "expire" | "expireat" | "persist" | "pexpire" | "pexpireat" | "setrange" | "vadd" | "vquant" => {
             &["RW", "update"]
         }
         "getdel" | "rename" | "renamenx" => &["RW", "access", "delete"],
