@@ -229,7 +229,7 @@ impl Index {
         }
     }
 
-/// [`Stats::bytes`].
+    /// [`Stats::bytes`].
     pub(crate) fn bytes(&self) -> usize {
         let (rows, taken) = (self.rows(), self.rows.within() as usize);
         self.own_bytes() + self.inside().coding().bytes(rows, taken)

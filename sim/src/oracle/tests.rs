@@ -156,7 +156,8 @@ fn hits_of_a_confined_search_match_and_are_as_many_as_there_are() {
 /// What the oracle says if an inspection finds these rows, of one dimension, under `key` and nothing else.
 fn judge_rows(oracle: &Oracle, key: &str, rows: &[(&str, f32)]) -> Result<(), String> {
     let rows = rows.iter().map(|(element, x)| ((*element).to_owned(), x.to_le_bytes().to_vec())).collect();
-    let index = Found::Index { dim: 1, metric: "l2".to_owned(), forms: Default::default(), rows };
+    let index =
+        Found::Index { dim: 1, metric: "l2".to_owned(), forms: ["int8", "none"].map(str::to_owned), rows };
     let mut copy = Oracle { clients: oracle.clients.clone(), ..Oracle::default() };
     copy.inspected(0, &Seen { keys: [(key.to_owned(), Some((index, None)))].into() }, 6_000, 7_000)
 }
@@ -241,18 +242,26 @@ fn an_internal_error_needs_a_planned_panic() {
 
 #[test]
 fn an_index_that_forgets_how_it_was_made_is_wrong() {
-    let told = |width: i64| {
+    let told = |width: i64, form: &'static str| {
         let pairs: [(&str, i64); 5] =
             [("vector-dim", 2), ("hnsw-m", 4), ("ef-construction", width), ("size", 0), ("count", 0)];
         let name = |name: &str| Value::Simple(name.as_bytes().to_vec());
         let numbers = pairs.iter().flat_map(|(key, n)| [name(key), Value::Integer(*n)]);
-        Value::Array(numbers.chain([name("metric"), name("l2")]).collect())
+        let words = ["metric", "l2", "quant-type", form].map(name);
+        Value::Array(numbers.chain(words).collect())
     };
     let mut oracle = Oracle::new(1);
     let key = "c0:v0".to_owned();
     answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None }, ok()).unwrap();
-    answer(&mut oracle, &Op::Info(key.clone()), told(20)).unwrap();
-    assert!(answer(&mut oracle, &Op::Info(key), told(10)).unwrap_err().contains("ef-construction"));
+    answer(&mut oracle, &Op::Info(key.clone()), told(20, "int8")).unwrap();
+    let wrong = answer(&mut oracle, &Op::Info(key.clone()), told(10, "int8")).unwrap_err();
+    assert!(wrong.contains("ef-construction"));
+    assert!(answer(&mut oracle, &Op::Info(key.clone()), told(20, "bin")).unwrap_err().contains("quant-type"));
+    let busy = || Value::Error(b"ERR a change to QUANT f32 is under way on this index".to_vec());
+    let change = Op::Quant { key: key.clone(), quant: "bin" };
+    assert!(answer(&mut oracle, &change, busy()).is_err(), "nobody has asked for another");
+    answer(&mut oracle, &change, ok()).unwrap();
+    answer(&mut oracle, &Op::Info(key), told(20, "bin")).unwrap();
 }
 
 #[test]

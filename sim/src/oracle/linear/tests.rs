@@ -197,7 +197,12 @@ fn hits_of_a_shared_index_are_explained_one_by_one() {
     assert_eq!(distance("l2", &[0.0, 0.0], &[0.0, 1.0]).to_bits(), 1.0_f32.to_bits());
     let end = || {
         let rows = [("e0".to_owned(), crate::plan::pack(&[0.0, 1.0]))].into();
-        let index = Found::Index { dim: 2, metric: "l2".to_owned(), forms: Default::default(), rows };
+        let index = Found::Index {
+            dim: 2,
+            metric: "l2".to_owned(),
+            forms: ["int8", "none"].map(str::to_owned),
+            rows,
+        };
         Seen { keys: [("shared:v".to_owned(), Some((index, None)))].into() }
     };
     let ask_for = |search: &str, hits: &[&str]| {
@@ -299,7 +304,7 @@ fn an_element_that_an_exact_search_has_missed_is_gone_after_a_crash() {
         let index = Found::Index {
             dim: 2,
             metric: "l2".to_owned(),
-            forms: Default::default(),
+            forms: ["int8", "none"].map(str::to_owned),
             rows: rows.into_iter().collect(),
         };
         Seen { keys: [("shared:v".to_owned(), Some((index, None)))].into() }
