@@ -1,10 +1,14 @@
 //! Faults by call index: which call of a door goes wrong, and how.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::disk::{Blame, Decay, KINDS, Kind, Place, Told};
+use crate::phase::{PHASES, Phase};
 use crate::scheduler::{Blow, Disturbance};
 
 /// A kind of call at a door.
@@ -254,6 +258,8 @@ pub struct Planned {
     pub call: Call,
     /// Which kind of file it is about; only calls for such files are counted then.
     pub of: Kind,
+    /// What the server has to be doing; only calls that it makes then are counted.
+    pub during: Option<Phase>,
     /// Which of these calls in this life, counted from 1.
     pub index: u64,
     /// What goes wrong.
@@ -264,7 +270,19 @@ impl Planned {
     /// A fault at a call for whichever file, or for none.
     #[must_use]
     pub fn new(call: Call, index: u64, fault: Fault) -> Self {
-        Self { call, of: Kind::Any, index, fault }
+        Self { call, of: Kind::Any, during: None, index, fault }
+    }
+
+    /// The same at a call for a file of kind `of`.
+    #[must_use]
+    pub fn of(self, of: Kind) -> Self {
+        Self { of, ..self }
+    }
+
+    /// The same at a call that is made in this phase.
+    #[must_use]
+    pub fn during(self, phase: Phase) -> Self {
+        Self { during: Some(phase), ..self }
     }
 
     /// Whether the server may refuse to start, or to save, because of it.
@@ -288,6 +306,9 @@ impl fmt::Display for Planned {
         if self.of != Kind::Any {
             write!(f, " of {}", self.of)?;
         }
+        if let Some(phase) = self.during {
+            write!(f, " in {phase}")?;
+        }
         write!(f, " {} {}", self.index, self.fault)
     }
 }
@@ -303,16 +324,25 @@ impl FromStr for Planned {
             let (kind, behind) = kind_and_rest.split_once(' ').ok_or_else(wrong)?;
             (of, rest) = (kind.parse()?, behind);
         }
+        let mut during = None;
+        if let Some(phase_and_rest) = rest.strip_prefix("in ") {
+            let (phase, behind) = phase_and_rest.split_once(' ').ok_or_else(wrong)?;
+            (during, rest) = (Some(phase.parse()?), behind);
+        }
         let (index, fault) = rest.split_once(' ').ok_or_else(wrong)?;
-        Ok(Self { call: call.parse()?, of, index: number(index)?, fault: fault.parse()? })
+        Ok(Self { call: call.parse()?, of, during, index: number(index)?, fault: fault.parse()? })
     }
 }
+
+/// Where a fault is planned: the call, the kind of file, the phase, and which of these.
+type At = (Call, Kind, Option<Phase>, u64);
 
 /// The faults of one life, and how far it has come.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    planned: BTreeMap<(Call, Kind, u64), Fault>,
-    made: [[u64; KINDS.len()]; CALLS.len()],
+    planned: BTreeMap<At, Fault>,
+    /// Calls so far, by kind of file; in all phases, and behind that in each.
+    made: [[[u64; 1 + PHASES.len()]; KINDS.len()]; CALLS.len()],
     fired: Vec<Planned>,
     /// What the server cannot be blamed for, as the disk has worked it out so far.
     pub blame: Blame,
@@ -331,34 +361,38 @@ impl Faults {
     /// The faults `planned`; the last one stands where two name the same call.
     #[must_use]
     pub fn new(planned: &[Planned]) -> Self {
-        let planned = planned.iter().map(|p| ((p.call, p.of, p.index), p.fault)).collect();
+        let planned = planned.iter().map(|p| ((p.call, p.of, p.during, p.index), p.fault)).collect();
         Self { planned, ..Self::default() }
     }
 
     /// Counts a call that is about no file and says whether it goes wrong.
-    pub fn next(&mut self, call: Call) -> Option<Fault> {
-        self.next_of(call, Kind::Any)
+    pub fn next(&mut self, call: Call, phase: Phase) -> Option<Fault> {
+        self.next_of(call, Kind::Any, phase)
     }
 
-    /// Counts a call for a file of kind `of` and says whether it goes wrong. Where the plan has one fault for this call
-    /// of the kind and one for this call of any, both have had their turn and the first is what happens.
-    pub fn next_of(&mut self, call: Call, of: Kind) -> Option<Fault> {
-        let any = self.count(call, Kind::Any);
-        let own = if of == Kind::Any { None } else { self.count(call, of) };
+    /// Counts a call for a file of kind `of`, made in `phase`, and says whether it goes wrong. Where the plan has several
+    /// faults for it, for the kind or any and for the phase or any, all have had their turn and the most particular one is
+    /// what happens.
+    pub fn next_of(&mut self, call: Call, of: Kind, phase: Phase) -> Option<Fault> {
+        let any = self.count(call, Kind::Any, phase);
+        let own = if of == Kind::Any { None } else { self.count(call, of, phase) };
         let fired = own.or(any)?;
         self.fired.push(Planned { of, ..fired });
         Some(fired.fault)
     }
 
-    fn count(&mut self, call: Call, of: Kind) -> Option<Planned> {
+    fn count(&mut self, call: Call, of: Kind, phase: Phase) -> Option<Planned> {
         let made = &mut self.made[call as usize][of as usize];
-        *made += 1;
-        let index = *made;
-        if self.planned.is_empty() {
-            return None;
+        let mut fired = None;
+        for during in [None, Some(phase)] {
+            let made = &mut made[during.map_or(0, |phase| 1 + phase as usize)];
+            *made += 1;
+            if !self.planned.is_empty() {
+                let (index, fault) = (*made, self.planned.remove(&(call, of, during, *made)));
+                fired = fault.map(|fault| Planned { call, of, during, index, fault }).or(fired);
+            }
         }
-        let fault = self.planned.remove(&(call, of, index))?;
-        Some(Planned { call, of, index, fault })
+        fired
     }
 
     /// Whether the log may have failed because of something that has happened.
@@ -407,8 +441,8 @@ impl Faults {
     /// no thread has met.
     #[must_use]
     pub fn unmet(&self, disturbances: &[Disturbance]) -> Vec<String> {
-        let left = self.planned.iter().map(|((call, of, index), fault)| {
-            let planned = Planned { call: *call, of: *of, index: *index, fault: *fault };
+        let left = self.planned.iter().map(|((call, of, during, index), fault)| {
+            let planned = Planned { call: *call, of: *of, during: *during, index: *index, fault: *fault };
             format!("fault {planned}")
         });
         let mut met = self.disturbed.clone();
@@ -423,67 +457,5 @@ impl Faults {
     #[must_use]
     pub fn fired(&self) -> &[Planned] {
         &self.fired
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_fires_at_its_call_and_once() {
-        let planned = Planned::new(Call::Sync, 2, Fault::Io);
-        let mut faults = Faults::new(&[planned]);
-        assert_eq!(faults.next(Call::Sync), None);
-        assert_eq!(faults.next(Call::WriteAt), None);
-        assert_eq!(faults.next(Call::Sync), Some(Fault::Io));
-        assert_eq!(faults.next(Call::Sync), None);
-        assert_eq!(faults.fired(), [planned]);
-    }
-
-    #[test]
-    fn a_fault_for_a_kind_of_file_counts_calls_for_that_kind() {
-        let planned = Planned { of: Kind::Log, ..Planned::new(Call::Sync, 2, Fault::Io) };
-        let mut faults = Faults::new(&[planned, Planned::new(Call::Sync, 2, Fault::SyncDropped)]);
-        assert_eq!(faults.next_of(Call::Sync, Kind::Log), None);
-        assert_eq!(faults.next_of(Call::Sync, Kind::Temporary), Some(Fault::SyncDropped));
-        assert_eq!(faults.next_of(Call::Sync, Kind::Log), Some(Fault::Io));
-        let hit: Vec<String> = faults.fired().iter().map(Planned::to_string).collect();
-        assert_eq!(hit, ["sync of temporary 2 sync-dropped", "sync of log 2 io"]);
-    }
-
-    #[test]
-    fn a_full_disk_excuses_the_log_only_where_the_log_has_met_it() {
-        let planned = Planned { of: Kind::Temporary, ..Planned::new(Call::WriteAt, 1, Fault::Full(3)) };
-        let mut faults = Faults::new(&[planned]);
-        assert_eq!(faults.next_of(Call::WriteAt, Kind::Temporary), Some(Fault::Full(3)));
-        faults.ran_out_of_room(Kind::Temporary, 1);
-        assert!(faults.harmed_storage() && !faults.harmed_log());
-        faults.ran_out_of_room(Kind::Log, 2);
-        assert!(faults.harmed_log());
-    }
-
-    #[test]
-    fn a_planned_fault_is_one_line_that_reads_back() {
-        for text in [
-            "sync of log 3 io",
-            "write_at 7 short 250",
-            "sync_dir 1 sync-dropped",
-            "accept 1 aborted",
-            "write_at of log 2 stray snapshot 500",
-            "map 1 rot-once 20 7",
-            "sync of log 4 decay rot log -3 bit 1",
-            "sync_dir 1 sync-late",
-        ] {
-            assert_eq!(text.parse::<Planned>().unwrap().to_string(), text);
-        }
-        for wrong in ["", "sync", "sync 1", "sync of log io", "sync of door 1 io", "sync of log 1 oi"] {
-            assert!(wrong.parse::<Planned>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_table_of_calls_is_in_the_order_of_their_numbers() {
-        assert!(CALLS.iter().enumerate().all(|(i, &call)| call as usize == i));
     }
 }

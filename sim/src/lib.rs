@@ -17,6 +17,7 @@ pub mod interleave;
 pub mod net;
 pub mod oracle;
 pub mod page;
+pub mod phase;
 pub mod plan;
 pub mod rig;
 pub mod scheduler;

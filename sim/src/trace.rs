@@ -10,6 +10,7 @@ use engram::base::mark::Mark;
 use engram::base::rng::mix64;
 
 use crate::coverage::Coverage;
+use crate::phase::Phase;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,12 @@ impl Trace {
             let (thread, name) = (Arc::clone(thread), mark.to_string());
             events.push(Event { at, thread, kind: "mark", name, numbers: [0; 3], detail: String::new() });
         }
+    }
+
+    /// What the server is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.coverage.as_deref().map_or(Phase::default(), Coverage::phase)
     }
 
     /// What the run has covered.

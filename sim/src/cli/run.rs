@@ -13,15 +13,16 @@ use engram_sim::plan::generate;
 
 use super::flags::{Words, cores, now, range, unknown};
 
-pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--keep DIR]
-                 [--sabotage LIE]
+pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--rates FILE]
+                 [--keep DIR] [--sabotage LIE]
       runs seeds A to B-1; a line `FAIL seed=N: what` for each violation, exit code 1 if there was one;
       a summary of what was covered, and a closing line `seeds=N failures=N seconds=S`
       --jobs N         threads of the host (default: one for each core)
       --twice          run every seed twice; two traces that differ are a violation
       --kernels NAME   force the distance kernels: scalar, avx2, avx512, neon (default: auto)
       --coverage FILE  write the matrix of faults and the ledger of rare events, with counts
-      --covered        exit code 1, too, when something that can be reached was not, and name it
+      --covered        exit code 1, too, when something was not reached that so many seeds must reach, and name it
+      --rates FILE     write how often cells and marks were reached: sim/src/coverage/rates.txt, from a large campaign
       --keep DIR       write the plan of each failing seed to DIR/SEED.plan
       --sabotage LIE   let the disk lie, to see the rig notice: skip-sync, skip-sync-dir, late-sync (several with commas)
 ";
@@ -37,6 +38,7 @@ struct Flags {
     kernels: &'static str,
     sabotage: Sabotage,
     coverage: Option<PathBuf>,
+    rates: Option<PathBuf>,
     covered: bool,
     keep: Option<PathBuf>,
 }
@@ -51,6 +53,7 @@ impl Flags {
             kernels: "auto",
             sabotage: Sabotage::default(),
             coverage: None,
+            rates: None,
             covered: false,
             keep: None,
         };
@@ -63,6 +66,7 @@ impl Flags {
                 "--kernels" => flags.kernels = kernels_called(words.value(word)?)?,
                 "--sabotage" => flags.sabotage = words.value(word)?.parse()?,
                 "--coverage" => flags.coverage = Some(words.value(word)?.into()),
+                "--rates" => flags.rates = Some(words.value(word)?.into()),
                 "--covered" => flags.covered = true,
                 "--keep" => flags.keep = Some(words.value(word)?.into()),
                 _ => return unknown(word),
@@ -120,6 +124,10 @@ fn keep(dir: &Path, seed: u64, what: &str) {
     }
 }
 
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
 fn verdict(totals: &Totals) -> ExitCode {
     if totals.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -139,11 +147,14 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
         per(totals.orders.0),
         totals.orders.1
     );
-    let summary = totals.coverage.summary();
+    let summary = totals.coverage.summary(totals.seeds);
     println!("{summary}");
     if let Some(path) = &flags.coverage {
         let text = totals.coverage.text(totals.seeds);
-        std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        write(path, &text)?;
+    }
+    if let Some(path) = &flags.rates {
+        write(path, &totals.coverage.rates(totals.seeds))?;
     }
     println!("seeds={} failures={} seconds={seconds:.1}", totals.seeds, totals.failures.len());
     let covered = !flags.covered || summary.is_complete();

@@ -8,6 +8,7 @@
 //! Not covered: which combinations of two faults were met, and settings that are drawn as rates (they are counted by
 //! life, see [`Coverage::plan`]).
 
+mod rates;
 pub mod reachable;
 mod report;
 #[cfg(test)]
@@ -20,41 +21,8 @@ use engram::base::mark::{MARKS, Mark};
 
 use crate::disk::Kind;
 use crate::faults::{CALLS, Call};
+use crate::phase::Phase;
 use crate::plan::Plan;
-
-/// What a server is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// It starts, after a life that had come to serving.
-    #[default]
-    Recovery,
-    /// It starts, after a crash in a recovery.
-    Again,
-    /// It serves.
-    Serving,
-    /// It serves while a snapshot is being written.
-    Snapshot,
-    /// It finishes.
-    Finishing,
-}
-
-/// Every phase, in the order of their numbers.
-pub const PHASES: [Phase; 5] =
-    [Phase::Recovery, Phase::Again, Phase::Serving, Phase::Snapshot, Phase::Finishing];
-
-impl Phase {
-    /// Its name in reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Recovery => "recovery",
-            Self::Again => "recovery again",
-            Self::Serving => "serving",
-            Self::Snapshot => "snapshot",
-            Self::Finishing => "finishing",
-        }
-    }
-}
 
 /// A kind of call, and the kind of file it is about: `write_at log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +64,8 @@ pub struct Coverage {
     /// Calls, by site and phase, whether a fault met them or not.
     calls: BTreeMap<(Site, Phase), u64>,
     fired: BTreeMap<Cell, u64>,
+    /// In how many runs cells and marks were reached, by their names.
+    runs: BTreeMap<String, u64>,
     /// Faults in plans, by kind and call.
     planned: BTreeMap<(String, Call), u64>,
     /// Strategies, settings, endings and crashes, by their names.
@@ -119,6 +89,7 @@ impl Default for Coverage {
             marks: vec![0; MARKS.len()],
             calls: BTreeMap::new(),
             fired: BTreeMap::new(),
+            runs: BTreeMap::new(),
             planned: BTreeMap::new(),
             ways: BTreeMap::new(),
             open: Vec::new(),
@@ -135,12 +106,13 @@ impl Coverage {
     /// The engine has reached a mark.
     pub fn mark(&mut self, mark: Mark) {
         self.marks[mark as usize] += 1;
-        self.phase = match mark {
-            Mark::Serving | Mark::SnapshotEnded if self.phase != Phase::Finishing => Phase::Serving,
-            Mark::SnapshotBegun => Phase::Snapshot,
-            Mark::Finishing => Phase::Finishing,
-            _ => return,
-        };
+        self.phase = self.phase.after(mark);
+    }
+
+    /// What the server is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
     /// An event of the trace.
@@ -224,8 +196,12 @@ impl Coverage {
         }
     }
 
-    /// Adds another run's.
+    /// Adds what one run has covered.
     pub fn add(&mut self, other: &Self) {
+        let marked = MARKS.iter().filter(|mark| other.marked(**mark) > 0).map(Mark::to_string);
+        for name in other.fired.keys().map(Cell::to_string).chain(marked) {
+            *self.runs.entry(name).or_default() += 1;
+        }
         self.marks.iter_mut().zip(&other.marks).for_each(|(mine, theirs)| *mine += theirs);
         merge(&mut self.calls, &other.calls);
         merge(&mut self.fired, &other.fired);

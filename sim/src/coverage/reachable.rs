@@ -6,9 +6,10 @@
 
 use engram::base::mark::Mark;
 
-use super::{Cell, PHASES, Phase, Site};
+use super::{Cell, Site};
 use crate::disk::Kind;
 use crate::faults::Call;
+use crate::phase::{PHASES, Phase};
 
 /// Kinds of faults, and the calls that plans must have them for.
 pub const PAIRS: &[(&str, &[Call])] = &[
@@ -115,96 +116,6 @@ impl std::fmt::Debug for Rule {
 /// The rules, beside the table of calls that are made.
 pub const RULES: &[Rule] = &[];
 
-/// Cells that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
-pub const RARE: &[Rule] = &[
-    Rule {
-        faults: &[],
-        calls: &[],
-        kinds: &[Kind::Temporary, Kind::Snapshot],
-        phases: &[Phase::Finishing],
-        why: "a running snapshot is given up when the server finishes, within a few steps",
-    },
-    Rule {
-        faults: &[],
-        calls: &[],
-        kinds: &[Kind::Copy],
-        phases: RUNNING,
-        why: "a covered segment is used again only where it was full and the next one is begun",
-    },
-    Rule {
-        faults: &[],
-        calls: &[Call::Rename],
-        kinds: &[Kind::Log],
-        phases: RUNNING,
-        why: "a covered segment is kept for later only where it was full",
-    },
-    Rule {
-        faults: &[],
-        calls: &[Call::SetLen],
-        kinds: &[],
-        phases: &[Phase::Again, Phase::Snapshot, Phase::Finishing],
-        why: "outside a recovery the log is cut only behind a failed write",
-    },
-    Rule {
-        faults: &[],
-        calls: &[Call::Rename],
-        kinds: &[Kind::Snapshot],
-        phases: &[Phase::Recovery],
-        why: "a start gives a snapshot its name anew only where no log leads up to it",
-    },
-    Rule {
-        faults: &[],
-        calls: &[],
-        kinds: &[],
-        phases: &[Phase::Again],
-        why: "it takes a crash in one recovery and a fault in the next",
-    },
-    Rule {
-        faults: &[],
-        calls: &[Call::Accept, Call::Read, Call::Write, Call::Wait, Call::Interest, Call::Accepting],
-        kinds: &[],
-        phases: &[Phase::Snapshot, Phase::Finishing],
-        why: "snapshots and finishing are short, as clients see it",
-    },
-    Rule {
-        faults: &[],
-        calls: &[],
-        kinds: &[Kind::Log, Kind::Any],
-        phases: &[Phase::Snapshot, Phase::Finishing],
-        why: "snapshots and finishing are short, as the log sees it",
-    },
-    Rule {
-        faults: LIES,
-        calls: &[],
-        kinds: &[],
-        phases: &[],
-        why: "few plans have a medium that lies, each in its own way",
-    },
-    Rule {
-        faults: &["interrupted", "slow"],
-        calls: &[Call::Remove, Call::SetLen],
-        kinds: &[],
-        phases: &[],
-        why: "little is removed or cut",
-    },
-    Rule {
-        faults: &[],
-        calls: &[Call::Remove],
-        kinds: &[Kind::Snapshot],
-        phases: &[Phase::Recovery],
-        why: "it takes a crash between the renaming of a second snapshot and the removal of the first",
-    },
-    Rule {
-        faults: &["crash", "sync-dropped", "sync-full", "sync-reverted", "interrupted"],
-        calls: &[Call::SyncDir, Call::SetLen],
-        kinds: &[],
-        phases: &[],
-        why: "the directory is synced, and the log cut, once where a file is synced fifty times",
-    },
-];
-
-/// What a medium does of which nobody is told.
-const LIES: &[&str] = &["lost", "stray", "decay", "sync-late", "rot-once"];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 
@@ -215,37 +126,13 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
 ];
 
-/// Marks that are reached so rarely that a campaign of some thousand seeds need not have met them. A soak has to.
-pub const RARE_MARKS: &[Mark] = &[
-    Mark::AdoptedFarAway,
-    Mark::AppendRefused,
-    Mark::CaptureMovesEntry,
-    Mark::CaptureUnlinksChild,
-    Mark::EntryNewer,
-    Mark::ExpiredOnRead,
-    Mark::FinishingWithJobs,
-    Mark::FrontMissing,
-    Mark::GapRefused,
-    Mark::GraceOver,
-    Mark::LinkLost,
-    Mark::LinkRefused,
-    Mark::LostSeen,
-    Mark::MarksWrapped,
-    Mark::MisnamedRefused,
-    Mark::OrderRefused,
-    Mark::OutputTooLong,
-    Mark::OverlapRefused,
-    Mark::PlaceTaken,
-    Mark::QueueTooLong,
-    Mark::RelinkLost,
-    Mark::RootNewer,
-    Mark::SnapshotFoundMoving,
-    Mark::SnapshotForbidden,
-    Mark::TemporaryInTheWay,
-    Mark::TooBigInline,
-    Mark::UnbalancedQuotes,
-    Mark::WriteRefused,
-];
+/// Every call for every kind of file that it is made for, in every phase in which it is.
+pub fn places() -> impl Iterator<Item = (Call, Kind, Phase)> {
+    let of_call = |(call, kinds): &'static (Call, &'static [Place])| {
+        kinds.iter().flat_map(move |(of, phases)| phases.iter().map(move |phase| (*call, *of, *phase)))
+    };
+    MADE.iter().flat_map(of_call)
+}
 
 /// Why a cell cannot be reached; nothing for one that can.
 #[must_use]
@@ -275,18 +162,6 @@ pub const WAYS: &[&str] = &[
     "order: SHUTDOWN SAVE",
     "order: SHUTDOWN NOSAVE NOW FORCE",
 ];
-
-/// True for a cell that only a soak must reach.
-#[must_use]
-pub fn is_rare(cell: &Cell) -> bool {
-    RARE.iter().any(|rule| rule.names(cell))
-}
-
-/// True for a mark that only a soak must reach.
-#[must_use]
-pub fn is_rare_mark(mark: Mark) -> bool {
-    RARE_MARKS.contains(&mark)
-}
 
 /// Why a mark cannot be reached; nothing for one that can.
 #[must_use]

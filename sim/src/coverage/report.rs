@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use engram::base::mark::{MARKS, Mark};
 
-use super::reachable::{PAIRS, WAYS, excuse, excuse_mark, is_rare, is_rare_mark};
-use super::{Cell, Coverage, PHASES, Phase, Site};
+use super::rates::is_rare;
+use super::reachable::{PAIRS, WAYS, excuse, excuse_mark};
+use super::{Cell, Coverage, Site};
 use crate::disk::KINDS;
 use crate::faults::Call;
+use crate::phase::{PHASES, Phase};
 
 /// What is to be reached, what of it was, and what should not have been.
 #[derive(Debug, Default)]
@@ -87,15 +89,16 @@ impl Coverage {
         cells
     }
 
-    /// What was reached, of what can be.
+    /// What was reached, of what can be, and what of the rest so many runs must have reached.
     #[must_use]
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&self, runs: u64) -> Summary {
         let mut summary = Summary::default();
         for cell in self.cells() {
             match (excuse(&cell), self.fired(&cell)) {
                 (None, fired) => {
                     summary.cells += 1;
-                    let list = if is_rare(&cell) { &mut summary.rare } else { &mut summary.empty };
+                    let list =
+                        if is_rare(&cell.to_string(), runs) { &mut summary.rare } else { &mut summary.empty };
                     list.extend((fired == 0).then_some(cell));
                 }
                 (Some(_), 0) => {}
@@ -107,8 +110,11 @@ impl Coverage {
             match (excuse_mark(mark), self.marked(mark)) {
                 (None, marked) => {
                     summary.marks += 1;
-                    let list =
-                        if is_rare_mark(mark) { &mut summary.rare_marks } else { &mut summary.unmarked };
+                    let list = if is_rare(&mark.to_string(), runs) {
+                        &mut summary.rare_marks
+                    } else {
+                        &mut summary.unmarked
+                    };
                     list.extend((marked == 0).then_some(mark));
                 }
                 (Some(_), 0) => {}
@@ -121,7 +127,7 @@ impl Coverage {
     /// Everything, as a text of tables. `seeds` is how many runs it is of.
     #[must_use]
     pub fn text(&self, seeds: u64) -> String {
-        let mut out = format!("coverage of {seeds} seeds\n{}\n", self.summary());
+        let mut out = format!("coverage of {seeds} seeds\n{}\n", self.summary(seeds));
         self.matrix(&mut out);
         self.unmatched(&mut out);
         out.push_str("\ncalls, by phase, whether a fault met them or not\n");

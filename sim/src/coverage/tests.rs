@@ -54,11 +54,10 @@ fn the_life_behind_a_crash_in_recovery_recovers_again() {
 fn what_is_empty_is_named_and_what_cannot_be_is_not() {
     let mut coverage = Coverage::default();
     coverage.planned.insert(("new-kind".to_owned(), Call::Map), 1);
-    let summary = coverage.summary();
+    let summary = coverage.summary(1);
     assert!(summary.empty.contains(&cell("new-kind", Call::Map, Kind::Snapshot, Phase::Recovery)));
-    assert!(summary.rare.contains(&cell("new-kind", Call::Map, Kind::Snapshot, Phase::Again)));
     assert!(!summary.empty.contains(&cell("new-kind", Call::Map, Kind::Snapshot, Phase::Serving)));
     assert!(!summary.is_complete() && summary.is_consistent());
     coverage.fired.insert(cell("io", Call::Map, Kind::Snapshot, Phase::Serving), 1);
-    assert!(!coverage.summary().is_consistent());
+    assert!(!coverage.summary(1).is_consistent());
 }

@@ -108,7 +108,8 @@ impl Inner {
         if !self.scheduler.door(call.name()) {
             return Err(io::Error::other("the machine has stopped"));
         }
-        let fault = self.faults.lock().next_of(call, Kind::of(name));
+        let phase = self.scheduler.phase();
+        let fault = self.faults.lock().next_of(call, Kind::of(name), phase);
         self.scheduler.note(if self.aside { "aside" } else { call.name() }, name, numbers);
         if let Some(fault) = fault {
             self.scheduler.note("fault", &fault.to_string(), [0; 3]);

@@ -52,7 +52,8 @@ impl SimNet {
         if !self.inner.scheduler.door(call.name()) {
             return Err(io::Error::other("the machine has stopped"));
         }
-        let fault = self.inner.faults.lock().next(call);
+        let phase = self.inner.scheduler.phase();
+        let fault = self.inner.faults.lock().next(call, phase);
         if let Some(fault) = fault {
             self.inner.scheduler.note("fault", &format!("{} {fault}", call.name()), [0; 3]);
         }

@@ -60,6 +60,7 @@ impl Oracle {
     pub(super) fn note_room(&mut self) {
         if self.faults.as_ref().is_some_and(|faults| faults.lock().lacked_room()) {
             self.clients.iter_mut().for_each(|client| client.roomless = true);
+            self.shared.lacked_room();
         }
     }
 

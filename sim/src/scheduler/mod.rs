@@ -33,6 +33,7 @@ use engram::base::sync::Scheduler as Hook;
 use self::carrier::Carrier;
 use self::core::{Core, Due, WORKS};
 use self::strategy::Chooser;
+use crate::phase::Phase;
 use crate::shared::{Binding, Held, Shared};
 use crate::trace::Trace;
 
@@ -191,6 +192,12 @@ impl Scheduler {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.core().now
+    }
+
+    /// What the server is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.core().trace.phase()
     }
 
     /// Virtual nanoseconds so far in which no thread could run: the whole machine waited for something.

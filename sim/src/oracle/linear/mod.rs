@@ -73,6 +73,8 @@ pub(super) struct History {
     unknown: bool,
     /// Memory is limited: of what was not answered any may have been passed over.
     pub(super) tight: bool,
+    /// The disk was full for a while in this life: the same.
+    roomless: bool,
 }
 
 impl Default for History {
@@ -86,6 +88,7 @@ impl Default for History {
             given_up: 0,
             unknown: false,
             tight: false,
+            roomless: false,
         }
     }
 }
@@ -214,6 +217,21 @@ impl History {
         self.acts.iter_mut().filter(lost).for_each(|act| act.losable = true);
     }
 
+    /// The disk was full for a while: what was not answered may have been refused, though later ones were taken.
+    pub(super) fn lacked_room(&mut self) {
+        self.roomless = true;
+        for place in 0..self.acts.len() {
+            // In order, so that what an act comes after has been seen to before it.
+            let maybe = |act: &Act| matches!(act.deed, Deed::Maybe(_));
+            let before = self.acts[place].after.map(|before| &self.acts[before]);
+            if maybe(&self.acts[place])
+                && let Some(before) = before.filter(|before| maybe(before))
+            {
+                self.acts[place].after = before.after;
+            }
+        }
+    }
+
     /// All shared keys were looked at by `now`, after the life ended. `ends` are the places where each client's requests may
     /// have been cut off, as far as its own keys tell.
     pub(super) fn inspected(
@@ -235,7 +253,8 @@ impl History {
         (0..acts.len()).try_for_each(|place| hits::check_complete(&start.state, &acts, place))?;
         let missed = hits::missed(&start.state, &acts);
         let acts: Vec<Act> = acts.into_iter().chain(missed).collect();
-        let (all, tight): (Vec<&Act>, bool) = (acts.iter().collect(), self.tight);
+        let passed_over = self.tight || std::mem::take(&mut self.roomless);
+        let all: Vec<&Act> = acts.iter().collect();
         let cut_off = |done: &[bool], acts: &[&Act]| {
             ends.iter().all(|(client, Ends { cuts, .. })| {
                 let connection = lines.get(client).map_or(0, |line| line.connection);
@@ -244,7 +263,7 @@ impl History {
                 let last = (0..acts.len()).filter(maybe).filter(|i| done[*i]).map(|i| acts[i].number).max();
                 let lost = (0..acts.len()).filter(maybe).filter(|i| !done[*i]).map(|i| acts[i].number).min();
                 let fits = |(from, to): &Cut| last.is_none_or(|n| n < *to) && lost.is_none_or(|n| n > *from);
-                cuts.is_empty() || tight || cuts.iter().any(fits)
+                cuts.is_empty() || passed_over || cuts.iter().any(fits)
             })
         };
         let may_lose = |done: &[bool]| {

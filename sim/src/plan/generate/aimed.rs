@@ -79,18 +79,18 @@ fn leave_behind(rng: &mut Rng, lives: &mut [Life], at: usize) {
         (_, 0) if of == Kind::Copy => Fault::Io,
         _ => Fault::Crash(0),
     };
-    life.faults.push(Planned { call, of, index: 1 + spread(rng, 4), fault });
+    life.faults.push(Planned::new(call, 1 + spread(rng, 4), fault).of(of));
     if fault != Fault::Io {
         life.ending = Ending::Kill;
     }
     for life in lives.iter_mut().skip(at + 1).take(2) {
         let fault = pick(rng, &[Fault::Io, Fault::Crash(0)]);
-        life.faults.push(Planned { call: meeting, of: met, index: 1, fault });
+        life.faults.push(Planned::new(meeting, 1, fault).of(met));
     }
 }
 
 /// The server is asked to finish in the middle of a short life.
-fn finish_busy(rng: &mut Rng, life: &mut Life) {
+pub(super) fn finish_busy(rng: &mut Rng, life: &mut Life) {
     for client in &mut life.clients {
         client.ops.truncate(1 + rng.index(8));
         client.breaks.clear();
@@ -144,7 +144,7 @@ pub(super) fn unheard(
     life.latency = Latency { transfer: 0, sync: 10_000 };
     life.threads.crash = None;
     life.faults.retain(|planned| !matches!(planned.call, Call::Sync | Call::SyncDir));
-    let slow = |index| Planned { call: Call::Sync, of: Kind::Log, index, fault: Fault::Slow(1_000_000_000) };
+    let slow = |index| Planned::new(Call::Sync, index, Fault::Slow(1_000_000_000)).of(Kind::Log);
     life.faults.extend((1..=6).map(slow));
     life.ending = Ending::Power(pick(rng, &[Loss::All, Loss::All, Loss::Torn]));
 }
@@ -163,7 +163,7 @@ pub(super) fn shown_and_gone(rng: &mut Rng, lives: &mut [Life], at: usize) {
     }
     // The first is that of a new segment's header.
     let index = 2 + spread(rng, 10);
-    before.faults.push(Planned { call: Call::Sync, of: Kind::Log, index, fault: Fault::SyncDropped });
+    before.faults.push(Planned::new(Call::Sync, index, Fault::SyncDropped).of(Kind::Log));
     before.ending = Ending::Kill;
     behind.ending = Ending::Power(pick(rng, &[Loss::None, Loss::All, Loss::Torn]));
 }
@@ -184,12 +184,12 @@ fn in_the_way(life: &mut Life) {
     client.depth = 1;
     client.ops.splice(0..0, [Op::Save, Op::Save]);
     // Whoever creates a temporary removes one of that name first.
-    let temporary = |call, index| Planned { call, of: Kind::Temporary, index, fault: Fault::Io };
+    let temporary = |call, index| Planned::new(call, index, Fault::Io).of(Kind::Temporary);
     life.faults.extend([temporary(Call::WriteAt, 1), temporary(Call::Remove, 2)]);
 }
 
 /// One client asks for a snapshot; if it clears the keyspace, right before.
-fn save(rng: &mut Rng, life: &mut Life) {
+pub(super) fn save(rng: &mut Rng, life: &mut Life) {
     let number = rng.index(life.clients.len());
     let client = &mut life.clients[number];
     let at = match client.ops.iter().position(|op| *op == Op::FlushAll) {
@@ -236,5 +236,5 @@ fn aimed(rng: &mut Rng, call: Call, of: Kind) -> Planned {
         _ => pick(rng, &[Fault::Io, Fault::Crash(0)]),
     };
     let horizon = if call == Call::SyncDir { 16 } else { 4 };
-    Planned { call, of, index: 1 + spread(rng, horizon), fault }
+    Planned::new(call, 1 + spread(rng, horizon), fault).of(of)
 }

@@ -44,7 +44,7 @@ fn marked(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
 fn no_room(rng: &mut Rng, lives: &mut [Life], at: usize) {
     shown_and_gone(rng, lives, at);
     let call = pick(rng, &[Call::Create, Call::WriteAt]);
-    lives[at + 1].faults.push(Planned { call, of: Kind::Copy, index: 1, fault: Fault::Full(1) });
+    lives[at + 1].faults.push(Planned::new(call, 1, Fault::Full(1)).of(Kind::Copy));
 }
 
 /// What a life has made safe is changed while a snapshot is written, and the change is lost.
@@ -79,7 +79,7 @@ fn full_under_load(rng: &mut Rng, life: &mut Life) {
     }
     let fault = Fault::Full(1 + rng.below(20) as u32);
     let index = 2 + spread(rng, 12);
-    life.faults.push(Planned { call: Call::WriteAt, of: Kind::Log, index, fault });
+    life.faults.push(Planned::new(Call::WriteAt, index, fault).of(Kind::Log));
 }
 
 /// The removal of a segment that a snapshot covers is lost; the copy that the next start makes of it is a lie, its last record
@@ -104,7 +104,7 @@ fn covered_and_gone(rng: &mut Rng, lives: &mut [Life]) {
         life.rest.clear();
     }
     lied.ending = Ending::Kill;
-    lied.faults.push(Planned { call: Call::Sync, of: Kind::Copy, index: 1, fault: Fault::SyncLate });
+    lied.faults.push(Planned::new(Call::Sync, 1, Fault::SyncLate).of(Kind::Copy));
     lied.rest.push(Decay::Bit(Place { of: Kind::Log, at: At::Before(20 + rng.below(150) as u32) }, 3));
     quiet.ending = pick(rng, &[Ending::Shutdown, Ending::Power(Loss::All)]);
 }

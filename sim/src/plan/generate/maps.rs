@@ -55,7 +55,7 @@ pub(super) fn disturb(rng: &mut Rng, seed: u64, swarm: Swarm, lives: &mut [Life]
     for _ in 0..1 + rng.below(3) {
         let (call, of, most) = pick(rng, &MOMENTS);
         let fault = Fault::Decay(decay(rng));
-        life.faults.push(Planned { call, of, index: 1 + spread(rng, most), fault });
+        life.faults.push(Planned::new(call, 1 + spread(rng, most), fault).of(of));
     }
 }
 

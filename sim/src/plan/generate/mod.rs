@@ -20,6 +20,7 @@ mod skipped;
 mod source;
 mod spared;
 mod storage;
+mod struck;
 #[cfg(test)]
 mod tests;
 mod tiers;
@@ -126,6 +127,7 @@ pub fn generate(seed: u64) -> Plan {
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);
     server.operator = Rng::stream(seed, "operator").below(4) == 0;
     guarded::guard(&mut Rng::stream(seed, "password"), &mut server, &mut lives);
+    struck::strike(&mut Rng::stream(seed, "struck"), &mut server, &mut lives);
     visitors::look_after(&mut Rng::stream(seed, "steward"), &server, &mut lives);
     few_at_once(&mut lives);
     Plan { story: Vec::new(), seed, server, lives }

@@ -25,5 +25,5 @@ pub(super) fn rob(rng: &mut Rng, lives: &mut [Life]) {
     let place = Place { of: Kind::Log, at: At::Before(1 + rng.below(60) as u32) };
     let call = pick(rng, &[Call::WriteAt, Call::Sync]);
     let fault = Fault::Decay(Decay::Replace(place));
-    life.faults.push(Planned { call, of: Kind::Log, index: 1 + rng.below(12), fault });
+    life.faults.push(Planned::new(call, 1 + rng.below(12), fault).of(Kind::Log));
 }

@@ -25,5 +25,5 @@ pub(super) fn fill(rng: &mut Rng, lives: &mut [Life]) {
     let call = pick(rng, &[Call::WriteAt, Call::WriteAt, Call::Create]);
     let calls = pick(rng, &[1, 2, 3, 8]);
     let fault = Fault::Full(calls);
-    life.faults.push(Planned { call, of: Kind::Log, index: 1 + rng.below(8), fault });
+    life.faults.push(Planned::new(call, 1 + rng.below(8), fault).of(Kind::Log));
 }

@@ -63,7 +63,7 @@ pub(super) fn meet(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
         life.ending = Ending::Shutdown;
     }
     life.faults =
-        faults.into_iter().map(|(call, of, index, fault)| Planned { call, of, index, fault }).collect();
+        faults.into_iter().map(|(call, of, index, fault)| Planned::new(call, index, fault).of(of)).collect();
 }
 
 /// One who writes, one request after the other.

@@ -83,6 +83,16 @@ impl Families {
     }
 }
 
+/// Any of what can happen at a call.
+pub(super) fn any(rng: &mut Rng, call: Call) -> Fault {
+    let kinds: [fn(&mut Rng, Call) -> Fault; 5] = [error, error, crash, lie, slow];
+    match (call, rng.below(4)) {
+        (Call::WriteAt, 0) => Fault::CrashShort(rng.below(1_000) as u16),
+        (Call::WriteAt | Call::ReadAt, 1) => Fault::Short(rng.below(1_000) as u16),
+        _ => pick(rng, &kinds)(rng, call),
+    }
+}
+
 fn planned(rng: &mut Rng, fault: fn(&mut Rng, Call) -> Fault) -> Planned {
     let (call, of, most) = pick(rng, &SITES);
     let index = 1 + spread(rng, most);
