@@ -9,21 +9,23 @@ use crate::coverage::reachable::places;
 use crate::disk::Kind;
 use crate::faults::{Call, Fault, Planned};
 use crate::phase::Phase;
-use crate::plan::{Ending, Life, ServerPlan};
+use crate::plan::{Break, Life, ServerPlan, WHOLE};
 
 /// Strikes, in a few seeds.
 pub(super) fn strike(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
-    if rng.below(12) > 0 {
+    if rng.below(7) > 0 {
         return;
     }
-    let places: Vec<_> = places().filter(|(call, ..)| call.is_storage()).collect();
-    for _ in 0..1 + rng.below(2) {
-        let (call, of, phase) = places[rng.index(places.len())];
-        let mut at = rng.index(lives.len());
-        if matches!(phase, Phase::Recovery | Phase::Again) {
-            at = at.max(usize::from(phase == Phase::Again)).min(lives.len() - 1);
-        }
-        come_to(rng, server, (of, phase), &mut lives[..=at]);
+    let hard = rng.below(3) > 0;
+    let is_wanted = |(call, of, phase): &(Call, Kind, Phase)| {
+        call.is_storage() && (!hard || *of == Kind::Copy || matches!(phase, Phase::Again | Phase::Finishing))
+    };
+    let places: Vec<_> = places().filter(is_wanted).collect();
+    let (call, of, phase) = places[rng.index(places.len())];
+    let at = rng.index(lives.len()).max(usize::from(phase == Phase::Again)).min(lives.len() - 1);
+    come_to(rng, server, (of, phase), &mut lives[..=at]);
+    // One of them is met, if any is.
+    for _ in 0..1 + rng.below(3) {
         let fault = storage::any(rng, call);
         lives[at].faults.push(Planned::new(call, 1 + spread(rng, 3), fault).of(of).during(phase));
     }
@@ -57,15 +59,30 @@ fn come_to(rng: &mut Rng, server: &mut ServerPlan, (of, phase): (Kind, Phase), l
             before.faults.push(crash);
         }
         Phase::Snapshot => save(rng, life),
-        Phase::Finishing => {
-            if rng.below(2) == 0 {
-                finish_busy(rng, life);
-            } else {
-                life.ending = Ending::Shutdown;
-                life.threads.crash = None;
-                let client = rng.index(life.clients.len());
-                life.clients[client].ops.push(Op::BackgroundSave);
-            }
+        Phase::Finishing if of == Kind::Temporary => {
+            finish_busy(rng, life);
         }
+        Phase::Finishing => finish_writing(rng, server, life),
     }
+}
+
+/// The server is asked to finish while much is on its way to the log, which needs more segments for it.
+fn finish_writing(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    server.segment_bytes = 512;
+    life.latency.sync = life.latency.sync.max(pick(rng, &[10_000, 200_000, 2_000_000]));
+    life.threads.crash = None;
+    let number = rng.index(life.clients.len());
+    let client = &mut life.clients[number];
+    let set = |key: usize| Op::Set {
+        key: format!("c{number}:k{}", key % 5),
+        value: format!("ending.{}.{key}{}", life.number, "x".repeat(300)),
+        expire: None,
+    };
+    let (covered, behind) = (rng.index(6), 2 + rng.index(12));
+    client.breaks.clear();
+    client.ops = (0..covered).map(set).collect();
+    client.ops.extend((0..rng.below(3)).map(|_| Op::Save));
+    client.ops.extend((covered..covered + behind).map(set));
+    (client.depth, client.send, client.gap) = (64, WHOLE, 1_000);
+    client.breaks.push((client.ops.len(), Break::Shutdown(rng.below(2 * life.latency.sync))));
 }
