@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::Coverage;
+use engram::base::mark::Mark;
+
+use super::{Cell, Coverage};
 
 /// Runs that the rates are of.
 const PER: f64 = 100_000.0;
@@ -33,11 +35,16 @@ pub(super) fn is_rare(name: &str, runs: u64) -> bool {
 }
 
 impl Coverage {
-    /// The table of rates, as `runs` runs have found them.
+    /// The table of rates, as `runs` runs have found them. What can be reached and was not is among them, with none.
     #[must_use]
     pub fn rates(&self, runs: u64) -> String {
         let mut text = format!("# Runs of {PER} in which each was reached, from a campaign of {runs}.\n");
-        for (name, reached) in &self.runs {
+        let summary = self.summary(runs);
+        let cells = summary.empty.iter().chain(&summary.rare).map(Cell::to_string);
+        let marks = summary.unmarked.iter().chain(&summary.rare_marks).map(Mark::to_string);
+        let mut all = self.runs.clone();
+        all.extend(cells.chain(marks).map(|name| (name, 0)));
+        for (name, reached) in &all {
             text.push_str(&format!("{:.1} {name}\n", *reached as f64 * PER / runs as f64));
         }
         text
