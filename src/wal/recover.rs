@@ -370,8 +370,8 @@ impl Segment<'_> {
 pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
-        // Where there is a snapshot, a life before may have put aside every segment that it had.
-        return if found.rests_on_snapshot() { remove_copies(storage) } else { Ok(()) };
+        // A life before may have put aside every segment that it had, or have lost the only one while it was copied.
+        return remove_copies(storage);
     }
     let unsettled = found.last_segment().filter(|tail| !tail.settled);
     let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;

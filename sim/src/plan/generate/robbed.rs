@@ -8,6 +8,7 @@ use super::tiers::writer;
 use super::{Life, pick};
 use crate::disk::{At, Decay, Kind, Place};
 use crate::faults::{Call, Fault, Planned};
+use crate::phase::Phase;
 
 /// Replaces the log's last segment in one life of a few seeds.
 pub(super) fn rob(rng: &mut Rng, lives: &mut [Life]) {
@@ -22,8 +23,9 @@ pub(super) fn rob(rng: &mut Rng, lives: &mut [Life]) {
     life.clients.truncate(1);
     life.faults.clear();
     life.threads.crash = None;
+    // Not while it starts: then it would open the other one, and what it writes there would be under the name.
     let place = Place { of: Kind::Log, at: At::Before(1 + rng.below(60) as u32) };
     let call = pick(rng, &[Call::WriteAt, Call::Sync]);
     let fault = Fault::Decay(Decay::Replace(place));
-    life.faults.push(Planned::new(call, 1 + rng.below(12), fault).of(Kind::Log));
+    life.faults.push(Planned::new(call, 1 + rng.below(12), fault).of(Kind::Log).during(Phase::Serving));
 }
