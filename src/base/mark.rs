@@ -219,6 +219,7 @@ marks! {
         ClosedInMulti: "a connection closes inside a transaction",
         AnswerForNobody: "an answer comes for a connection that is closed",
         AnswersMerge: "an answer joins others that the loop has not taken: one wake-up for both",
+        LastSearchOver: "a search on the loop is the last to hold its index: a worker drops it",
         HelpEnds: "the loop stops doing jobs though there may be more",
         JobPanicked: "a job panics, and its worker goes on",
         LinkRepeated: "a link that has panicked is tried once more",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::store::Garbage;
 use super::value::LastWrite;
+use crate::base::mark::{Mark, reached};
 use crate::index::{Index, Part, Pinned, Query, RowId, Scratch};
 use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
@@ -101,6 +102,15 @@ impl Job {
     #[must_use]
     pub fn is_brief(&self) -> bool {
         matches!(&self.0, Kind::Search(search) if search.recall.looks_at(&search.index) <= BRIEF)
+    }
+
+    /// What is left to drop of a job that was done on the loop, if it was the last to hold an index: that takes long.
+    #[must_use]
+    pub fn into_garbage(self) -> Option<Self> {
+        let Kind::Search(search) = self.0 else { return None };
+        let index = Arc::into_inner(search.index.leave())?;
+        reached(Mark::LastSearchOver);
+        Some(Self(Kind::Drop(vec![Garbage::Last(Box::new(index))])))
     }
 
     /// True for work that may be begun again where it has panicked: it goes on with what it has left.

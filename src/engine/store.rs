@@ -64,6 +64,8 @@ pub(crate) enum Garbage {
     Value(#[expect(dead_code, reason = "held only to be dropped")] Value),
     /// An index that may be nobody else's any more.
     Index(#[expect(dead_code, reason = "held only to be dropped")] Arc<Index>),
+    /// An index that is nobody else's.
+    Last(#[expect(dead_code, reason = "held only to be dropped")] Box<Index>),
     /// A coding that nobody reads any more.
     Coding(#[expect(dead_code, reason = "held only to be dropped")] index::Retired),
     /// A coding that nobody will read.

@@ -122,7 +122,9 @@ impl Pool {
     pub(super) fn help(&mut self) -> Option<(Ticket, Finished)> {
         let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().next_brief())?;
         self.in_flight -= 1;
-        Some((ticket, run(job, &mut self.scratch)))
+        let (finished, job) = run(job, &mut self.scratch);
+        job.into_garbage().into_iter().for_each(|garbage| self.put_silent(garbage));
+        Some((ticket, finished))
     }
 
     /// Puts a job in that nobody waits for.
@@ -164,7 +166,8 @@ fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
         let goes_on = job.goes_on();
-        let finished = run(job, &mut scratch);
+        let (finished, job) = run(job, &mut scratch);
+        drop(job);
         if let Some(ticket) = ticket {
             let mut done = shared.done.lock();
             done.push((ticket, finished));
@@ -182,13 +185,14 @@ fn work(shared: &Shared) {
 }
 
 /// Does a job; one that panics has an error for an answer, unless it can be begun again and then comes to its end.
-fn run(mut job: Job, scratch: &mut Scratch) -> Finished {
-    let finished = attempt(&mut job, scratch);
-    if !finished.failed || !job.is_repeatable() {
-        return finished;
+/// The job is given back, since what it holds may take long to drop.
+fn run(mut job: Job, scratch: &mut Scratch) -> (Finished, Job) {
+    let mut finished = attempt(&mut job, scratch);
+    if finished.failed && job.is_repeatable() {
+        reached(Mark::LinkRepeated);
+        finished = attempt(&mut job, scratch);
     }
-    reached(Mark::LinkRepeated);
-    attempt(&mut job, scratch)
+    (finished, job)
 }
 
 fn attempt(job: &mut Job, scratch: &mut Scratch) -> Finished {

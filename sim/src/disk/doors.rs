@@ -444,6 +444,9 @@ impl File for SimFile {
         }
         self.inner.pause(self.inner.latency.sync, Call::Sync);
         let kept = !self.inner.sabotage.skip_sync;
+        if fault == Some(Fault::SyncFull) {
+            self.inner.state.lock().no_copy |= Kind::of(&self.name) == Kind::Copy;
+        }
         let (result, durable) = self.inner.with_content(self.file, |content| {
             (sync(content, mark, fault, kept), content.durable.len() as u64)
         });

@@ -249,6 +249,11 @@ impl Image {
                 NameChange::Rename { from, to, file } if from == name => {
                     *change = NameChange::Create { name: to.clone(), file: *file };
                 }
+                // What gave the name to another file before does not give it to that one later.
+                NameChange::Create { name: made, file: other } if made == name => *other = file,
+                NameChange::Rename { from, to, file } if to == name => {
+                    *change = NameChange::Remove { name: from.clone(), file: *file };
+                }
                 _ => {}
             }
         }

@@ -93,16 +93,18 @@ impl Model {
         // What was answered with an error has written nothing, and its answer has waited for nothing.
         let refused = matches!(replies, [Value::Error(_)]);
         let mut changed = (context.op.is_write() || matches!(context.op, Op::Quant { .. })) && !refused;
+        // Nobody waited for what it has seen: its answer keeps nothing that was answered before.
+        let silent = matches!(context.op, Op::Watch(_));
         if self.pending.is_empty() {
             let next = after(&self.states, replies, at, context)?;
             let before = std::mem::replace(&mut self.states, next);
-            changed |= self.note_gone(&before, (asked, now), matches!(context.op, Op::Watch(_)));
+            changed |= self.note_gone(&before, (asked, now), silent);
             self.shown.note(&self.states, replies, context);
         } else {
             self.answered_among_refused(replies, at, context)?;
         }
         if changed {
-            self.past.note(&self.states, Some(asked), now);
+            self.past.note(&self.states, (!silent).then_some(asked), now);
         }
         Ok(())
     }
