@@ -82,6 +82,10 @@ impl Decay {
             }
             Self::Replace(place) => {
                 let (name, file, at) = place.find(image)?;
+                // A name that is on its way would lead back to the file that was replaced.
+                if image.is_being_named(&name) {
+                    return None;
+                }
                 let mut bytes = image.files.get(&file)?.seen.clone();
                 *bytes.get_mut(at)? ^= 1;
                 image.plant(&name, bytes);

@@ -249,14 +249,17 @@ impl Image {
                 NameChange::Rename { from, to, file } if from == name => {
                     *change = NameChange::Create { name: to.clone(), file: *file };
                 }
-                // What gave the name to another file before does not give it to that one later.
-                NameChange::Create { name: made, file: other } if made == name => *other = file,
-                NameChange::Rename { from, to, file } if to == name => {
-                    *change = NameChange::Remove { name: from.clone(), file: *file };
-                }
                 _ => {}
             }
         }
+    }
+
+    /// Whether `name` was given to a file and is not safe yet.
+    pub(super) fn is_being_named(&self, name: &str) -> bool {
+        self.pending_names.iter().any(|change| match change {
+            NameChange::Create { name: to, .. } | NameChange::Rename { to, .. } => to == name,
+            NameChange::Remove { .. } => false,
+        })
     }
 
     /// Drops the files that no name leads to and nobody can have open any more.
