@@ -412,6 +412,7 @@ impl Oracle {
         let span = self.span(at, now);
         let ends = self.clients[client].inspected(&own, span, (at, now), lost.as_ref());
         self.ends.insert(client, ends.map_err(|what| format!("client {client}: {what}"))?);
+        self.set_back(client, at, now);
         Ok(())
     }
 
