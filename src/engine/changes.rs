@@ -133,6 +133,9 @@ impl Engine {
                 let last = self.store.changes.len() - 1;
                 self.store.changes.swap(at, last);
                 at += 1;
+            } else {
+                // It may be the last to hold the index.
+                self.store.garbage.push(Garbage::Index(change.index));
             }
         }
     }
