@@ -61,6 +61,11 @@ impl Forms {
         self.trim();
     }
 
+    /// A change was given up by `now`.
+    pub(super) fn tried(&mut self, now: u64) {
+        self.busy = self.busy.max(now);
+    }
+
     /// Keeps what may be shown to who asks from now on, and one that was acknowledged before.
     fn trim(&mut self) {
         let Some(last) = self.all.iter().rposition(|form| form.since < u64::MAX) else { return };

@@ -359,6 +359,9 @@ impl Oracle {
     /// There was no memory for `op`: all that it did is that nothing is watched any more, if it was to end a transaction.
     fn passed_over(&mut self, client: usize, op: &Op, times: (u64, u64)) -> Result<(), String> {
         self.clearing_of(client, op, times.0);
+        if let Op::Quant { key, .. } = op {
+            self.clients[client].tried_to_form(key, times.1);
+        }
         if !matches!(op, Op::Transaction(_) | Op::Discarded(_)) {
             return Ok(());
         }

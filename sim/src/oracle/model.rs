@@ -129,6 +129,11 @@ impl Model {
         self.pending.is_empty()
     }
 
+    /// A change of the form of the index under `key` was given up by `now`: until then it was under way.
+    pub(super) fn tried_to_form(&mut self, key: &str, now: u64) {
+        self.states.iter_mut().for_each(|state| state.tried_to_form(key, now));
+    }
+
     /// The log takes no more: what expires from now on is not written down.
     pub(super) fn log_failed(&mut self) {
         self.log_failed = true;

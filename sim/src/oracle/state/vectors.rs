@@ -60,6 +60,13 @@ impl State {
 }
 
 impl State {
+    /// VQUANT was given up by `now`.
+    pub(in super::super) fn tried_to_form(&mut self, key: &str, now: u64) {
+        if let Some(Held::Index(index)) = self.entries.get_mut(key).map(|entry| &mut entry.held) {
+            Arc::make_mut(index).forms.tried(now);
+        }
+    }
+
     /// VQUANT was answered between these times, and it is `certain` that what was acknowledged stays.
     pub(in super::super) fn formed(&mut self, op: &Op, ok: bool, times: (u64, u64), certain: bool) {
         let Op::Quant { key, quant } = op else { return };
