@@ -475,6 +475,12 @@ impl Engine {
         self.store.validate()
     }
 
+    /// Rows that no graph links yet, of all indexes.
+    #[must_use]
+    pub fn unlinked(&self) -> usize {
+        self.store.unlinked()
+    }
+
     /// Changes so far.
     #[must_use]
     pub fn changes(&self) -> u64 {

@@ -280,6 +280,21 @@ impl Store {
         }
     }
 
+    /// Rows that no graph links yet.
+    pub(crate) fn unlinked(&self) -> usize {
+        let (mut cursor, mut unlinked) = (0, 0);
+        loop {
+            cursor = self.keyspace.scan(cursor, 1024, &mut |entry| {
+                if let Value::Vectors(set) = &entry.value {
+                    unlinked += set.writer.index().stats().unlinked;
+                }
+            });
+            if cursor == 0 {
+                return unlinked;
+            }
+        }
+    }
+
     /// Takes note of an index of which a row has died.
     fn sweep_later(&mut self, index: Arc<Index>) {
         let known = self.sweeping.iter().any(|other| Arc::ptr_eq(other, &index));

@@ -35,6 +35,7 @@ impl Inside<'_> {
         self.validate_entry(rows)?;
         let living = (0..rows).filter(|row| view.coding.lives_on(*row)).count();
         let swept = (0..rows).filter(|row| self.cold.get(*row, STATE) & SWEPT != 0).count();
+        self.validate_bytes(rows)?;
         if living != self.live() {
             return Err(format!("{living} rows live, {} are counted", self.live()));
         }
@@ -47,6 +48,16 @@ impl Inside<'_> {
     /// True for a row that is out of the graph, or on its way out.
     fn is_gone(&self, row: u32) -> bool {
         self.cold.get(row, STATE) & if self.sweep.is_unlinking() { SWEPT | CONDEMNED } else { SWEPT } != 0
+    }
+
+    fn validate_bytes(&self, rows: u32) -> Result<(), String> {
+        let held = (0..rows).filter(|row| !self.keys.is_mapped(*row)).map(|row| self.keys.get(row).len());
+        let (held, counted) = (held.sum::<usize>() as u64, self.key_bytes.load());
+        let given_back = self.sweep.key_bytes_given_back();
+        if held + given_back != counted {
+            return Err(format!("keys have {held} bytes, {counted} less {given_back} are counted"));
+        }
+        Ok(())
     }
 
     fn validate_floor(&self, rows: u32) -> Result<(), String> {

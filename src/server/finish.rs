@@ -32,6 +32,10 @@ impl Server {
     /// What does not hold.
     pub fn validate(&self) -> Result<(), String> {
         self.engine.validate()?;
+        let unlinked = self.engine.unlinked();
+        if unlinked > 0 && self.pool.failed() == 0 {
+            return Err(format!("{unlinked} rows are not linked, and nobody is at it"));
+        }
         let accounted: usize = self.connections.values().map(|connection| connection.accounted).sum();
         if accounted != self.connection_memory {
             return Err(format!(

@@ -42,6 +42,8 @@ pub(super) struct Pool {
     threads: Vec<JoinHandle>,
     /// Jobs put in and not yet taken out, silent ones not counted.
     in_flight: usize,
+    /// Jobs that have panicked and come to nothing.
+    failed: usize,
     /// Brief jobs of this turn, which no worker knows of yet.
     own: VecDeque<(Ticket, Job)>,
     scratch: Scratch,
@@ -86,12 +88,24 @@ impl Pool {
             let shared = Arc::clone(&shared);
             threads.push(sync::spawn(&format!("worker {number}"), move || work(&shared))?);
         }
-        Ok(Self { shared, threads, in_flight: 0, own: VecDeque::new(), scratch: Scratch::default() })
+        Ok(Self {
+            shared,
+            threads,
+            in_flight: 0,
+            failed: 0,
+            own: VecDeque::new(),
+            scratch: Scratch::default(),
+        })
     }
 
     /// Jobs whose answers have not been taken.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// Jobs so far that have panicked and come to nothing, of those whose answers have been taken.
+    pub(super) fn failed(&self) -> usize {
+        self.failed
     }
 
     /// Puts a job in whose answer goes to `ticket`.
@@ -123,6 +137,7 @@ impl Pool {
         let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().next_brief())?;
         self.in_flight -= 1;
         let (finished, job) = run(job, &mut self.scratch);
+        self.failed += usize::from(finished.failed);
         job.into_garbage().into_iter().for_each(|garbage| self.put_silent(garbage));
         Some((ticket, finished))
     }
@@ -141,6 +156,7 @@ impl Pool {
     pub(super) fn take(&mut self, answers: &mut Vec<(Ticket, Finished)>) {
         std::mem::swap(&mut *self.shared.done.lock(), answers);
         self.in_flight -= answers.len();
+        self.failed += answers.iter().filter(|(_, finished)| finished.failed).count();
     }
 
     /// Drops what is queued, lets the threads finish what they have begun, and waits for them. A row whose link was

@@ -176,6 +176,11 @@ impl Sweep {
         }
     }
 
+    /// Bytes of keys that were cleared and that nobody has taken off yet.
+    pub(super) fn key_bytes_given_back(&self) -> u64 {
+        self.key_bytes.load()
+    }
+
     /// Bytes of keys that were cleared since this was last asked.
     pub(super) fn take_key_bytes(&self) -> u64 {
         if self.key_bytes.load() == 0 { 0 } else { self.key_bytes.swap(0) }
