@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{DiskFile, Mapping, regular, status, sync};
 use super::lock::{self, LOCK, Lock};
@@ -20,9 +21,9 @@ use crate::env::{File, Map, Storage};
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     writable: bool,
-    _lock: Option<Lock>,
+    _lock: Lock,
 }
 
 impl Directory {
@@ -47,6 +48,7 @@ impl Directory {
     fn lock(path: &Path, created: bool) -> io::Result<Self> {
         let fd = open_directory(path)
             .map_err(saying(format_args!("cannot open the directory {}", path.display())))?;
+        let fd = Arc::new(fd);
         let parent = sync_parent(&fd);
         if created {
             parent.map_err(saying(format_args!("cannot sync the directory above {}", path.display())))?;
@@ -54,17 +56,18 @@ impl Directory {
         // Otherwise it was only tried, for an earlier life that was killed before it could: whoever else made the
         // directory answers for it, and above a mount point there may be nothing that can be synced.
         let lock = lock::exclusive(&fd, path)?;
-        Ok(Self { path: path.to_owned(), fd, writable: true, _lock: Some(lock) })
+        Ok(Self { path: path.to_owned(), fd, writable: true, _lock: lock })
     }
 
     /// Opens an existing directory for looking only: whatever would change it is refused. No server can open it
-    /// meanwhile; other readers can. A directory that never had a server has no lock file, and then none is taken.
+    /// meanwhile; other readers can. Where there is no lock file none is made.
     ///
     /// # Errors
     /// `ResourceBusy` while a server holds the directory, with its process id where that is known.
     pub fn open_read_only(path: &Path) -> io::Result<Self> {
         let fd = open_directory(path)
             .map_err(saying(format_args!("cannot open the directory {}", path.display())))?;
+        let fd = Arc::new(fd);
         let lock = lock::shared(&fd, path)?;
         Ok(Self { path: path.to_owned(), fd, writable: false, _lock: lock })
     }

@@ -46,6 +46,47 @@ fn a_reader_is_kept_out_by_a_server_and_keeps_one_out() {
 }
 
 #[test]
+fn a_lock_file_that_somebody_removes_lets_nobody_in() {
+    let home = tempdir().unwrap();
+    let server = Directory::open(home.path()).unwrap();
+    std::fs::remove_file(home.path().join("LOCK")).unwrap();
+    let in_use = format!("the directory {} is in use by another engram", home.path().display());
+    let refusals = || {
+        [
+            Directory::open(home.path()),
+            Directory::open_existing(home.path()),
+            Directory::open_read_only(home.path()),
+        ]
+    };
+    for refusal in refusals() {
+        let error = refusal.unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::ResourceBusy, in_use.clone()));
+    }
+    assert!(!home.path().join("LOCK").exists(), "who is kept out leaves nothing");
+    std::fs::write(home.path().join("LOCK"), "").unwrap();
+    assert!(refusals().into_iter().all(|refusal| refusal.is_err()), "another in its place");
+    drop(server);
+    let reader = Directory::open_read_only(home.path()).unwrap();
+    std::fs::remove_file(home.path().join("LOCK")).unwrap();
+    let error = Directory::open(home.path()).unwrap_err().to_string();
+    assert!(error.contains("is being read by another engram"), "{error}");
+    drop(reader);
+    Directory::open(home.path()).unwrap();
+}
+
+#[test]
+#[expect(clippy::disallowed_types, reason = "another program holds it, not engram")]
+fn a_lock_on_the_file_alone_keeps_others_out() {
+    let home = tempdir().unwrap();
+    let file = std::fs::File::create(home.path().join("LOCK")).unwrap();
+    file.lock().unwrap();
+    assert_eq!(Directory::open(home.path()).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    assert_eq!(Directory::open_read_only(home.path()).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    drop(file);
+    Directory::open(home.path()).unwrap();
+}
+
+#[test]
 fn a_read_only_directory_reads_and_maps_and_refuses_every_change() {
     let home = tempdir().unwrap();
     std::fs::write(home.path().join("a"), b"abc").unwrap();
