@@ -185,7 +185,7 @@ impl Guarded {
 }
 
 /// There is no space on the disk, or none for this user.
-fn lacks_room(error: &io::Error) -> bool {
+pub(super) fn lacks_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

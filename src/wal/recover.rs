@@ -32,7 +32,7 @@ use std::io;
 use super::Lsn;
 use super::error::{HALF_COPIED, RecoveryError, io_error};
 use super::format::{HeaderFault, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
-use super::guard::write_all;
+use super::guard::{lacks_room, write_all};
 use super::reading::{open, read};
 use super::scan::{Fault, Walk};
 use super::truncate::parse_begun;
@@ -454,7 +454,7 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
     let temporary = format!("{name}{TEMPORARY}");
     let copied = write_copy(storage, &temporary, bytes);
     match copied.and_then(|()| storage.rename(&temporary, name)) {
-        Err(e) if e.kind() == io::ErrorKind::StorageFull => {
+        Err(e) if lacks_room(&e) => {
             reached(Mark::NoRoomForCopy);
             // Left behind, it is only space: the next start removes it.
             drop(storage.remove(&temporary));

@@ -27,6 +27,8 @@ pub(crate) enum Mishap {
     Interrupt,
     /// There is no room, if the call needs any.
     Full,
+    /// There is none for this user.
+    Quota,
     /// The call panics.
     Panic,
 }
@@ -107,6 +109,7 @@ impl State {
             Some(Mishap::Fail) => Err(io::Error::other("input/output error")),
             Some(Mishap::Panic) => panic!("the disk is on fire"),
             Some(Mishap::Full) if needs_room => Err(io::ErrorKind::StorageFull.into()),
+            Some(Mishap::Quota) if needs_room => Err(io::ErrorKind::QuotaExceeded.into()),
             Some(Mishap::Interrupt) => Err(io::ErrorKind::Interrupted.into()),
             other => Ok(other.copied()),
         }

@@ -1,7 +1,7 @@
 //! A disk that is full for a while: what waits for room is written when there is some, and a failed sync is none of that.
 
 use super::disk::{MemDisk, Mishap};
-use super::{Rig, name, pause, recover_all};
+use super::{Rig, acknowledged, name, pause, recover_all};
 use crate::wal::{Lsn, Recovered, Tier};
 
 /// A log with records 1 to 3, durable, and its disk.
@@ -129,4 +129,18 @@ fn no_mark_is_no_loss() {
     fill(&disk, 1);
     rig.wal.shutdown().unwrap();
     assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(3));
+}
+
+#[test]
+fn a_start_for_whose_copy_there_is_no_room_or_none_for_this_user_goes_on_without() {
+    for mishap in [Mishap::Full, Mishap::Quota] {
+        let (bytes, _) = acknowledged(1, 5);
+        let calm = MemDisk::holding(&[(&name(1), &bytes)]);
+        recover_all(&calm, 0).unwrap();
+        let create = calm.journal().iter().position(|call| call.starts_with("create")).unwrap();
+        let disk = MemDisk::holding(&[(&name(1), &bytes)]);
+        disk.mishap(create as u64, mishap);
+        assert_eq!(recover_all(&disk, 0).unwrap().last, Lsn(5), "{mishap:?}");
+        assert_eq!(disk.bytes(&name(1)), bytes);
+    }
 }
