@@ -34,8 +34,9 @@ pub trait Backups: Send + Sync {
 pub trait File: Send + Sync {
     /// Its length in bytes.
     fn size(&self) -> io::Result<u64>;
-    /// Whether any name leads to it. An open file outlives its names, and is gone when it is closed.
-    fn has_name(&self) -> io::Result<bool>;
+    /// Whether `name`, in the directory that it was opened in, leads to it. An open file outlives its names, and what
+    /// another name leads to no start finds.
+    fn has_name(&self, name: &str) -> io::Result<bool>;
     /// Reads at most `buf.len()` bytes at `offset`; may be short; zero at or past the end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes at most `buf.len()` bytes at `offset`, growing the file where needed; may be short, never zero for a

@@ -104,7 +104,7 @@ impl Directory {
     }
 
     fn file(&self, fd: OwnedFd, name: &str) -> Box<dyn File> {
-        Box::new(DiskFile::new(fd, self.path.join(name), self.writable))
+        Box::new(DiskFile::new(fd, &self.fd, self.path.join(name), self.writable))
     }
 }
 

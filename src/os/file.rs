@@ -7,21 +7,23 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
-use super::sys::{MOST, count, cvt, retry, saying};
+use super::sys::{MOST, c_string, count, cvt, retry, saying};
 use crate::env::{File, Map};
 
-/// An open file and the path for its error messages.
+/// An open file, the directory that it is in, and the path for its error messages.
 #[derive(Debug)]
 pub(super) struct DiskFile {
     fd: OwnedFd,
+    directory: Arc<OwnedFd>,
     path: PathBuf,
     writable: bool,
 }
 
 impl DiskFile {
-    pub(super) fn new(fd: OwnedFd, path: PathBuf, writable: bool) -> Self {
-        Self { fd, path, writable }
+    pub(super) fn new(fd: OwnedFd, directory: &Arc<OwnedFd>, path: PathBuf, writable: bool) -> Self {
+        Self { fd, directory: Arc::clone(directory), path, writable }
     }
 
     pub(super) fn descriptor(&self) -> &OwnedFd {
@@ -47,8 +49,15 @@ impl File for DiskFile {
         size(&self.fd).map_err(self.about("measure"))
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        Ok(status(&self.fd).map_err(self.about("look at"))?.st_nlink > 0)
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        let leads_here = || {
+            let (named, own) = (status_of(&self.directory, name)?, status(&self.fd)?);
+            Ok::<_, io::Error>((named.st_dev, named.st_ino) == (own.st_dev, own.st_ino))
+        };
+        match leads_here() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            looked => looked.map_err(self.about("look at")),
+        }
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -100,6 +109,17 @@ pub(super) fn status(fd: &OwnedFd) -> io::Result<libc::stat> {
     // SAFETY: `stat` is writable for a whole stat.
     cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat has succeeded and has filled it.
+    Ok(unsafe { stat.assume_init() })
+}
+
+/// What the kernel knows of what is called `name` in `directory`, be it a link.
+fn status_of(directory: &OwnedFd, name: &str) -> io::Result<libc::stat> {
+    let name = c_string(name.as_bytes())?;
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    let (at, to, flags) = (directory.as_raw_fd(), stat.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW);
+    // SAFETY: `stat` is writable for a whole stat, and the name is a C string that outlives the call.
+    cvt(unsafe { libc::fstatat(at, name.as_ptr(), to, flags) })?;
+    // SAFETY: fstatat has succeeded and has filled it.
     Ok(unsafe { stat.assume_init() })
 }
 

@@ -64,11 +64,11 @@ fn of_directory(directory: &Arc<OwnedFd>, path: &Path, kind: i32) -> io::Result<
 }
 
 /// Locks `fd`, the directory or its lock file. An error names who is in the way.
-fn take(fd: &OwnedFd, kind: i32, directory: &OwnedFd, path: &Path) -> io::Result<()> {
+fn take(fd: &OwnedFd, kind: i32, directory: &Arc<OwnedFd>, path: &Path) -> io::Result<()> {
     match flock(fd, kind) {
         Ok(true) => Ok(()),
         Ok(false) => Err(busy(fd, directory, path)),
-        Err(error) if std::ptr::eq(fd, directory) && knows_no_such_lock(&error) => Ok(()),
+        Err(error) if std::ptr::eq(fd, &**directory) && knows_no_such_lock(&error) => Ok(()),
         Err(error) => Err(saying(format!("cannot lock the directory {}", path.display()))(error)),
     }
 }
@@ -79,14 +79,14 @@ fn knows_no_such_lock(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|error| unknown.contains(&error))
 }
 
-fn open(directory: &OwnedFd, path: &Path, flags: i32) -> io::Result<DiskFile> {
+fn open(directory: &Arc<OwnedFd>, path: &Path, flags: i32) -> io::Result<DiskFile> {
     let (name, path) = (c_string(LOCK.as_bytes())?, path.join(LOCK));
     let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let mode: libc::c_uint = 0o600;
     // SAFETY: the name is a C string that outlives the call.
     let fd = retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) }));
     let fd = regular(fd).map_err(saying(format_args!("cannot open the lock file {}", path.display())))?;
-    Ok(DiskFile::new(fd, path, true))
+    Ok(DiskFile::new(fd, directory, path, true))
 }
 
 /// True when the lock was taken, false when somebody else's stands in the way.
@@ -101,7 +101,7 @@ fn flock(fd: &OwnedFd, kind: i32) -> io::Result<bool> {
 
 /// Who is in the way. A reader leaves no id, and the one in the file is then of a server long gone: a lock that can
 /// still be shared is held by readers only.
-fn busy(held: &OwnedFd, directory: &OwnedFd, path: &Path) -> io::Error {
+fn busy(held: &OwnedFd, directory: &Arc<OwnedFd>, path: &Path) -> io::Error {
     let holder = || open(directory, path, libc::O_RDONLY).ok().and_then(|file| holder(&file));
     let text = if matches!(flock(held, libc::LOCK_SH), Ok(true)) {
         format!("the directory {} is being read by another engram; try again when it is done", path.display())

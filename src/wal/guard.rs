@@ -162,12 +162,14 @@ impl Guarded {
         attempt_with_room(&self.latch, &self.name, "cut", || self.file.set_len(len))
     }
 
-    /// Fails unless a name leads to the file.
+    /// Fails unless its name leads to the file.
     pub(super) fn look_for_name(&self) -> Result<(), Poisoned> {
-        attempt(&self.latch, &self.name, "find", || match self.file.has_name() {
+        attempt(&self.latch, &self.name, "find", || match self.file.has_name(&self.name) {
             Ok(false) => {
                 reached(Mark::SegmentGone);
-                Err(io::Error::other("somebody has removed it, and it will be gone when this server ends"))
+                Err(io::Error::other(
+                    "somebody has removed or moved it, and no start will find what this server writes to it",
+                ))
             }
             looked => looked.map(drop),
         })

@@ -100,8 +100,8 @@ impl File for FaultyFile {
         self.file.size()
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        self.file.has_name()
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        self.file.has_name(name)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -370,11 +370,11 @@ impl File for SimFile {
         Ok(self.inner.with_content(self.file, |content| content.seen.len() as u64))
     }
 
-    fn has_name(&self) -> io::Result<bool> {
+    fn has_name(&self, name: &str) -> io::Result<bool> {
         if !self.inner.scheduler.door("has_name") {
             return Err(io::Error::other("the machine has stopped"));
         }
-        Ok(self.inner.state.lock().image.names.values().any(|file| *file == self.file))
+        Ok(self.inner.state.lock().image.names.get(name) == Some(&self.file))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -123,7 +123,7 @@ impl File for StillFile {
         Ok(self.bytes.lock().len() as u64)
     }
 
-    fn has_name(&self) -> io::Result<bool> {
+    fn has_name(&self, _name: &str) -> io::Result<bool> {
         Ok(true)
     }
 

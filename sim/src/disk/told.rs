@@ -199,8 +199,8 @@ impl File for ListenedFile {
         self.hear(Call::Size, &[], self.file.size())
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        let named = self.file.has_name();
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        let named = self.file.has_name(name);
         // To the log that is as if it could not sync: what it writes to such a file is kept nowhere.
         let lost = matches!(named, Ok(false)).then_some(io::ErrorKind::NotFound.into());
         drop(self.hear(Call::Sync, &[], lost.map_or(Ok(()), Err)));

@@ -239,8 +239,8 @@ impl File for AimedFile {
         self.inner.size()
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        self.inner.has_name()
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        self.inner.has_name(name)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -85,8 +85,9 @@ impl Medium {
         self.inodes.get_mut(&number).ok_or_else(|| io::Error::other("a file that nobody has open"))
     }
 
-    pub(super) fn has_name(&self, number: u64) -> bool {
-        self.names.values().any(|named| *named == number)
+    /// Whether `name` leads to the file `number`.
+    pub(super) fn leads(&self, name: &str, number: u64) -> bool {
+        self.names.get(name) == Some(&number)
     }
 
     pub(super) fn create(&mut self, name: &str) -> io::Result<u64> {

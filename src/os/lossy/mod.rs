@@ -143,8 +143,8 @@ impl File for LossyFile {
         Ok(self.medium.0.lock().inode(self.number)?.len)
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        Ok(self.medium.0.lock().has_name(self.number))
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        Ok(self.medium.0.lock().leads(name, self.number))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -264,14 +264,34 @@ fn what_is_no_regular_file_is_refused_and_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_file_knows_whether_a_name_leads_to_it() {
+fn a_file_knows_whether_its_name_leads_to_it() {
     let (_home, directory) = open();
     let (file, other) = (put(&directory, "a", b""), put(&directory, "b", b""));
-    assert!(file.has_name().unwrap());
+    assert!(file.has_name("a").unwrap());
     directory.rename("a", "c").unwrap();
-    assert!(file.has_name().unwrap());
+    assert_eq!((file.has_name("a").unwrap(), file.has_name("c").unwrap()), (false, true));
     directory.rename("b", "c").unwrap();
-    assert_eq!((file.has_name().unwrap(), other.has_name().unwrap()), (false, true));
+    assert_eq!((file.has_name("c").unwrap(), other.has_name("c").unwrap()), (false, true));
     directory.remove("c").unwrap();
-    assert!(!other.has_name().unwrap());
+    assert!(!other.has_name("c").unwrap());
+}
+
+#[test]
+fn a_file_that_was_moved_away_or_is_linked_elsewhere_only_has_lost_its_name() {
+    let (home, directory) = open();
+    let away = tempdir().unwrap();
+    let (here, there) = (home.path().join("a"), away.path().join("a"));
+    let file = put(&directory, "a", b"");
+    std::fs::rename(&here, &there).unwrap();
+    assert!(!file.has_name("a").unwrap(), "moved");
+    std::os::unix::fs::symlink(&there, &here).unwrap();
+    assert!(!file.has_name("a").unwrap(), "a link to it is not opened by a start");
+    std::fs::remove_file(&here).unwrap();
+    std::fs::write(&here, b"").unwrap();
+    assert!(!file.has_name("a").unwrap(), "another in its place");
+    std::fs::remove_file(&here).unwrap();
+    std::fs::hard_link(&there, &here).unwrap();
+    assert!(file.has_name("a").unwrap(), "two names, and one is its own");
+    std::fs::remove_file(&here).unwrap();
+    assert!(!file.has_name("a").unwrap(), "linked elsewhere only");
 }

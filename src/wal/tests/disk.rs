@@ -321,8 +321,8 @@ impl File for MemFile {
         Ok(s.inodes[self.inode].seen.len() as u64)
     }
 
-    fn has_name(&self) -> io::Result<bool> {
-        Ok(self.disk.0.lock().seen.values().any(|inode| *inode == self.inode))
+    fn has_name(&self, name: &str) -> io::Result<bool> {
+        Ok(self.disk.0.lock().seen.get(name) == Some(&self.inode))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
