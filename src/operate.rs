@@ -97,6 +97,9 @@ fn check(words: &[String]) -> Result<ExitCode, String> {
                 let found = engine::check(&storage, options.store);
                 found.lines.iter().for_each(|line| out.line(&format!("  {line}")));
                 healthy &= found.healthy;
+                if let Err(why) = storage.may_serve() {
+                    out.line(&format!("  a start by this user would refuse: {why}"));
+                }
             }
         }
     }

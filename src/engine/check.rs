@@ -3,6 +3,8 @@
 //! It does what a start does, with the same code, on a scratch copy in memory: every checksum is verified, every record
 //! is applied, every index validated. Only the repair of a torn tail and the linking of rows are left out.
 
+use std::io;
+
 use super::mutation::Op;
 use super::names::{Family, family};
 use super::recovery::{load, replay};
@@ -22,6 +24,8 @@ pub struct Check {
     pub healthy: bool,
     /// A part could not be read.
     unread: bool,
+    /// The name that a start would give to a copy of the last segment, if it would make one.
+    copy: Option<String>,
 }
 
 /// What a start would cut, and what that may mean.
@@ -44,7 +48,7 @@ fn described(cut: &Cut, recovered: &Recovered) -> String {
 
 /// Verifies the directory behind `storage`.
 pub fn check(storage: &dyn Storage, options: StoreOptions) -> Check {
-    let mut check = Check { lines: Vec::new(), healthy: true, unread: false };
+    let mut check = Check { healthy: true, ..Check::default() };
     let mut store = Store::new(options);
     let after = check.snapshot(storage, &mut store);
     if let Some(after) = after {
@@ -161,6 +165,7 @@ impl Check {
                     "log: a start would apply {} records ({operations} operations) and go on after LSN {}",
                     recovered.records, recovered.last.0
                 ));
+                self.copy = recovered.copy();
                 if let Some(cut) = &recovered.cut {
                     self.say(described(cut, recovered));
                 }
@@ -175,7 +180,15 @@ impl Check {
             Err(e) => return self.refused("other", "", &e, true),
         };
         for name in names {
+            let directory = || storage.open(&name).is_err_and(|e| e.kind() == io::ErrorKind::IsADirectory);
             let what = match family(&name) {
+                Family::Unfinished if directory() && self.copy.as_ref() == Some(&name) => {
+                    self.fault(format!(
+                        "other: {name}: a directory; a start would refuse: it has to make a file there"
+                    ));
+                    continue;
+                }
+                Family::Unfinished if directory() => "a directory; a start would leave it and warn of it",
                 Family::Unfinished => "left by an unfinished write; a start would remove it",
                 Family::Repair => "kept by a repair; nothing reads it",
                 Family::Foreign => "not engram's; nothing reads it",

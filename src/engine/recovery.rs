@@ -184,7 +184,7 @@ fn recover(
         let named = snapshot.name_anew(&*storage);
         named.map_err(|e| refuse(&format!("making the name of {} durable: {e}", snapshot.file)))?;
     }
-    wal::repair(&*storage, &recovered).map_err(|e| refuse(&e))?;
+    let mut stays = wal::repair(&*storage, &recovered).map_err(|e| refuse(&e))?;
     report.records = recovered.records;
     let torn = recovered.cut.as_ref().filter(|_| recovered.case != wal::Case::Room);
     report.cut = torn.map_or(0, |cut| cut.bytes);
@@ -192,7 +192,10 @@ fn recover(
     // What the snapshot covers stays until this life has written one of its own: an earlier life's may owe its name to a
     // sync of the directory that failed, after which syncing again proves nothing.
     let swept = snapshot::remove_stale(&*storage, Lsn(0));
-    swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?;
+    stays.extend(swept.map_err(|e| refuse(&format!("removing what earlier snapshots left: {e}")))?);
+    for why in stays {
+        console.line(Level::Warning, &format!("{why}; an unfinished write left it, and it only takes space"));
+    }
     let Options { tier, segment_bytes, log_room: room, log_backlog: backlog, spin, seed, .. } = *options;
     let kept = wal::Options { tier, segment_bytes, room, backlog, spin, seed };
     let wal = Wal::start(Arc::clone(&storage), &recovered, kept, Arc::clone(clock), Arc::clone(&waker));

@@ -56,7 +56,9 @@ impl Directory {
         // Otherwise it was only tried, for an earlier life that was killed before it could: whoever else made the
         // directory answers for it, and above a mount point there may be nothing that can be synced.
         let lock = lock::exclusive(&fd, path)?;
-        Ok(Self { path: path.to_owned(), fd, writable: true, _lock: lock })
+        let directory = Self { path: path.to_owned(), fd, writable: true, _lock: lock };
+        directory.may_serve()?;
+        Ok(directory)
     }
 
     /// Opens an existing directory for looking only: whatever would change it is refused. No server can open it
@@ -70,6 +72,27 @@ impl Directory {
         let fd = Arc::new(fd);
         let lock = lock::shared(&fd, path)?;
         Ok(Self { path: path.to_owned(), fd, writable: false, _lock: lock })
+    }
+
+    /// Whether who runs this may make files here and write to the lock file, as a server has to.
+    ///
+    /// # Errors
+    /// What is not permitted, or a file system that is read-only.
+    pub fn may_serve(&self) -> io::Result<()> {
+        let may = |name: &CStr, mode| {
+            // SAFETY: the name is a C string that outlives the call.
+            cvt(unsafe { libc::faccessat(self.fd.as_raw_fd(), name.as_ptr(), mode, libc::AT_EACCESS) })
+        };
+        let path = self.path.display();
+        may(c".", libc::W_OK | libc::X_OK)
+            .map_err(saying(format_args!("cannot write to the directory {path}")))?;
+        match may(&c_string(LOCK.as_bytes())?, libc::R_OK | libc::W_OK) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            looked => looked.map(drop).map_err(saying(format_args!(
+                "cannot open the lock file {}",
+                self.path.join(LOCK).display()
+            ))),
+        }
     }
 
     /// Which directory it is.

@@ -129,14 +129,21 @@ fn size(fd: &OwnedFd) -> io::Result<u64> {
 
 /// What was opened, if it is a file and no directory, pipe, socket, device or link.
 pub(super) fn regular(opened: io::Result<OwnedFd>) -> io::Result<OwnedFd> {
-    let fd = match opened {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO | libc::ELOOP)) => None,
-        opened => opened.map(Some)?,
+    let kind = match opened {
+        Err(error) if error.raw_os_error() == Some(libc::EISDIR) => io::ErrorKind::IsADirectory,
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ELOOP)) => {
+            io::ErrorKind::InvalidInput
+        }
+        opened => {
+            let fd = opened?;
+            match status(&fd)?.st_mode & libc::S_IFMT {
+                libc::S_IFREG => return Ok(fd),
+                libc::S_IFDIR => io::ErrorKind::IsADirectory,
+                _ => io::ErrorKind::InvalidInput,
+            }
+        }
     };
-    match fd {
-        Some(fd) if status(&fd)?.st_mode & libc::S_IFMT == libc::S_IFREG => Ok(fd),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
-    }
+    Err(io::Error::new(kind, "it is no regular file"))
 }
 
 /// Makes a file's bytes survive a power loss. `fdatasync` also writes what is needed to read them back, which the

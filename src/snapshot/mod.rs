@@ -22,15 +22,16 @@ pub use write::{Published, SnapshotWriter};
 
 use crate::base::mark::{Mark, reached};
 use crate::env::Storage;
-use crate::wal::Lsn;
+use crate::wal::{Lsn, remove_leftover};
 
 /// Removes every temporary and every snapshot older than `keep`, and syncs the directory before and after: `keep` may
 /// owe its name to a life that was killed before it had made it durable, and of names that are pending a power loss
-/// keeps any. Returns how many files were removed. To be called while no snapshot is being written.
+/// keeps any. Returns why some stay: they could not be removed, and are only space. To be called while no snapshot is
+/// being written.
 ///
 /// # Errors
 /// The first error of the disk; what is left is removed by the next call.
-pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
+pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<Vec<String>> {
     let mut names = storage.list()?;
     names.retain(|name| match format::parse_name(name) {
         Some((_, format::Stage::Temporary)) => {
@@ -44,12 +45,13 @@ pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<usize> {
         _ => false,
     });
     if names.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     storage.sync_dir()?;
+    let mut stays = Vec::new();
     for name in &names {
-        storage.remove(name)?;
+        remove_leftover(storage, name, &mut stays)?;
     }
     storage.sync_dir()?;
-    Ok(names.len())
+    Ok(stays)
 }

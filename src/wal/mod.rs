@@ -12,6 +12,7 @@ mod error;
 mod format;
 mod guard;
 mod inspect;
+mod leftovers;
 mod log;
 mod reading;
 mod recover;
@@ -30,6 +31,7 @@ pub use error::{HALF_COPIED, RecoveryError};
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
 pub use inspect::{Inspection, Item, SegmentReport, inspect, list};
+pub(crate) use leftovers::remove_leftover;
 pub use log::Wal;
 #[cfg(test)]
 pub(crate) use recover::recover;

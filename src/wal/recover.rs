@@ -33,6 +33,7 @@ use super::Lsn;
 use super::error::{HALF_COPIED, RecoveryError, io_error};
 use super::format::{HeaderFault, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, parse_segment_name};
 use super::guard::{lacks_room, write_all};
+use super::leftovers::remove_leftover;
 use super::reading::{open, read};
 use super::scan::{Fault, Walk};
 use super::truncate::parse_begun;
@@ -121,6 +122,12 @@ impl Recovered {
     /// The last segment that has a header.
     fn last_segment(&self) -> Option<&Tail> {
         self.tail.as_ref().or(self.behind.as_ref())
+    }
+
+    /// What a start calls the copy that it makes of the last segment, if it makes one. The name has to be free.
+    #[must_use]
+    pub fn copy(&self) -> Option<String> {
+        self.last_segment().filter(|tail| !tail.settled).map(|tail| format!("{}{TEMPORARY}", tail.name))
     }
 
     /// True where the next record begins a segment behind the snapshot, and perhaps nothing but the snapshot leads up to
@@ -363,11 +370,12 @@ impl Segment<'_> {
 }
 
 /// Brings the directory into the state that `found` describes, and makes it durable, so that everything that was applied
-/// is. What is cut may be covered by the snapshot alone: see [`Recovered::rests_on_snapshot`] first.
+/// is. What is cut may be covered by the snapshot alone: see [`Recovered::rests_on_snapshot`] first. Returns why leftovers
+/// stay that could not be removed.
 ///
 /// # Errors
 /// The disk failed, or does not read the same twice. The next start finds the same records.
-pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryError> {
+pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<Vec<String>, RecoveryError> {
     if found.case == Case::Empty {
         reached(Mark::LogEmpty);
         // A life before may have put aside every segment that it had, or have lost the only one while it was copied.
@@ -395,7 +403,7 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
         }
         None => {}
     }
-    remove_copies(storage)?;
+    let stays = remove_copies(storage)?;
     if let Some((name, bytes)) = unsettled {
         replace_by_copy(storage, name, &bytes)?;
     }
@@ -410,7 +418,8 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<(), RecoveryEr
     if let Some(name) = last {
         open(storage, name)?.sync().map_err(|e| io_error(name, "sync", &e))?;
     }
-    storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))
+    storage.sync_dir().map_err(|e| io_error("", "sync the directory", &e))?;
+    Ok(stays)
 }
 
 /// The name of the segment and its valid bytes, read once more. An error if they are not those that were applied.
@@ -469,14 +478,16 @@ fn replace_by_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> Result<()
 }
 
 /// Removes the copies that an earlier recovery did not finish, and what an earlier life has put aside for later.
-fn remove_copies(storage: &dyn Storage) -> Result<(), RecoveryError> {
+/// Returns why some stay.
+fn remove_copies(storage: &dyn Storage) -> Result<Vec<String>, RecoveryError> {
+    let mut stays = Vec::new();
     for name in storage.list().map_err(|e| io_error("", "list", &e))? {
         if name.strip_suffix(TEMPORARY).is_some_and(|segment| parse_segment_name(segment).is_some()) {
             reached(Mark::UnfinishedCopyRemoved);
-            storage.remove(&name).map_err(|e| io_error(&name, "remove", &e))?;
+            remove_leftover(storage, &name, &mut stays).map_err(|e| io_error(&name, "remove", &e))?;
         }
     }
-    Ok(())
+    Ok(stays)
 }
 
 fn write_copy(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -106,6 +106,19 @@ fn a_check_needs_no_right_to_write_and_says_what_it_cannot_read() {
     allow(0o444);
     let (text, code) = said(&mut unprivileged(place.path(), &["check", &path]));
     assert!(code == 0 && text.contains("healthy: a start would serve this"), "{text}");
+    let start = ["--port", "0", "--dir", &path];
+    for (dirs, file, why) in
+        [(0o555, 0o666, "cannot write to the directory"), (0o777, 0o444, "cannot open the lock file")]
+    {
+        fs::set_permissions(dir.path(), Permissions::from_mode(dirs)).unwrap();
+        allow(file);
+        let (text, code) = said(&mut unprivileged(place.path(), &["check", &path]));
+        let told = format!("a start by this user would refuse: {why}");
+        assert!(code == 0 && text.contains(&told), "{text}");
+        let (text, code) = said(&mut unprivileged(place.path(), &start));
+        assert!(code == 1 && text.contains(why), "{text}");
+    }
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o555)).unwrap();
     for (name, of) in [("wal-", ".log"), ("snapshot-", ".snap"), ("LOCK", "")] {
         allow(0o444);
         let is_it = |file: &str| file.starts_with(name) && file.ends_with(of);
@@ -117,6 +130,37 @@ fn a_check_needs_no_right_to_write_and_says_what_it_cannot_read() {
         assert!(code == 1 && !text.contains("a start would refuse"), "{name}: {text}");
     }
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_keeps_no_server_from_starting() {
+    let (dir, path) = directory();
+    for name in ["wal-00000000000000000077.log.tmp", "snapshot-00000000000000000077.tmp"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    let (text, code) = said(engram().args(["check", &path]));
+    assert_eq!((text.matches("a start would leave it and warn of it").count(), code), (2, 0), "{text}");
+    let server = start(Some(dir.path()), options());
+    assert_eq!(server.connect().say("SET c 3"), ok());
+    assert_eq!(server.finish(), Ok(()));
+}
+
+#[test]
+fn a_directory_in_the_way_of_a_copy_is_refused_and_a_check_foresees_it() {
+    let (dir, path) = directory();
+    let files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let log = files.filter(|path| path.extension().is_some_and(|e| e == "log")).max().unwrap();
+    // A torn tail says nothing of what was synced: a start makes a copy.
+    let file = File::options().write(true).open(&log).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+    let copy = format!("{}.tmp", log.display());
+    fs::create_dir(&copy).unwrap();
+    let (text, code) = said(engram().args(["check", &path]));
+    assert!(code == 1 && text.contains("a start would refuse: it has to make a file there"), "{text}");
+    let (text, code) = said(engram().args(["--port", "0", "--dir", &path]));
+    assert!(code == 1 && text.contains(copy.rsplit('/').next().unwrap()), "{text}");
+    fs::remove_dir(&copy).unwrap();
+    assert_eq!(said(engram().args(["check", &path])).1, 0);
 }
 
 #[test]
