@@ -1,6 +1,6 @@
 """What must be there, and what may: of the clients of one life, for a look after a restart or at a backup."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from history import NEVER, Did
 
@@ -24,7 +24,8 @@ class Account:
     """What is known of one state: `counts` are the answers to INCR s:count, of which `counted` must be there and `counting`
     were sent; `shown` what a reader was shown and must be there; `shared` the histories of shared keys, with how many of each
     client's operations must be there (None: all that were answered). `ended` is when the server died; where some writes may be gone,
-    `tier` says why, and `window` how old they are at most."""
+    `tier` says why, and `window` how old they are at most. `changes` of forms may be there (forms.py), and
+    those of which `must_have` is true must be, unless others came later."""
 
     writers: list
     counts: list
@@ -36,6 +37,8 @@ class Account:
     ended: float
     tier: str = ""
     window: float = 0.0
+    changes: list = field(default_factory=list)
+    must_have: object = None
 
 
 def of_life(life):
@@ -55,6 +58,8 @@ def of_life(life):
         ended=life.ended,
         tier="" if whole else life.tier,
         window=life.window(),
+        changes=[change for writer in life.writers for change in writer.changes],
+        must_have=lambda change: life.safe([change.answered]) == 1,
     )
 
 
@@ -84,6 +89,8 @@ def of_backup(life, made):
         shared=shared,
         required=[sum(did.end != NEVER and did.end < made.asked_ticks for did in one) for one in shared],
         ended=life.gone,
+        changes=[change for writer in life.writers for change in writer.changes if change.sent < made.answered],
+        must_have=lambda change: change.answered < made.asked,
     )
 
 

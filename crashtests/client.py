@@ -8,7 +8,7 @@ a connection; its log says so before it dies.
 import threading
 import traceback
 
-from engramlib import Client
+from engramlib import Client, ReplyError
 
 
 class ClientThread(threading.Thread):
@@ -36,6 +36,10 @@ class ClientThread(threading.Thread):
 
     def talk(self, client):
         raise NotImplementedError
+
+    def given_up(self, reply):
+        """True for what only a server says that was told to finish."""
+        return self.life.killed.is_set() and isinstance(reply, ReplyError) and "the server is shutting down" in str(reply)
 
     def goes_on(self, pause=0.0):
         """After so many seconds, and as long as it has to keep still: whether there is more to do."""

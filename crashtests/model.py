@@ -64,7 +64,7 @@ class Op:
     ANY = object()
 
     def __init__(self, commands, apply, touches):
-        self.commands, self.apply, self.touches = commands, apply, touches
+        self.commands, self.apply, self.touches, self.change = commands, apply, touches, None
 
 
 def _put(model, name, value):
@@ -249,6 +249,15 @@ def vnew(index, dim):
     return Op([("VNEW", index, dim, "METRIC", "l2", "M", 8, "EF_CONSTRUCTION", 40)], apply, [("i", index)])
 
 
+def vquant(index, form):
+    """Nothing that is compared by prefixes: forms.py knows what may have become of it."""
+
+    def apply(model, start, end):
+        return [FORMED if ("i", index) in model else ANY_ERROR]
+
+    return Op([("VQUANT", index, form)], apply, [])
+
+
 def vdrop(index, elements):
     """DEL of a whole index whose elements come from `elements`."""
 
@@ -293,11 +302,27 @@ class _AnyError:
 ANY_ERROR = _AnyError()
 
 
+class _Formed:
+    REFUSALS = ("ERR a change to QUANT ", "ERR the index is gone", "ERR the server is shutting down")
+
+    def agrees(self, reply):
+        return str(reply).startswith(self.REFUSALS) if isinstance(reply, Exception) else reply == "OK"
+
+    def __repr__(self):
+        return "a change of form, or a refusal of one"
+
+
+FORMED = _Formed()
+"""Others may change the index too, or it may go."""
+
+
 def reply_agrees(expected, reply):
     """True if `reply` (errors as values) is what was expected."""
     failed = isinstance(reply, Exception)
     if expected is ANY_ERROR:
         return failed
+    if expected is FORMED:
+        return FORMED.agrees(reply)
     if expected is Op.ANY:
         return not failed
     if isinstance(expected, list):

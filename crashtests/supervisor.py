@@ -36,7 +36,7 @@ from writer import Pool  # noqa: E402
 
 WRITERS = 6
 FACTS = ["kills", "start-up kills", "orderly ends", "saves", "backups", "backups opened", "looks", "shared", "pending", "weak lives"]
-FACTS += ["given up", "cleared", "torn tails", "self-searches", "unfound"]
+FACTS += ["forms", "given up", "cleared", "torn tails", "self-searches", "unfound"]
 LIES = {"lie": "skip-sync", "lie-dir": "skip-sync-dir"}
 BACKED_UP = 6
 """After so many rounds without a backup the next that can makes some, and the last of them is opened."""
@@ -192,6 +192,7 @@ class Supervisor:
 
     def count(self, life):
         self.acknowledged += sum(writer.acknowledged for writer in life.writers)
+        self.facts["forms"] += sum(writer.forms for writer in life.writers)
         self.facts["saves"] += sum(saver.saves for saver in life.savers)
         self.facts["backups"] += sum(len(backer.made) for backer in life.backers)
         self.facts["looks"] += life.observer.looks
@@ -273,6 +274,8 @@ class Supervisor:
         everything = not (self.redis or self.points and self.points.only)
         if rounds > 4 * BACKED_UP and everything and not self.facts["backups opened"]:
             wrong.append(f"no backup was opened in {rounds} rounds")
+        if rounds > 4 * BACKED_UP and everything and self.vectors and not self.facts["forms"]:
+            wrong.append(f"no change of form was acknowledged in {rounds} rounds")
         return wrong
 
 

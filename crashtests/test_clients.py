@@ -10,13 +10,16 @@ import time
 import unittest
 
 import account
+import forms
 import model as m
+from engramlib import ReplyError
 from history import NEVER, Did
 from lives import Life
 from observer import Observer
 from savers import Backer, Lazy, Made, Saver
 from sharer import Sharer
 from supervisor import Watched, hear_of_threads
+from verify import Verifier
 from writer import Pool, Writer
 
 
@@ -179,6 +182,73 @@ class Windows(unittest.TestCase):
         self.assertEqual(0, self.life("no", True).safe([1.0]))
 
 
+class Forms(unittest.TestCase):
+    """What VQUANT may have left."""
+
+    def test_only_what_some_change_explains(self):
+        early, late = forms.Change("va", "bin", 1, 2), forms.Change("va", "f32", 3, 4)
+        beside, open_ = forms.Change("va", "int4", 1.5, 3.5), forms.Change("va", "int4", 1)
+        all_must = lambda change: True  # noqa: E731
+        none_must = lambda change: False  # noqa: E731
+        self.assertEqual({"int8"}, forms.possible("int8", [], all_must))
+        self.assertEqual({"bin"}, forms.possible("int8", [early], all_must))
+        self.assertEqual({"f32"}, forms.possible("int8", [early, late], all_must))
+        self.assertEqual({"bin", "int4"}, forms.possible("int8", [early, beside], all_must))
+        self.assertEqual({"bin", "int4"}, forms.possible("int8", [early, open_], all_must))
+        self.assertEqual({"int8", "bin", "f32"}, forms.possible("int8", [early, late], none_must))
+        self.assertEqual({"bin", "f32"}, forms.possible("int8", [early, late], lambda change: change is early))
+
+    def test_a_form_that_nobody_asked_for_is_a_loss(self):
+        told = []
+        verifier = Verifier([], [], True, told.append, {})
+        found = account.Account([], [], 0, 0, (0, b""), [], None, 0, changes=[forms.Change("va", "bin", 1, 2)], must_have=lambda _: True)
+        verifier.found_forms = {"va": "bin", "vb": "int8"}
+        verifier.verify_forms(found)
+        self.assertEqual([], told)
+        verifier.found_forms = {"va": "int8", "vb": "f32"}
+        verifier.verify_forms(found)
+        self.assertEqual(["va is searched by int8, and may be by ['bin']", "vb is searched by f32, and may be by ['int8']"], told)
+
+    def writer(self, reply, killed):
+        life = Nothing(b"")
+        if killed:
+            life.killed.set()
+        writer = Writer(life, Pool(0), {("i", "va"): 8}, random.Random(1), True)
+        op = m.vquant("va", "bin")
+        writer.pending.append((op, 1))
+        writer.expect_form(op, 1)
+        writer.acknowledge(op, None, 1, [reply])
+        life.server.socket.close()
+        return writer
+
+    def test_a_writer_knows_which_refusals_there_are(self):
+        self.assertEqual((1, []), (self.writer("OK", False).forms, self.writer("OK", False).wrong))
+        finishing = ReplyError("ERR the server is shutting down, and the change of form is given up")
+        for reply, killed, wrong in [
+            (ReplyError("ERR a change to QUANT f32 is under way on this index"), False, 0),
+            (finishing, True, 0),
+            (finishing, False, 1),
+            (ReplyError("ERR no"), False, 1),
+        ]:
+            writer = self.writer(reply, killed)
+            self.assertEqual((wrong, []), (len(writer.wrong), writer.changes), reply)
+
+
+class GivenUp(unittest.TestCase):
+    def test_a_snapshot_or_backup_may_be_given_up_by_a_server_that_was_told_to_finish_only(self):
+        for kind, what in [(Saver, "snapshot"), (Backer, "backup b0")]:
+            for killed in (True, False):
+                life = Nothing(b"-ERR the %s failed: the server is shutting down\r\n" % what.encode())
+                client = Saver(life, random.Random(1), 0.0) if kind is Saver else Backer(life, random.Random(1))
+                client.goes_on = lambda pause=0.0, once=[True]: bool(once) and once.pop()
+                if killed:
+                    life.killed.set()
+                client.start()
+                client.join(5)
+                self.assertEqual(killed, not client.wrong, (kind, client.wrong))
+                life.server.socket.close()
+
+
 class Logs(unittest.TestCase):
     def test_a_panic_is_found_in_the_log_of_a_server_killed_while_starting(self):
         for kill_after in (0.5, None):
@@ -209,6 +279,7 @@ class Backups(unittest.TestCase):
             def __init__(self):
                 ops = [m.set_("k", b"%d" % n) for n in range(6)]
                 self.pool, self.base = Pool(0), {}
+                self.changes = [forms.Change("va", "bin", 2, 2.5), forms.Change("va", "f32", 5)]
                 self.done = [(op, n, n + 0.5) for n, op in enumerate(ops[:5])]
                 self.pending = [(ops[5], 5)]
                 self.notes_sent = [("count", n) for n in range(6)]
@@ -229,6 +300,11 @@ class Backups(unittest.TestCase):
             self.assertEqual((least, most), (found.counted, found.counting))
             self.assertEqual((least, most), (found.required[0], len(found.shared[0])))
             self.assertEqual(asked, found.shown[0])
+
+    def test_holds_the_form_of_some_change_that_was_asked_for_before_its_answer(self):
+        for asked, answered, may in [(0, 1, {"int8"}), (2.2, 3, {"int8", "bin"}), (3, 4, {"bin"}), (4, 6, {"bin", "f32"})]:
+            found = account.of_backup(self.life, Made("b", asked, answered, asked, answered))
+            self.assertEqual(may, forms.possible("int8", found.changes, found.must_have))
 
     def test_an_answer_that_came_after_it_says_nothing(self):
         found = account.of_backup(self.life, Made("b", 2, 3.2, 2, 3.2))

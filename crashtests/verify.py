@@ -10,6 +10,7 @@ import time
 
 import model as m
 from engramlib import pairs
+from forms import FIRST, possible
 from history import explained
 from observer import SAME
 from savers import Flusher, Linker
@@ -26,6 +27,7 @@ class Verifier:
         self.tell, self.where = lost, ""
         self.rng = random.Random(len(pools))
         self.base_count, self.shared, self.oldest = 0, dict.fromkeys(KEYS), {}
+        self.forms, self.found_forms = {}, {}
 
     def lost(self, what):
         self.tell(self.where + what)
@@ -36,7 +38,7 @@ class Verifier:
             count, shared = self.compare(client, account)
             self.search_for_themselves(client)
             client.call("DEL", "s:log", "s:lazy", Linker.INDEX)
-        self.base_count, self.shared = count, shared
+        self.base_count, self.shared, self.forms = count, shared, self.found_forms
 
     def verify_backup(self, server, account):
         """A server on a backup made in the life that has ended last and has not been verified yet."""
@@ -48,6 +50,7 @@ class Verifier:
     def compare(self, client, account):
         """Everything with everything; returns the count and the shared keys that are there."""
         vectors = self.dump_indexes(client) if self.vectors else {}
+        self.verify_forms(account)
         for writer in account.writers:
             self.resolve(writer, self.look_at_strings(client, writer.pool), vectors, account)
         self.verify_counts(client, account, vectors)
@@ -74,16 +77,17 @@ class Verifier:
         """Everything was cleared."""
         for model in self.models:
             model.clear()
-        self.base_count, self.shared = 0, dict.fromkeys(KEYS)
+        self.base_count, self.shared, self.forms = 0, dict.fromkeys(KEYS), {}
 
     def dump_indexes(self, client):
         """Every vector of every index, as {("i", index): dim, ("v", index, element): packed vector}."""
-        found = {}
+        found, self.found_forms = {}, {}
         for index, dim in [*m.DIMS.items(), *((pool.own_index, 8) for pool in self.pools)]:
             info = client.call("VINFO", index)
             if info is None:
                 continue
             found["i", index] = int(pairs(info)["vector-dim"])
+            self.found_forms[index] = pairs(info)["quant-type"]
             probe = m.vector(random.Random(1), dim)
             flat = client.call("VSEARCH", index, probe, EVERYTHING, "EXACT", "WITHVECTORS")
             for element, vector in zip(flat[::3], flat[2::3]):
@@ -165,6 +169,14 @@ class Verifier:
             there = sum(1 for other in vectors if other[0] == "v" and other[1] == name[1])
             if count != there:
                 self.lost(f"{name[1]}: VINFO counts {count} vectors, {there} are there")
+
+    def verify_forms(self, account):
+        """Each index is searched by a form that some change accounts for."""
+        for index, form in self.found_forms.items():
+            changes = [change for change in account.changes if change.index == index]
+            may = possible(self.forms.get(index, FIRST), changes, account.must_have)
+            if form not in may:
+                self.lost(f"{index} is searched by {form}, and may be by {sorted(may)}")
 
     def verify_notes(self, client, account):
         """What all writers wrote to, and what the observer was shown of it; returns the count."""

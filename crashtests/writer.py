@@ -11,9 +11,12 @@ from collections import deque
 import model as m
 from client import ClientThread
 from engramlib import encode
+from forms import FIRST, FORMS, Change
 
 KEYS, COUNTERS, TEXTS, EXPIRING, ELEMENTS = 60, 10, 10, 24, 40
 LARGEST_TEXT = 40_000
+FORM_SHARE = 0.02
+"""How many of the operations on vectors change the form of their index."""
 
 
 class Pool:
@@ -45,8 +48,9 @@ class Writer(ClientThread):
         self.large_share = rng.choice([0.0, 0.0, 0.02])
         self.base, self.done = dict(model), []
         self.pending = deque()
-        self.acknowledged = 0
+        self.acknowledged, self.forms = 0, 0
         self.notes_sent, self.notes_acknowledged = [], []
+        self.changes = []
         self.serial = 0
 
     def talk(self, client):
@@ -59,6 +63,7 @@ class Writer(ClientThread):
         start = time.time()
         for op, note in batch:
             self.pending.append((op, start))
+            self.expect_form(op, start)
             if note:
                 self.notes_sent.append((note, start))
         client.send(data)
@@ -72,11 +77,30 @@ class Writer(ClientThread):
         self.pending.popleft()
         self.done.append((op, start, now))
         self.acknowledged += 1
+        self.note_form(op, replies, now)
         if note:
             self.notes_acknowledged.append((note, replies, now))
         if len(expected) != len(replies) or not all(map(m.reply_agrees, expected, replies)):
             shown = [tuple(w if isinstance(w, (str, int)) else w[:40] for w in c) for c in op.commands]
             self.wrong.append(f"{shown} answered {str(replies)[:300]}, not {str(expected)[:300]}")
+
+    def expect_form(self, op, sent):
+        """What an operation that changes a form may leave from now on, unless it is refused."""
+        word, *rest = op.commands[0]
+        if word in ("VNEW", "VQUANT"):
+            op.change = Change(rest[0], rest[1] if word == "VQUANT" else FIRST, sent)
+            self.changes.append(op.change)
+
+    def note_form(self, op, replies, now):
+        if not op.change:
+            return
+        if replies == ["OK"]:
+            op.change.answered = now
+            self.forms += op.commands[0][0] == "VQUANT"
+            return
+        self.changes = [change for change in self.changes if change is not op.change]
+        if "the server is shutting down" in str(replies) and not self.given_up(replies[0]):
+            self.wrong.append(f"{op.commands[0]} answered {replies} though nobody had told the server to finish")
 
     def next_op(self):
         """(operation, note): a note marks a write to the names that all writers share."""
@@ -170,6 +194,8 @@ class Writer(ClientThread):
         rng, pool = self.rng, self.pool
         element = rng.choice(pool.elements)
         index = rng.choice([*m.DIMS, pool.own_index])
+        if rng.random() < FORM_SHARE:
+            return m.vquant(index, rng.choice(FORMS))
         if index == pool.own_index and rng.random() < 0.08:
             return m.vnew(index, 8) if rng.random() < 0.7 else m.vdrop(index, pool.elements)
         if rng.random() < 0.25:
