@@ -157,6 +157,7 @@ LEFT_OUT = {
     FULL: "DiskFull RoomAgain NoRoomForMark NoRoomAhead NoRoomForCopy",
     "a call that is cut short or interrupted, which a real file's is not": "WriteInParts WriteInterrupted ReadInterrupted ReadInParts",
     "32 MiB that wait for the log": "RoomIsTold",
+    "a segment that somebody removes under the server": "SegmentGone",
     "a setting that changes, which it does in no life": "TierTightened",
     "a start has removed what would be in the way": "TemporaryInTheWay",
 }
