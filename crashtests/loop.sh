@@ -2,7 +2,7 @@
 # crashtests/loop.sh [ROUNDS] [--power|--aimed] [--hours H] [--seed N] [--self-test] [--help ...]: kill -9 the real server in a loop
 # and verify what is left. With --power a kill takes what a power loss would; with it and with --aimed most kills come at
 # named points. Both take a build of their own (--features lossy), or the binary that ENGRAM names. --self-test shows the checkers failing.
-# Ends with `rounds=N acknowledged=N losses=N seed=S`; exit 1 on any loss, and where a long run has not hit a place.
+# Ends with `rounds=N acknowledged=N losses=N seed=S`; exit 1 on any loss, and where a long run has hit a place too seldom.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 packages python3=python3
 case " $* " in

@@ -163,8 +163,8 @@ LEFT_OUT = {
 }
 """Marks of those parts of the engine that are not aimed at, by reason."""
 
-ENOUGH = 10
-"""A run of so many rounds a place has to have hit each of them."""
+ENOUGH = ((24, 20), (8, 1))
+"""A run of so many rounds a place has to have hit each of them so often; the first that it is long enough for counts."""
 
 
 def phased(where, group):
@@ -209,9 +209,12 @@ class Points:
 
     def unhit(self, rounds):
         """Sentences on the places that so many rounds should have hit."""
-        if self.only or rounds < ENOUGH * len(self.all):
-            return []
-        return [f"no kill has hit {point.where} ({point.group}) in {point.misses} tries" for point in self.all if not point.hits]
+        least = 0 if self.only else next((least for each, least in ENOUGH if rounds >= each * len(self.all)), 0)
+        return [
+            f"{point.hits} kills of {least} have hit {point.where} ({point.group}), and {point.misses} tries have not"
+            for point in self.all
+            if point.hits < least
+        ]
 
     def table(self):
         """The table as lines."""

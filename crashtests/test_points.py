@@ -34,14 +34,28 @@ class Table(unittest.TestCase):
         self.assertEqual(len(left_out), len(set(left_out)))
 
     def test_a_place_that_is_never_hit_fails_a_long_run_and_no_short_one(self):
-        points = Points()
-        for point in points.all[1:]:
-            point.hits = 20
-        long = ENOUGH * len(points.all)
-        self.assertLessEqual(long, 20 * len(points.all))
-        self.assertEqual([], points.unhit(long - 1))
-        (what,) = points.unhit(long)
-        self.assertIn(points.all[0].where, what)
+        for power in (False, True):
+            points = Points(power)
+            never, seldom, *others = points.all
+            for point in others:
+                point.hits = 20
+            seldom.hits = 19
+            self.assertEqual([], points.unhit(8 * len(points.all) - 1))
+            for rounds in (8 * len(points.all), 24 * len(points.all) - 1):
+                (what,) = points.unhit(rounds)
+                self.assertIn(f"0 kills of 1 have hit {never.where} ", what)
+            first, second = points.unhit(24 * len(points.all))
+            self.assertIn(f"0 kills of 20 have hit {never.where} ", first)
+            self.assertIn(f"19 kills of 20 have hit {seldom.where} ", second)
+            seldom.hits = never.hits = 20
+            self.assertEqual([], points.unhit(24 * len(points.all)))
+
+    def test_the_commands_of_the_readme_are_long_enough(self):
+        with open(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "README.md")) as file:
+            commands = re.findall(r"crashtests/loop.sh (\d+) --(aimed|power)", file.read())
+        self.assertEqual({"aimed", "power"}, {how for _, how in commands})
+        for rounds, how in commands:
+            self.assertGreaterEqual(int(rounds), ENOUGH[0][0] * len(Points(how == "power").all))
 
     def test_tries_go_to_what_is_hit_least(self):
         """Even where one place is hit by one try in ten, and one never, all others get their hits."""
