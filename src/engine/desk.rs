@@ -20,7 +20,7 @@ use crate::index::{Capture, Index};
 const AHEAD: usize = 8 << 20;
 
 /// Why a snapshot was given up.
-const FINISHING: &str = "the server is finishing";
+pub(super) const FINISHING: &str = "the server is shutting down";
 
 /// Where the halves meet.
 pub(crate) struct Desk {

@@ -4,7 +4,8 @@
 //! handed over before, with its old value, so the snapshot is the state at one LSN. The thread's half: sections into
 //! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
 //! entries that are about to change pass regardless. What a snapshot keeps in memory is counted ([`Saving::memory`]): at
-//! most what strings, and indexes that are removed meanwhile, took when it was begun.
+//! most what strings, and indexes that are removed meanwhile, took when it was begun. What a capture keeps of an index that
+//! stays, dead rows and a coding that was replaced, is part of that index's bytes, and not bounded here.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -60,6 +61,14 @@ pub struct Saved {
     pub result: Result<u64, String>,
 }
 
+impl Saved {
+    /// What it is called: a snapshot, or a backup and its name.
+    #[must_use]
+    pub fn called(&self) -> String {
+        called(self.backup.as_deref())
+    }
+}
+
 /// A snapshot that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -82,7 +91,9 @@ pub(crate) struct Saving {
 }
 
 struct Running {
+    number: u64,
     lsn: Lsn,
+    backup: Option<String>,
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
@@ -125,7 +136,7 @@ impl Saving {
     /// Begins a snapshot of the present state, which is that of `lsn`; what is gathered for it meets on `desk`.
     pub(crate) fn begin(&mut self, target: Target, desk: Desk, lsn: Lsn, number: u64) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
-        let desk = Arc::new(desk);
+        let (desk, name) = (Arc::new(desk), target.backup());
         reached(Mark::SnapshotBegun);
         let theirs = Arc::clone(&desk);
         let thread = sync::spawn("snapshot", move || {
@@ -140,8 +151,18 @@ impl Saving {
             theirs.wake();
         })?;
         self.epoch += 1;
-        let (cursor, chunk, held) = (Some(0), Vec::new(), 0);
-        self.running = Some(Running { lsn, cursor, chunk, held, entries: 0, sets: 0, desk, thread });
+        self.running = Some(Running {
+            number,
+            lsn,
+            backup: name,
+            cursor: Some(0),
+            chunk: Vec::new(),
+            held: 0,
+            entries: 0,
+            sets: 0,
+            desk,
+            thread,
+        });
         Ok(())
     }
 
@@ -249,6 +270,18 @@ impl Saving {
         Some(saved)
     }
 
+    /// Tells the thread of a running snapshot to leave, unless its number is among those `kept`; returns what it is called.
+    /// What has become of it is told as ever ([`Saving::finished`]): it may be published already.
+    pub(crate) fn give_up(&mut self, kept: &[u64]) -> Option<String> {
+        let running = self.running.as_ref()?;
+        if kept.contains(&running.number) || running.desk.has_ended() {
+            return None;
+        }
+        reached(Mark::SnapshotCancelled);
+        running.desk.cancel();
+        Some(format!("{} at LSN {}", called(running.backup.as_deref()), running.lsn.0))
+    }
+
     /// Gives up a running snapshot and waits until its thread has gone.
     pub(crate) fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
@@ -295,6 +328,11 @@ impl Running {
         self.put_chunk();
         self.held = self.desk.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
     }
+}
+
+/// What a snapshot is called.
+pub(super) fn called(backup: Option<&str>) -> String {
+    backup.map_or_else(|| "snapshot".to_owned(), |name| format!("backup {name}"))
 }
 
 /// The bytes of an index that is still there.

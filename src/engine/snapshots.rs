@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::backup::Target;
-use super::desk::Desk;
+use super::desk::{Desk, FINISHING};
 use super::names::is_taken;
-use super::saving::Progress;
+use super::saving::{Progress, called};
 use super::{Durability, Engine, Saved};
 use crate::base::limits::{MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED};
 use crate::base::mark::{Mark, reached};
@@ -139,6 +139,26 @@ impl Engine {
     /// A snapshot that is done, in order, each once.
     pub fn take_saved(&mut self) -> Option<Saved> {
         self.durability.as_mut()?.finished.pop_front()
+    }
+
+    /// Gives up the snapshots and backups that are being written or wait for that, but for those with the numbers `kept`, and
+    /// begins none unasked any more: the server finishes. Returns what they are called. Whoever waits for one is told, of one
+    /// that is being written as soon as its thread has left it ([`Engine::take_saved`]).
+    pub fn give_up_saving(&mut self, kept: &[u64]) -> Vec<String> {
+        let Some(durability) = &mut self.durability else { return Vec::new() };
+        durability.plan.log_bytes = 0;
+        let mut given_up = Vec::from_iter(self.store.saving.give_up(kept));
+        let lsn = durability.wal.appended();
+        for wanted in std::mem::take(&mut durability.wanted) {
+            if kept.contains(&wanted.number) {
+                durability.wanted.push_back(wanted);
+                continue;
+            }
+            let Wanted { number, backup } = wanted;
+            given_up.push(format!("{} that has not begun", called(backup.as_deref())));
+            durability.finished.push_back(Saved { number, lsn, backup, result: Err(FINISHING.to_owned()) });
+        }
+        given_up
     }
 
     /// One turn's part. True while there is more to do at once.

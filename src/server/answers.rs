@@ -74,17 +74,17 @@ impl Server {
             let mut reply = Reply::new(&mut bytes, Protocol::Resp2);
             match &saved.result {
                 Ok(_) => reply.ok(),
-                Err(why) => reply.error(format!("ERR the {} failed: {why}", kind(&saved))),
+                Err(why) => reply.error(format!("ERR the {} failed: {why}", saved.called())),
             }
             let (done, waiting): (Vec<_>, Vec<_>) =
-                self.savers.drain(..).partition(|(number, _)| *number <= saved.number);
+                self.savers.drain(..).partition(|(number, _)| *number == saved.number);
             self.savers = waiting;
             for (_, ticket) in done {
                 let bids_farewell = saved.result.is_ok() && ticket.started.command.name == "shutdown";
                 let bytes = if bids_farewell { Vec::new() } else { bytes.clone() };
                 self.answer(ticket, bytes, Lsn(0));
             }
-            if self.finish_after.take_if(|number| *number <= saved.number).is_some() && saved.result.is_ok() {
+            if self.finish_after.take_if(|number| *number == saved.number).is_some() && saved.result.is_ok() {
                 self.begin_finish("SHUTDOWN SAVE");
             }
         }
@@ -117,17 +117,12 @@ impl Server {
             Ok(bytes) => {
                 self.log(
                     Level::Notice,
-                    &format!("{} at LSN {} is durable: {bytes} bytes", kind(saved), saved.lsn.0),
+                    &format!("{} at LSN {} is durable: {bytes} bytes", saved.called(), saved.lsn.0),
                 );
             }
             Err(why) => {
-                self.log(Level::Warning, &format!("{} at LSN {} failed: {why}", kind(saved), saved.lsn.0))
+                self.log(Level::Warning, &format!("{} at LSN {} failed: {why}", saved.called(), saved.lsn.0))
             }
         }
     }
-}
-
-/// What a snapshot is called.
-fn kind(saved: &Saved) -> String {
-    saved.backup.as_ref().map_or_else(|| "snapshot".to_owned(), |name| format!("backup {name}"))
 }

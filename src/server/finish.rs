@@ -64,6 +64,7 @@ impl Server {
         self.finishing = Some(self.now.after(GRACE));
         self.stop_accepting();
         self.engine.give_up_changes();
+        self.give_up_saving();
         let mut ids: Vec<_> = self.connections.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
@@ -74,6 +75,15 @@ impl Server {
                 }
                 self.settle(connection);
             }
+        }
+    }
+
+    /// Snapshots and backups are given up, except what SHUTDOWN SAVE has asked for.
+    fn give_up_saving(&mut self) {
+        let asked = self.savers.iter().filter(|(_, ticket)| ticket.started.command.name == "shutdown");
+        let kept: Vec<u64> = asked.map(|(number, _)| *number).collect();
+        for what in self.engine.give_up_saving(&kept) {
+            self.log(Level::Notice, &format!("giving up the {what}"));
         }
     }
 

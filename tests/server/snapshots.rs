@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use engram::engine::SnapshotPlan;
 use engram::resp::client::Value;
+use engram::server::Options;
 
-use super::common::{Client, bulk, ok, options, packed, start};
+use super::common::{Client, Running, bulk, ok, options, packed, start};
 
 fn vector(n: u64) -> Vec<u8> {
     packed(&[n as f32, 1.0])
@@ -103,4 +106,88 @@ fn a_flush_beside_a_snapshot_takes_nothing_from_it_and_everything_from_the_log()
     let server = start(Some(dir.path()), options());
     let mut client = server.connect();
     assert_eq!(client.say("KEYS *"), Value::Array(vec![bulk("after-4")]));
+}
+
+/// A client that has put a mebibyte there.
+fn full(server: &Running) -> Client {
+    let mut client = server.connect();
+    for n in 0..64_u64 {
+        client.send(&[b"SET", format!("k{n}").as_bytes(), &[b'x'; 16 << 10]]);
+    }
+    (0..64).for_each(|_| drop(client.receive()));
+    client
+}
+
+/// Waits until a snapshot or backup is being written.
+fn wait_for_saving(client: &mut Client) {
+    let saving =
+        |info: Value| matches!(&info, Value::Bulk(text) if contains(text, b"rdb_bgsave_in_progress:1"));
+    while !saving(client.say("INFO persistence")) {
+        std::thread::yield_now();
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn error(text: &str) -> Value {
+    Value::Error(text.as_bytes().to_vec())
+}
+
+/// Far below the time that clients have for taking their answers, and far above what giving up takes.
+const SOON: Duration = Duration::from_secs(3);
+
+#[test]
+fn whoever_waits_for_a_snapshot_or_backup_when_the_server_finishes_is_told_at_once() {
+    for order in ["a signal", "SHUTDOWN"] {
+        let (data, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let backup_dir = Some(root.path().to_str().unwrap().to_owned());
+        let snapshots = SnapshotPlan { log_bytes: 0, rate: 16 << 10 };
+        let mut server = start(Some(data.path()), Options { backup_dir, snapshots, ..options() });
+        let mut client = full(&server);
+        let (mut saver, mut backer) = (server.connect(), server.connect());
+        saver.send(&[b"VSAVE"]);
+        wait_for_saving(&mut client);
+        backer.send(&[b"VBACKUP", b"monday"]);
+        // It is asked for before the server finishes.
+        std::thread::sleep(Duration::from_millis(200));
+        let asked = Instant::now();
+        match order {
+            "SHUTDOWN" => client.send(&[b"SHUTDOWN"]),
+            _ => server.ask_to_finish(),
+        }
+        assert_eq!(saver.receive(), error("ERR the snapshot failed: the server is shutting down"), "{order}");
+        let given_up = error("ERR the backup monday failed: the server is shutting down");
+        assert_eq!(backer.receive(), given_up, "{order}");
+        drop((saver, backer, client));
+        assert_eq!(server.wait(), Ok(()));
+        assert!(asked.elapsed() < SOON, "{order} took {:?}", asked.elapsed());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "no backup had begun");
+        let server = start(Some(data.path()), options());
+        assert_eq!(server.connect().say("DBSIZE"), Value::Integer(64));
+    }
+}
+
+#[test]
+fn the_snapshot_that_shutdown_asks_for_is_made_whatever_else_is_given_up() {
+    let (data, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backup_dir = Some(root.path().to_str().unwrap().to_owned());
+    let snapshots = SnapshotPlan { log_bytes: 0, rate: 512 << 10 };
+    let mut server = start(Some(data.path()), Options { backup_dir, snapshots, ..options() });
+    let mut client = full(&server);
+    let (mut early, mut late, mut last) = (server.connect(), server.connect(), server.connect());
+    early.send(&[b"VBACKUP", b"early"]);
+    wait_for_saving(&mut client);
+    last.send(&[b"SHUTDOWN", b"SAVE"]);
+    // Both are asked for before the signal comes.
+    std::thread::sleep(Duration::from_millis(100));
+    late.send(&[b"VBACKUP", b"late"]);
+    std::thread::sleep(Duration::from_millis(100));
+    server.ask_to_finish();
+    assert_eq!(late.receive(), error("ERR the backup late failed: the server is shutting down"));
+    assert_eq!(early.receive(), error("ERR the backup early failed: the server is shutting down"));
+    assert_eq!(server.wait(), Ok(()));
+    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(names.filter(|path| path.extension().is_some_and(|end| end == "snap")).count(), 1);
 }

@@ -404,6 +404,7 @@ impl Client {
             return Ok(());
         }
         let later: Vec<&Op> = state.sent.iter().map(|sent| &sent.op).collect();
+        state.script.server_finishes(self.inner.town.wire.is_shut_down());
         state.script.answered((&sent.op, &later), &sent.replies, (sent.at, self.inner.town.scheduler.now()))
     }
 

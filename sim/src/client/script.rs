@@ -110,6 +110,11 @@ impl Script {
         self.oracle.lock().may_not_save(since, false)
     }
 
+    /// Whether the server was asked to finish: answers may say so.
+    pub(crate) fn server_finishes(&self, yes: bool) {
+        self.oracle.lock().finishes(yes);
+    }
+
     /// A request was answered. An error is a violation.
     pub(crate) fn answered(
         &mut self,

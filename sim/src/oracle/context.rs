@@ -17,6 +17,8 @@ pub struct Context<'a> {
     pub client: usize,
     /// The plan let something fail because of which a snapshot may have failed since it was asked for.
     pub may_not_save: bool,
+    /// The server was asked to finish: it gives up what it has not saved or changed yet.
+    pub finishing: bool,
     /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
     pub vectors_rotten: bool,
     /// What was acknowledged may be gone after this life.

@@ -27,6 +27,11 @@ impl Oracle {
         })
     }
 
+    /// The server was asked to finish, or has said that it does not.
+    pub fn finishes(&mut self, yes: bool) {
+        self.finishing = yes;
+    }
+
     /// Whether a snapshot that was asked for in this life is known to be there, and whether each of them is.
     #[must_use]
     pub fn saves(&self) -> (bool, bool) {

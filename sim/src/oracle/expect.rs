@@ -106,7 +106,7 @@ impl Expect {
                 text.strip_prefix(code.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
             }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
-            (Self::Saved, Value::Error(_)) => context.may_not_save,
+            (Self::Saved, Value::Error(text)) => context.may_not_save || saveless(text, context),
             (Self::Formed { .. }, Value::Simple(text)) => text == b"OK",
             (Self::Formed { busy, may_go }, Value::Error(text)) => formless(text, *busy, *may_go, context),
             (Self::SomeArray, Value::Array(_)) => true,
@@ -152,6 +152,15 @@ fn check_array(parts: &[Expect], items: &[Value], context: Context<'_>) -> Resul
     Ok(())
 }
 
+/// Whether a snapshot or backup may have been given up with this text, because the server finishes.
+fn saveless(text: &[u8], context: Context<'_>) -> bool {
+    let what = match context.op {
+        Op::Backup(name) => format!("backup {name}"),
+        _ => "snapshot".to_owned(),
+    };
+    context.finishing && text == format!("ERR the {what} failed: the server is shutting down").as_bytes()
+}
+
 /// Whether VQUANT may be refused with this text.
 fn formless(text: &[u8], busy: u64, may_go: bool, context: Context<'_>) -> bool {
     let keys = context.op.keys();
@@ -162,7 +171,7 @@ fn formless(text: &[u8], busy: u64, may_go: bool, context: Context<'_>) -> bool 
     } else if text.starts_with(b"ERR the index is gone") {
         may_go || context.later.iter().any(takes)
     } else {
-        text.starts_with(b"ERR the server is shutting down")
+        context.finishing && text == b"ERR the server is shutting down, and the change of form is given up"
     }
 }
 

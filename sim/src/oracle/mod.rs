@@ -68,6 +68,8 @@ pub struct Oracle {
     faults: Option<Arc<Shared<Faults>>>,
     /// What was acknowledged and may be gone all the same.
     promise: Promise,
+    /// The server was asked to finish in this life.
+    finishing: bool,
     /// When the first write of this life was refused by a failed log.
     refused: Option<u64>,
     /// Internal errors that were heard of in this life: one for each panic.
@@ -124,7 +126,7 @@ impl Oracle {
     pub fn begin(&mut self, faults: &Arc<Shared<Faults>>) {
         self.note_room();
         self.faults = Some(Arc::clone(faults));
-        self.refused = None;
+        (self.refused, self.finishing) = (None, false);
         self.told_of_panics = 0;
         self.saves = (0, 0);
         self.flying.fill(0);
@@ -294,6 +296,7 @@ impl Oracle {
             number,
             client,
             may_not_save: self.may_not_save(at, matches!(op, Op::Backup(_))),
+            finishing: self.finishing,
             vectors_rotten: self.vectors_rotten(),
             log_failed: self.log_failed(),
             may_lose: self.clients[client].past.is_kept(),

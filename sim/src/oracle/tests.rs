@@ -287,3 +287,27 @@ fn what_was_refused_for_want_of_memory_has_not_happened() {
     oracle.inspected(0, &seen(&[("k2", "c")]), 5_000, 6_000).unwrap();
     assert!(oracle.inspected(0, &seen(&[("k1", "b")]), 7_000, 8_000).is_err());
 }
+
+#[test]
+fn only_a_server_that_finishes_gives_up_what_it_saves_or_changes() {
+    let error = |text: &str| Value::Error(text.as_bytes().to_vec());
+    let given_up = || error("ERR the snapshot failed: the server is shutting down");
+    let of_backup = || error("ERR the backup b0 failed: the server is shutting down");
+    let of_form = || error("ERR the server is shutting down, and the change of form is given up");
+    let mut oracle = Oracle::new(1);
+    let key = "c0:v0".to_owned();
+    answer(&mut oracle, &Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None }, ok()).unwrap();
+    let (backup, change) = (Op::Backup("b0".to_owned()), Op::Quant { key, quant: "bin" });
+    for (op, reply) in [(&Op::Save, given_up()), (&backup, of_backup()), (&change, of_form())] {
+        oracle.finishes(false);
+        assert!(answer(&mut oracle, op, reply.clone()).is_err(), "it goes on");
+        oracle.finishes(true);
+        answer(&mut oracle, op, reply).unwrap();
+        oracle.begin(&Arc::new(Shared::new(Faults::default())));
+        assert!(answer(&mut oracle, op, error("ERR the server is shutting down")).is_err());
+    }
+    oracle.finishes(true);
+    assert!(answer(&mut oracle, &Op::Save, of_backup()).is_err());
+    assert!(answer(&mut oracle, &backup, given_up()).is_err());
+    assert!(answer(&mut oracle, &Op::Save, error("ERR the snapshot failed: the disk is full")).is_err());
+}

@@ -378,6 +378,7 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         number: act.number,
         client: act.client,
         may_not_save: true,
+        finishing: true,
         vectors_rotten: false,
         may_lose: true,
         log_failed: true,
