@@ -6,7 +6,7 @@ use super::{SetClock, await_durable};
 use crate::base::sync::AtomicU64;
 use crate::engine::command::{Handler, lookup};
 use crate::engine::value::Value;
-use crate::engine::{Call, Engine, Outcome};
+use crate::engine::{Call, Engine, Outcome, SnapshotPlan};
 use crate::index::{Quant, Scratch};
 use crate::resp::{OwnedArgs, Protocol};
 use crate::wal::Lsn;
@@ -233,5 +233,46 @@ fn a_further_change_waits_for_who_still_reads_by_the_form_before() {
     drop(pin);
     assert_eq!(changed(&mut engine).0, 2);
     assert_eq!(quant(&engine, "i"), Quant::F32);
+    engine.validate().unwrap();
+}
+
+/// Overwrites every row of an index `i` of so many rows, so many times, with turns after each.
+fn overwrite(engine: &mut Engine, rows: u32, times: u32) {
+    for n in (0..times).flat_map(|_| 0..rows) {
+        add(engine, "i", n);
+        (0..8).for_each(|_| turn(engine));
+    }
+}
+
+#[test]
+fn rows_and_codes_that_a_snapshot_holds_stay_until_it_has_written_their_index_and_count() {
+    const ROWS: u32 = 64;
+    let disk = MemDisk::default();
+    let mut engine = filled(&disk, ROWS);
+    let own = |engine: &Engine| match engine.store.keyspace.get(b"i").map(|entry| &entry.value) {
+        Some(Value::Vectors(set)) => set.writer.index().bytes(),
+        _ => panic!("i is an index"),
+    };
+    overwrite(&mut engine, ROWS, 150);
+    let before = own(&engine);
+    overwrite(&mut engine, ROWS, 100);
+    let reused = own(&engine) - before;
+    engine.plan_snapshots(SnapshotPlan { rate: 1, log_bytes: 0 });
+    engine.request_snapshot().unwrap();
+    turn(&mut engine);
+    assert!(engine.is_saving());
+    let (before, used) = (own(&engine), engine.used_memory());
+    overwrite(&mut engine, ROWS, 100);
+    let kept = own(&engine) - before;
+    let vectors = 100 * ROWS as usize * 16;
+    assert!(reused < vectors && vectors < kept, "{reused} bytes without a snapshot, {kept} beside one");
+    assert!(engine.used_memory() - used >= kept, "it counts");
+    assert_eq!(say(&mut engine, "VQUANT i int8"), Err(1));
+    changed(&mut engine).1.unwrap();
+    assert_eq!(say(&mut engine, "VQUANT i f32"), Err(2));
+    (0..20).for_each(|_| turn(&mut engine));
+    assert!(engine.take_changed().is_none(), "the snapshot may read by int4 still");
+    engine.store.saving.cancel();
+    assert_eq!(changed(&mut engine).0, 2);
     engine.validate().unwrap();
 }
