@@ -20,6 +20,7 @@ life 0
     VDEL c0:v0 e1
     VSEARCH c0:v0 [1,1] 2 WITHVECTORS
     GET c0:k0
+    VSEARCH c0:v0 [1,1] 2 EXACT
   client 1 depth 2
     SET c1:k0 1.0.1
     GET c1:k0

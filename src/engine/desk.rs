@@ -125,6 +125,7 @@ impl Desk {
 
     /// Tells the thread to leave.
     pub(super) fn cancel(&self) {
+        reached(Mark::SnapshotCancelled);
         self.tray.lock().cancelled = true;
         self.filled.notify_all();
     }

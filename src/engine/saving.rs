@@ -277,7 +277,6 @@ impl Saving {
         if kept.contains(&running.number) || running.desk.has_ended() {
             return None;
         }
-        reached(Mark::SnapshotCancelled);
         running.desk.cancel();
         Some(format!("{} at LSN {}", called(running.backup.as_deref()), running.lsn.0))
     }
@@ -285,7 +284,6 @@ impl Saving {
     /// Gives up a running snapshot and waits until its thread has gone.
     pub(crate) fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
-            reached(Mark::SnapshotCancelled);
             running.desk.cancel();
             drop(running.thread.join());
         }
