@@ -2,12 +2,16 @@
 //!
 //! Guaranteed: what is copied is sound, so that a start would serve it, and nothing but what a start needs: the newest snapshot
 //! and the log behind it. A backup that was interrupted, this one or that of a running server, is refused by every start:
-//! a file that says so stands there until all is durable.
+//! a file that says so stands there until all is durable. That of a running server is made under another name besides, so
+//! that nothing bears its own that is not whole, be it an empty directory; and what has failed goes, as far as the disk lets it.
 
+use std::io;
 use std::sync::Arc;
 
 use super::check::check;
+use super::names::{Family, family};
 use super::store::StoreOptions;
+use crate::base::mark::{Mark, reached};
 use crate::env::{Backups, File, Storage};
 use crate::snapshot;
 use crate::wal::{self, HALF_COPIED, Lsn, write_all};
@@ -62,43 +66,102 @@ impl Target {
         }
     }
 
-    /// The directory to write into.
-    pub(super) fn open(&self) -> std::io::Result<Arc<dyn Storage>> {
-        match self {
-            Self::Here(storage) => Ok(Arc::clone(storage)),
-            Self::Backup(backups, name) => {
-                let storage = backups.create(name)?;
-                begin(&*storage).map(|()| storage)
-            }
+    /// The directory to write into. Of a backup it has another name until [`Target::close`]; what an earlier one has left there
+    /// goes.
+    pub(super) fn open(&self) -> io::Result<Arc<dyn Storage>> {
+        let (backups, name) = match self {
+            Self::Here(storage) => return Ok(Arc::clone(storage)),
+            Self::Backup(backups, name) => (backups, name),
+        };
+        if backups.exists(name)? {
+            let text = format!("there is something called {name} already");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
+        let storage = backups.create(&unfinished(name))?;
+        let names = storage.list()?;
+        if let Some(foreign) = names.iter().find(|name| !is_of_backup(name)) {
+            let text = format!("{} is not empty: there is {foreign} in it", unfinished(name));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if !names.is_empty() {
+            reached(Mark::BackupLeft);
+        }
+        let begun = begin(&*storage).and_then(|()| empty(&*storage));
+        begun.inspect_err(|_| self.abandon(&*storage)).map(|()| storage)
     }
 
     /// The snapshot has been published there.
-    pub(super) fn close(&self, storage: &dyn Storage) -> std::io::Result<()> {
-        match self {
-            Self::Here(_) => Ok(()),
-            Self::Backup(..) => end(storage),
-        }
+    pub(super) fn close(&self, storage: &dyn Storage) -> io::Result<()> {
+        let Self::Backup(backups, name) = self else { return Ok(()) };
+        end(storage)?;
+        let made = unfinished(name);
+        backups.rename(&made, name)?;
+        backups.sync().inspect_err(|_| drop(backups.rename(name, &made)))
+    }
+
+    /// Nothing has come of it: what a backup has made goes. Where something stays, it is under the name of what is not
+    /// finished, and the next backup of this name removes it.
+    pub(super) fn abandon(&self, storage: &dyn Storage) {
+        let Self::Backup(backups, name) = self else { return };
+        let remove = || {
+            // What bears its own name is whole, whether that is durable or not.
+            if !backups.exists(&unfinished(name))? {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            empty(storage)?;
+            storage.sync_dir()?;
+            match storage.remove(HALF_COPIED) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            backups.remove(&unfinished(name))?;
+            backups.sync()
+        };
+        reached(if remove().is_ok() { Mark::BackupRemoved } else { Mark::BackupStays });
     }
 }
 
+/// What a backup is called while it is being made: no backup is ever called so ([`super::names::is_taken`]).
+fn unfinished(name: &str) -> String {
+    format!("{name}.tmp")
+}
+
+/// Whether a backup of a running server has a file of this name at some time.
+fn is_of_backup(name: &str) -> bool {
+    let snapshot = matches!(family(name), Family::Data | Family::Unfinished) && name.starts_with("snapshot-");
+    snapshot || name == HALF_COPIED
+}
+
+/// Removes the files of a backup but the one that says that it has not ended.
+fn empty(storage: &dyn Storage) -> io::Result<()> {
+    let names = storage.list()?;
+    names
+        .iter()
+        .filter(|name| *name != HALF_COPIED && is_of_backup(name))
+        .try_for_each(|name| storage.remove(name))
+}
+
 /// From here on no start goes past what is in the directory, until [`end`].
-fn begin(to: &dyn Storage) -> std::io::Result<()> {
-    let file = to.create_new(HALF_COPIED)?;
+fn begin(to: &dyn Storage) -> io::Result<()> {
+    let file = match to.create_new(HALF_COPIED) {
+        // An earlier one has not ended.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => to.open(HALF_COPIED)?,
+        created => created?,
+    };
     write_all(&*file, b"a backup into this directory has not ended\n", 0)?;
     file.sync()?;
     to.sync_dir()
 }
 
 /// All that was copied is durable, and so is that.
-fn end(to: &dyn Storage) -> std::io::Result<()> {
+fn end(to: &dyn Storage) -> io::Result<()> {
     to.sync_dir()?;
     to.remove(HALF_COPIED)?;
     to.sync_dir()
 }
 
 /// Copies one file and syncs it.
-fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> std::io::Result<u64> {
+fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> io::Result<u64> {
     let (source, copy) = (from.open(name)?, to.create_new(name)?);
     let (mut piece, mut at) = (vec![0; PIECE], 0);
     loop {
@@ -114,10 +177,10 @@ fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> std::io::Result<u64
 }
 
 /// Some bytes, over interruptions.
-fn read(file: &dyn File, piece: &mut [u8], at: u64) -> std::io::Result<usize> {
+fn read(file: &dyn File, piece: &mut [u8], at: u64) -> io::Result<usize> {
     loop {
         match file.read_at(piece, at) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
     }

@@ -18,6 +18,7 @@ use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::mark::{Mark, Work, reached, spent};
 use crate::base::sync::{self, JoinHandle};
+use crate::env::Storage;
 use crate::index::{Capture, Index, SectionKind, Sink};
 use crate::snapshot::{self, SnapshotWriter};
 use crate::wal::Lsn;
@@ -354,22 +355,22 @@ fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
 /// The thread's half: everything from the desk into the file; the size of what was published.
 fn write(target: &Target, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
     let storage = target.open().map_err(|e| e.to_string())?;
-    let mut writer = SnapshotWriter::create(Arc::clone(&storage), lsn).map_err(|e| e.to_string())?;
-    match fill(&mut writer, desk) {
-        Ok(()) => {
-            let published = writer.publish().map_err(|e| e.to_string())?;
-            if target.backup().is_none() && snapshot::remove_stale(&*storage, lsn).is_err() {
-                // What is left over is only disk space: the next snapshot or start removes it.
-                reached(Mark::SweepFailed);
-            }
-            target.close(&*storage).map_err(|e| e.to_string())?;
-            Ok(published.bytes)
-        }
-        Err(why) => {
-            writer.abandon();
-            Err(why)
-        }
+    write_into(&storage, target, lsn, desk).inspect_err(|_| target.abandon(&*storage))
+}
+
+fn write_into(storage: &Arc<dyn Storage>, target: &Target, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
+    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
+    if let Err(why) = fill(&mut writer, desk) {
+        writer.abandon();
+        return Err(why);
     }
+    let published = writer.publish().map_err(|e| e.to_string())?;
+    if target.backup().is_none() && snapshot::remove_stale(&**storage, lsn).is_err() {
+        // What is left over is only disk space: the next snapshot or start removes it.
+        reached(Mark::SweepFailed);
+    }
+    target.close(&**storage).map_err(|e| e.to_string())?;
+    Ok(published.bytes)
 }
 
 fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {

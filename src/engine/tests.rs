@@ -1,5 +1,6 @@
 //! An engine without a machine, for tests of what needs no disk.
 
+mod backups;
 mod forms;
 mod snapshots;
 mod sweep;
@@ -70,22 +71,26 @@ impl Engine {
         clock: Arc<SetClock>,
         (segment_bytes, log_room): (u64, u64),
     ) -> Result<Self, OpenError> {
-        let options = Options {
-            tier: Tier::Always,
-            segment_bytes,
-            log_room,
-            spin: Duration::ZERO,
-            snapshots: SnapshotPlan::default(),
-            log_backlog: crate::base::limits::LOG_BACKLOG,
-            snapshot_slice: 256,
-            workers: 1,
-            expiries_per_turn: 64,
-            store: options(),
-            seed: 1,
-        };
         let doors =
             Doors { storage, backups: None, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
-        Self::open(doors, &options).map(|(engine, _)| engine)
+        Self::open(doors, &options_for((segment_bytes, log_room))).map(|(engine, _)| engine)
+    }
+}
+
+/// The settings of an engine with segments of a size, and room ahead of the log's end.
+fn options_for((segment_bytes, log_room): (u64, u64)) -> Options {
+    Options {
+        tier: Tier::Always,
+        segment_bytes,
+        log_room,
+        spin: Duration::ZERO,
+        snapshots: SnapshotPlan::default(),
+        log_backlog: crate::base::limits::LOG_BACKLOG,
+        snapshot_slice: 256,
+        workers: 1,
+        expiries_per_turn: 64,
+        store: options(),
+        seed: 1,
     }
 }
 

@@ -24,10 +24,20 @@ pub trait Storage: Send + Sync {
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>>;
 }
 
-/// Where backups go: directories of their own, beside the data or on another disk.
+/// Where backups go: directories of their own, beside the data or on another disk. Names are plain. May take long.
+///
+/// After a power loss a name that was renamed or removed since the last [`Backups::sync`] may be in either state.
 pub trait Backups: Send + Sync {
-    /// The directory `name` of it, made where there is none and locked. It is empty. May take long.
+    /// Whether anything is called `name`.
+    fn exists(&self, name: &str) -> io::Result<bool>;
+    /// The directory `name`, locked; made where there is none, and its name durable. A link is no directory.
     fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>>;
+    /// Gives a directory another name, which nothing bears but perhaps an empty directory. `NotFound` where there is none.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a directory in which nothing is but its lock, which the caller holds. `DirectoryNotEmpty` otherwise.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes the names as they stand survive a power loss.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file. Offsets are bytes from its start; dropping it closes it.

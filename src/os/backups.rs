@@ -1,15 +1,20 @@
 //! A directory whose directories are backups.
 //!
-//! Guaranteed: nothing outside it is touched, whatever name comes, and nothing that is there already; and it is never the
+//! Guaranteed: nothing outside it is touched, whatever name comes: a link in it is followed nowhere. And it is never the
 //! data directory itself, by whatever path: a backup's name could be that of a file of the log there. It may lie below
-//! the data directory. It has to be there when a backup is made: a disk that is not mounted gets no backups by mistake.
+//! the data directory, and be behind a link. It has to be there when a backup is made: a disk that is not mounted gets no
+//! backups by mistake.
 
+use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::directory::{Directory, Identity};
-use super::sys::saying;
+use super::directory::{Directory, Identity, create_at, names, open_at, open_directory};
+use super::file::sync;
+use super::lock::LOCK;
+use super::sys::{c_string, cvt, saying};
 use crate::env::{Backups, Storage};
 
 /// Where backups go.
@@ -24,7 +29,7 @@ impl BackupRoot {
     /// Backups are directories in `root`, which is not `data`.
     ///
     /// # Errors
-    /// If it is. That it is not there yet is none: [`Backups::create`] says so, and looks at all of this again.
+    /// If it is. That it is not there yet is none: every call says so, and looks at all of this again.
     pub fn new(root: PathBuf, data: Option<&Directory>) -> io::Result<Self> {
         let root = Self { root, data: data.map(Directory::identity).transpose()? };
         match root.look() {
@@ -38,33 +43,94 @@ impl BackupRoot {
     /// # Errors
     /// Why not.
     pub fn look(&self) -> io::Result<()> {
+        self.open().map(drop)
+    }
+
+    fn open(&self) -> io::Result<OwnedFd> {
         let path = self.root.display();
-        let found = Identity::of(&self.root)
+        let root = open_directory(&self.root)
             .map_err(saying(format_args!("cannot open the directory for backups, {path}")))?;
-        if self.data == Some(found) {
+        if self.data == Some(Identity::behind(&root)?) {
             let text = format!(
                 "the directory for backups, {path}, is the data directory itself: it has to be another one"
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        Ok(())
+        Ok(root)
+    }
+
+    /// Says what was tried with what is called `name`.
+    fn about(&self, verb: &str, name: &str) -> impl FnOnce(io::Error) -> io::Error + use<> {
+        saying(format!("cannot {verb} {}", self.root.join(name).display()))
+    }
+}
+
+/// `name` for the kernel, if it may be one of a directory in here.
+fn checked(name: &str) -> io::Result<CString> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if name.is_empty() || name.starts_with('.') || !plain {
+        let text = format!("{name:?} is no name for a backup");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    c_string(name.as_bytes())
+}
+
+/// What `name` leads to, links not followed.
+fn found(root: &OwnedFd, name: &str) -> io::Result<Option<Identity>> {
+    match Identity::of_name(root, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        looked => looked.map(Some),
     }
 }
 
 impl Backups for BackupRoot {
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        checked(name)?;
+        Ok(found(&self.open()?, name).map_err(self.about("look at", name))?.is_some())
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        if name.is_empty() || name.starts_with('.') || !plain {
-            let text = format!("{name:?} is no name for a backup");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        self.look()?;
-        let path = self.root.join(name);
-        let directory = Directory::open(&path)?;
-        if let Some(file) = directory.list()?.first() {
-            let text = format!("{} is not empty: there is {file} in it", path.display());
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        let c_name = checked(name)?;
+        let root = self.open()?;
+        let created = create_at(&root, &c_name).map_err(self.about("create the directory", name))?;
+        let fd = open_at(&root, &c_name).map_err(self.about("open the directory", name))?;
+        let own = Identity::behind(&fd)?;
+        let directory = Directory::of(fd, &self.root.join(name), created)?;
+        // Whoever had it until now may have given it another name before it let go of the lock.
+        if found(&root, name)? != Some(own) {
+            let text = format!("{} is another directory now; try again", self.root.join(name).display());
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
         }
         Ok(Arc::new(directory))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (c_from, c_to, root) = (checked(from)?, checked(to)?, self.open()?);
+        let fd = root.as_raw_fd();
+        // SAFETY: both names are C strings that outlive the call.
+        let renamed = cvt(unsafe { libc::renameat(fd, c_from.as_ptr(), fd, c_to.as_ptr()) });
+        renamed.map(drop).map_err(self.about(&format!("give the name {to} to"), from))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let (c_name, c_lock, root) = (checked(name)?, c_string(LOCK.as_bytes())?, self.open()?);
+        let remove = || {
+            let directory = open_at(&root, &c_name)?;
+            if names(&directory)?.iter().any(|name| name != LOCK) {
+                return Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty));
+            }
+            // SAFETY: the name is a C string that outlives the call.
+            match cvt(unsafe { libc::unlinkat(directory.as_raw_fd(), c_lock.as_ptr(), 0) }) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            // SAFETY: as above.
+            cvt(unsafe { libc::unlinkat(root.as_raw_fd(), c_name.as_ptr(), libc::AT_REMOVEDIR) })
+        };
+        remove().map(drop).map_err(self.about("remove the directory", name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        sync(&self.open()?).map_err(saying(format_args!("cannot sync {}", self.root.display())))
     }
 }

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{DiskFile, Mapping, regular, status, sync};
+use super::file::{DiskFile, Mapping, regular, status, status_of, sync};
 use super::lock::{self, LOCK, Lock};
 use super::sys::{c_string, cvt, errno_location, owned, retry, saying};
 use crate::env::{File, Map, Storage};
@@ -48,6 +48,11 @@ impl Directory {
     fn lock(path: &Path, created: bool) -> io::Result<Self> {
         let fd = open_directory(path)
             .map_err(saying(format_args!("cannot open the directory {}", path.display())))?;
+        Self::of(fd, path, created)
+    }
+
+    /// Locks the directory behind `fd`, which is at `path` and was just `created`, or not.
+    pub(super) fn of(fd: OwnedFd, path: &Path, created: bool) -> io::Result<Self> {
         let fd = Arc::new(fd);
         let parent = sync_parent(&fd);
         if created {
@@ -139,13 +144,15 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of the directory at `path`.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        Self::behind(&open_directory(path)?)
+    /// Of the directory behind `fd`.
+    pub(super) fn behind(fd: &OwnedFd) -> io::Result<Self> {
+        let stat = status(fd)?;
+        Ok(Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
     }
 
-    fn behind(fd: &OwnedFd) -> io::Result<Self> {
-        let stat = status(fd)?;
+    /// Of what `name` in `directory` is, be it a link.
+    pub(super) fn of_name(directory: &OwnedFd, name: &str) -> io::Result<Self> {
+        let stat = status_of(directory, name)?;
         Ok(Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
     }
 }
@@ -192,9 +199,8 @@ impl Storage for Directory {
 
     /// Names that are not UTF-8 are nobody's here and left out, and so is the lock file.
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Stream::open(&self.fd)
-            .and_then(|stream| stream.names())
-            .map_err(saying(format_args!("cannot list {}", self.path.display())))?;
+        let mut names =
+            names(&self.fd).map_err(saying(format_args!("cannot list {}", self.path.display())))?;
         names.retain(|name| name != LOCK);
         names.sort_unstable();
         Ok(names)
@@ -214,7 +220,17 @@ impl Storage for Directory {
 fn create(path: &Path) -> io::Result<bool> {
     let c_path = c_string(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a C string that outlives the call.
-    match cvt(unsafe { libc::mkdir(c_path.as_ptr(), 0o700) }) {
+    made(cvt(unsafe { libc::mkdir(c_path.as_ptr(), 0o700) }))
+}
+
+/// The same for the directory `name` in `directory`.
+pub(super) fn create_at(directory: &OwnedFd, name: &CStr) -> io::Result<bool> {
+    // SAFETY: the name is a C string that outlives the call.
+    made(cvt(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), 0o700) }))
+}
+
+fn made(result: io::Result<libc::c_int>) -> io::Result<bool> {
+    match result {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
@@ -226,14 +242,15 @@ fn sync_parent(directory: &OwnedFd) -> io::Result<()> {
     sync(&open_at(directory, c"..")?)
 }
 
-/// Opens the directory `name` as seen from `directory`.
-fn open_at(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+/// Opens the directory `name` as seen from `directory`. A link is none.
+pub(super) fn open_at(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: the name is a C string that outlives the call.
     retry(|| owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) }))
 }
 
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+/// Opens the directory at `path`, which may be a link to it.
+pub(super) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let c_path = c_string(path.as_os_str().as_bytes())?;
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: the path is a C string that outlives the call.
@@ -249,6 +266,11 @@ fn checked(name: &str) -> io::Result<CString> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     c_string(name.as_bytes())
+}
+
+/// Every name in the directory but its own two, in no order.
+pub(super) fn names(directory: &OwnedFd) -> io::Result<Vec<String>> {
+    Stream::open(directory)?.names()
 }
 
 /// A directory being read.

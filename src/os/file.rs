@@ -113,7 +113,7 @@ pub(super) fn status(fd: &OwnedFd) -> io::Result<libc::stat> {
 }
 
 /// What the kernel knows of what is called `name` in `directory`, be it a link.
-fn status_of(directory: &OwnedFd, name: &str) -> io::Result<libc::stat> {
+pub(super) fn status_of(directory: &OwnedFd, name: &str) -> io::Result<libc::stat> {
     let name = c_string(name.as_bytes())?;
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     let (at, to, flags) = (directory.as_raw_fd(), stat.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW);

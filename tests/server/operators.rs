@@ -221,3 +221,48 @@ fn a_running_server_backs_up_into_a_directory_of_its_own() {
     assert_eq!(client.say("DBSIZE"), Value::Integer(3), "the log stayed");
     assert!(is_error(&client.say("VBACKUP wednesday"), "ERR there is nowhere for backups"));
 }
+
+#[test]
+fn a_backup_takes_the_place_of_one_that_was_not_finished_and_follows_no_link() {
+    let (data, root, away) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backup_dir = Some(root.path().to_str().unwrap().to_owned());
+    let server = start(Some(data.path()), Options { backup_dir, ..options() });
+    let mut client = server.connect();
+    client.say("SET a 1");
+    // As a crash leaves it.
+    let half = root.path().join("monday.tmp");
+    std::fs::create_dir(&half).unwrap();
+    std::fs::write(half.join("backup.begun"), "").unwrap();
+    std::fs::write(half.join("snapshot-00000000000000000009.tmp"), "half").unwrap();
+    let (text, code) = engram(&["check", half.to_str().unwrap()]);
+    assert!(code == 1 && text.contains("a backup into this directory has not ended"), "{text}");
+    assert_eq!(client.say("VBACKUP monday"), ok());
+    assert!(!half.exists());
+    for (name, link) in [("tuesday", "tuesday"), ("wednesday", "wednesday.tmp")] {
+        std::os::unix::fs::symlink(away.path(), root.path().join(link)).unwrap();
+        let refusal = client.say(&format!("VBACKUP {name}"));
+        assert!(is_error(&refusal, &format!("ERR the backup {name} failed: ")), "{refusal:?}");
+        assert_eq!(
+            std::fs::read_dir(away.path()).unwrap().count(),
+            0,
+            "nothing was made where the link leads"
+        );
+    }
+    // What somebody else has put there stays.
+    let theirs = root.path().join("thursday.tmp");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("letters"), "dear").unwrap();
+    assert!(is_error(
+        &client.say("VBACKUP thursday"),
+        "ERR the backup thursday failed: thursday.tmp is not empty"
+    ));
+    assert_eq!(std::fs::read(theirs.join("letters")).unwrap(), b"dear");
+    std::fs::remove_file(theirs.join("letters")).unwrap();
+    assert_eq!(client.say("VBACKUP thursday"), ok());
+    assert_eq!(server.finish(), Ok(()));
+    for name in ["monday", "thursday"] {
+        let server = start(Some(&root.path().join(name)), options());
+        assert_eq!(server.connect().say("DBSIZE"), Value::Integer(1), "{name}");
+    }
+}

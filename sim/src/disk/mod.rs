@@ -34,7 +34,7 @@ use crate::faults::Faults;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
-pub use backups::SimBackups;
+pub use backups::{LeftBackup, SimBackups};
 pub use blame::Blame;
 pub use choice::{Choice, Fate, PendingChange};
 pub use decay::{At, Decay, Place};

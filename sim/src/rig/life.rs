@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::{Disk, Listened, SimBackups};
+use crate::disk::{Disk, LeftBackup, Listened, SimBackups};
 use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -49,8 +49,8 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Lived {
     pub(crate) ended: Ended,
     pub(crate) disk: Disk,
-    /// Backups that were begun, and where.
-    pub(crate) backups: Vec<(String, Disk)>,
+    /// Backups that were begun.
+    pub(crate) backups: Vec<LeftBackup>,
     /// Why the server refused to start, where it may: what had been promised is damaged.
     pub(crate) refused: Option<String>,
     /// Whether the life met any fault that was planned.

@@ -19,7 +19,7 @@ use engram::base::rng::Rng;
 use engram::env::Machine;
 
 pub(crate) use self::life::{Lived, Stage};
-use crate::disk::{Disk, Latency, Loss, Sabotage};
+use crate::disk::{Disk, Latency, LeftBackup, Loss, Sabotage};
 use crate::net;
 use crate::oracle::{Death, Oracle};
 use crate::plan::{Ending, Life, Plan, ServerPlan, Tier};
@@ -196,7 +196,7 @@ struct Run<'a> {
     /// The last life's server came to its end by itself, or by an error that is not its own.
     gave_up: bool,
     /// The backups that were begun in the last life.
-    backups: Vec<(String, Disk)>,
+    backups: Vec<LeftBackup>,
 }
 
 impl Run<'_> {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
+mod backups;
 mod clients;
 mod net;
 mod net_script;

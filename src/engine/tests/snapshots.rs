@@ -13,7 +13,7 @@ const NOW: u64 = 1_700_000_000_000;
 const KEYS: usize = 64;
 const SIZE: usize = 64 << 10;
 
-fn clock() -> Arc<SetClock> {
+pub(super) fn clock() -> Arc<SetClock> {
     Arc::new(SetClock(AtomicU64::new(NOW)))
 }
 

@@ -64,8 +64,25 @@ struct AroundBackups {
     real: Arc<dyn Backups>,
 }
 
+/// Names of directories are not lost: they are the real ones at once.
 impl Backups for AroundBackups {
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.real.exists(name)
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
         self.around.storage(self.real.create(name)?, true)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.real.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.real.sync()
     }
 }

@@ -65,3 +65,58 @@ fn a_machine_is_refused_one_directory_for_both_and_warns_of_one_that_is_not_ther
         },
     );
 }
+
+#[test]
+fn no_link_among_the_backups_is_followed() {
+    let (home, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
+    let there = elsewhere.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    for target in [there.clone(), elsewhere.path().join("nowhere")] {
+        let link = home.path().join("monday.tmp");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(root.exists("monday.tmp").unwrap(), "something bears the name");
+        let error = root.create("monday.tmp").map(drop).unwrap_err().to_string();
+        assert!(error.contains("cannot open the directory") && error.contains("monday.tmp"), "{error}");
+        root.remove("monday.tmp").unwrap_err();
+        std::fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(elsewhere.path()).unwrap().count(),
+        1,
+        "nothing was made where a link leads"
+    );
+    // A link may lead to the directory itself: that is the operator's own.
+    let link = elsewhere.path().join("root");
+    std::os::unix::fs::symlink(home.path(), &link).unwrap();
+    BackupRoot::new(link, None).unwrap().create("monday").unwrap();
+    assert!(home.path().join("monday").is_dir());
+}
+
+#[test]
+fn a_directory_is_removed_with_its_lock_and_with_nothing_else() {
+    let home = tempdir().unwrap();
+    let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
+    let storage = root.create("monday.tmp").unwrap();
+    storage.create_new("file").unwrap();
+    assert_eq!(root.remove("monday.tmp").unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
+    assert_eq!(root.create("monday.tmp").map(drop).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    storage.remove("file").unwrap();
+    root.remove("monday.tmp").unwrap();
+    assert!(!root.exists("monday.tmp").unwrap());
+    assert_eq!(root.remove("monday.tmp").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_directory_that_is_given_another_name_keeps_its_lock() {
+    let home = tempdir().unwrap();
+    let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
+    let storage = root.create("monday.tmp").unwrap();
+    root.rename("monday.tmp", "monday").unwrap();
+    assert_eq!(root.create("monday").map(drop).unwrap_err().kind(), ErrorKind::ResourceBusy);
+    root.create("monday.tmp").unwrap();
+    assert_eq!(root.rename("monday.tmp", "monday").unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
+    drop(storage);
+    root.create("monday").unwrap();
+}

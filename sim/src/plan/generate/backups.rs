@@ -1,5 +1,5 @@
 //! Backups of a running server, in one seed of ten: a client or two asks for some between its other requests, and often the
-//! machine stops while one is written, or right behind its answer.
+//! machine stops, or the server is told to finish, while one is written, or right behind its answer.
 
 use engram::base::rng::Rng;
 
@@ -22,9 +22,12 @@ pub(super) fn order(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
             let client = &mut life.clients[busy[rng.index(busy.len())]];
             let at = rng.index(client.ops.len() + 1);
             client.ops.insert(at, Op::Backup(format!("backup.{number}.{name}")));
-            if crashes && rng.below(3) == 0 {
+            if rng.below(3) == 0 {
                 let after = 1 << (10 + rng.below(18));
-                client.breaks.push((at + 1, Break::Crash(rng.below(after))));
+                let soon = rng.below(after);
+                client
+                    .breaks
+                    .push((at + 1, if crashes { Break::Crash(soon) } else { Break::Shutdown(soon) }));
             }
         }
     }

@@ -1,0 +1,199 @@
+//! A backup that fails, at whichever call, leaves nothing that a start would serve, and no name that is taken.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{Doors, Engine, Silent, barrier, options_for, snapshots};
+use crate::base::rng::Rng;
+use crate::base::sync::Mutex;
+use crate::env::{Backups, Storage};
+use crate::wal::HALF_COPIED;
+use crate::wal::tests::disk::{MemDisk, Mishap};
+
+/// Directories in memory, calls of which may fail.
+struct MemBackups(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    made: Vec<(String, MemDisk)>,
+    calls: u64,
+    /// The calls that fail.
+    failing: std::ops::Range<u64>,
+    /// The next directory has this happen at these of its calls.
+    mishap: Option<(std::ops::Range<u64>, Mishap)>,
+}
+
+impl Default for MemBackups {
+    fn default() -> Self {
+        Self(Mutex::new("backups", State::default()))
+    }
+}
+
+impl State {
+    fn enter(&mut self) -> io::Result<()> {
+        self.calls += 1;
+        if self.failing.contains(&self.calls) { Err(io::Error::other("input/output error")) } else { Ok(()) }
+    }
+
+    fn find(&self, name: &str) -> io::Result<usize> {
+        self.made.iter().position(|(made, _)| made == name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Backups for MemBackups {
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        let mut state = self.0.lock();
+        state.enter()?;
+        Ok(state.find(name).is_ok())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        let mut state = self.0.lock();
+        state.enter()?;
+        if state.find(name).is_err() {
+            state.made.push((name.to_owned(), MemDisk::default()));
+        }
+        let at = state.find(name)?;
+        let disk = state.made[at].1.after_kill();
+        if let Some((calls, mishap)) = state.mishap.take() {
+            calls.for_each(|call| disk.mishap(call, mishap));
+        }
+        state.made[at].1 = disk.clone();
+        Ok(disk.arc())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.enter()?;
+        let at = state.find(from)?;
+        state.made[at].0 = to.to_owned();
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.enter()?;
+        let at = state.find(name)?;
+        if !state.made[at].1.image().is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.made.remove(at);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.lock().enter()
+    }
+}
+
+/// An engine with a key, and these backups.
+fn engine(backups: &Arc<MemBackups>) -> Engine {
+    let doors = Doors {
+        storage: Some(MemDisk::default().arc()),
+        backups: Some(Arc::clone(backups) as Arc<dyn Backups>),
+        clock: snapshots::clock(),
+        console: Arc::new(Silent),
+        waker: Arc::new(Silent),
+    };
+    let (mut engine, _) = Engine::open(doors, &options_for((1 << 20, 0))).unwrap();
+    barrier(&mut engine, "SET a 1");
+    engine
+}
+
+fn back_up(engine: &mut Engine) -> Result<u64, String> {
+    engine.request_backup("monday").unwrap();
+    loop {
+        engine.tick();
+        if let Some(saved) = engine.take_saved() {
+            return saved.result;
+        }
+    }
+}
+
+/// What a start on the directory comes to: how many keys it serves.
+fn keys(disk: &MemDisk) -> Option<usize> {
+    let engine = Engine::try_on(Some(disk.arc()), snapshots::clock(), (1 << 20, 0)).ok()?;
+    let keys = engine.keys();
+    engine.close().unwrap();
+    Some(keys)
+}
+
+/// Whatever has failed: under its own name is all of it, and under the other nothing that would pass for it.
+fn nothing_half_is_served(backups: &MemBackups, done: bool) {
+    for (name, disk) in backups.0.lock().made.clone() {
+        let mut images: Vec<_> = (0..8).map(|seed| disk.after_power_loss(&mut Rng::new(seed))).collect();
+        images.push(disk.after_kill());
+        for image in images {
+            match name.as_str() {
+                "monday" => assert_eq!(keys(&image), Some(1)),
+                "monday.tmp" => {
+                    assert!(!done);
+                    let is_empty = image.image().is_empty();
+                    assert!(
+                        is_empty || keys(&image).is_none_or(|keys| keys == 1),
+                        "{:?}",
+                        image.image().keys()
+                    );
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
+
+/// A backup that meets what `prepare` has in store, and then one that meets nothing. False where the first met nothing, too.
+fn twice(prepare: impl FnOnce(&mut State)) -> bool {
+    let backups = Arc::new(MemBackups::default());
+    let mut engine = engine(&backups);
+    prepare(&mut backups.0.lock());
+    let first = back_up(&mut engine);
+    nothing_half_is_served(&backups, first.is_ok());
+    backups.0.lock().failing = 0..0;
+    let named = backups.0.lock().find("monday").is_ok();
+    if first.is_err() && named {
+        // All of it is there, but nobody could say so for sure, nor give it another name.
+    } else if first.is_err() {
+        back_up(&mut engine).unwrap();
+        nothing_half_is_served(&backups, true);
+    } else {
+        assert!(back_up(&mut engine).unwrap_err().contains("there is something called monday already"));
+    }
+    engine.close().unwrap();
+    let names: Vec<String> = backups.0.lock().made.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, ["monday"]);
+    first.is_err()
+}
+
+#[test]
+fn a_backup_that_fails_at_any_call_leaves_nothing_half_and_its_name_free() {
+    for far in [1, 1_000] {
+        let mut failed = 0;
+        for call in 0.. {
+            if !twice(|state| state.mishap = Some((call..call + far, Mishap::Fail))) {
+                break;
+            }
+            failed += 1;
+        }
+        assert!(failed >= 10, "{failed} calls of the directory, {far} of them at a time");
+        let mut failed = 0;
+        for call in 1.. {
+            if !twice(|state| state.failing = call..call + far) {
+                break;
+            }
+            failed += 1;
+        }
+        assert!(failed >= 4, "{failed} calls of the directory above");
+    }
+}
+
+#[test]
+fn a_backup_removes_nothing_that_it_has_not_made() {
+    let backups = Arc::new(MemBackups::default());
+    let mut engine = engine(&backups);
+    let theirs = MemDisk::holding(&[("letters", b"dear"), (HALF_COPIED, b"")]);
+    backups.0.lock().made.push(("monday.tmp".to_owned(), theirs.clone()));
+    let why = back_up(&mut engine).unwrap_err();
+    assert!(why.contains("monday.tmp is not empty: there is letters in it"), "{why}");
+    assert_eq!(backups.0.lock().made[0].1.image(), theirs.image());
+    engine.close().unwrap();
+}
