@@ -68,7 +68,8 @@ fn serve(mut options: Options) -> Result<(), String> {
             format!("the system allows {descriptors} descriptors: maxclients is {}", options.maxclients);
         machine.console.line(Level::Warning, &text);
     }
-    Server::start(machine, options).and_then(Server::run).map_err(|e| e.to_string())
+    let server = Server::start(machine, options).map_err(|e| e.to_string())?;
+    server.map_or(Ok(()), Server::run).map_err(|e| e.to_string())
 }
 
 /// Standard output. Whoever has closed it does not want the lines; what else keeps them from it is an error, since whoever

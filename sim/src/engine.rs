@@ -45,7 +45,7 @@ fn body(kernels: &'static str) -> Arc<Body> {
         plan.limits.apply(&mut options);
         options.shares = plan.shares();
         let server = Server::start(machine, options).map_err(|error| format!("start: {error}"))?;
-        serve(server).map_err(|error| format!("run: {error}"))
+        server.map_or(Ok(()), serve).map_err(|error| format!("run: {error}"))
     })
 }
 

@@ -38,6 +38,12 @@ impl Phase {
         }
     }
 
+    /// Whether it starts, and does not serve yet.
+    #[must_use]
+    pub fn is_start(self) -> bool {
+        matches!(self, Self::Recovery | Self::Again)
+    }
+
     /// The phase behind a mark.
     #[must_use]
     pub fn after(self, mark: Mark) -> Self {

@@ -44,6 +44,8 @@ pub const MAX_WORKERS: usize = 256;
 pub const LOG_BACKLOG: usize = 64 << 20;
 /// Size at which a log segment is closed and the next begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// How often a start that recovers looks whether it is to finish.
+pub const LOOKOUT: Duration = Duration::from_millis(50);
 /// How long loop and log thread look for each other's work before they sleep: to be woken takes a good part of a sync's time.
 pub const SPIN: Duration = Duration::from_micros(250);
 /// Bytes of log since the last snapshot after which another is made.

@@ -123,6 +123,7 @@ marks! {
         RowsLinked: "rows are linked that no snapshot carries",
         RowsLinkedTogether: "several threads link them",
         OverdueFound: "a key is recovered whose time has come",
+        RecoveryGivenUp: "a start is told to finish before it has recovered",
     }
     log {
         SegmentClosed: "a full segment is closed",

@@ -118,7 +118,7 @@ impl Check {
             return self.healthy.then_some(Lsn(0));
         };
         let (name, sections) = (&newest.file, newest.sections().count());
-        match load(&newest, store) {
+        match load(&newest, store, &mut || false) {
             Ok(()) => {
                 let (lsn, keys) = (newest.lsn, store.keyspace.len());
                 self.say(format!(

@@ -16,6 +16,7 @@ mod dump;
 mod facts;
 mod job;
 mod keyspace;
+mod lookout;
 mod mutation;
 mod names;
 mod recovery;

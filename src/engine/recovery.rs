@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::Directory;
+use super::lookout::Lookout;
 use super::mutation::Op;
 use super::saving::{Saving, kind};
 use super::snapshots::SnapshotPlan;
@@ -41,6 +42,8 @@ pub struct Options {
     pub spin: Duration,
     /// Threads that link rows during recovery.
     pub workers: usize,
+    /// How often a start that recovers asks whether to go on.
+    pub lookout: Duration,
     /// Keys that one turn removes because their time has come, at most; at least 1.
     pub expiries_per_turn: usize,
     /// How keys are found, and indexes made.
@@ -86,13 +89,21 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Why a directory could not be opened. The text names the file and what can be done.
+/// Why a directory was not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenError(pub String);
+pub enum OpenError {
+    /// It could not be. The text names the file and what can be done.
+    Refused(String),
+    /// Whoever was asked wanted it to end. The directory is as a crash would leave it.
+    GivenUp,
+}
 
 impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::GivenUp => f.write_str("it was told to finish before it had recovered"),
+        }
     }
 }
 
@@ -113,9 +124,14 @@ pub struct Doors {
 }
 
 impl Engine {
-    /// Recovers what the directory holds and starts the log.
-    pub fn open(doors: Doors, options: &Options) -> Result<(Self, Report), OpenError> {
+    /// Recovers what the directory holds and starts the log, unless `asked` says meanwhile that it is to end.
+    pub fn open(
+        doors: Doors,
+        options: &Options,
+        asked: &mut dyn FnMut() -> bool,
+    ) -> Result<(Self, Report), OpenError> {
         let start = doors.clock.now();
+        let mut lookout = Lookout::new(asked, &doors.clock, options.lookout);
         let mut report = Report::default();
         let mut store = Store::new(options.store);
         store.saving = Saving::in_slices(options.snapshot_slice);
@@ -127,7 +143,7 @@ impl Engine {
                 &doors.clock,
                 doors.waker,
                 options,
-                &*doors.console,
+                (&*doors.console, &mut lookout),
                 &mut report,
             )?),
         };
@@ -164,20 +180,13 @@ fn recover(
     clock: &Arc<dyn Clock>,
     waker: Arc<dyn Waker>,
     options: &Options,
-    console: &dyn Console,
+    (console, lookout): (&dyn Console, &mut Lookout<'_>),
     report: &mut Report,
 ) -> Result<Durability, OpenError> {
-    let refuse = |e: &dyn std::fmt::Display| OpenError(e.to_string());
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(storage));
-    let snapshot = snapshot::open_newest(&*storage).map_err(|e| refuse(&e))?;
-    let after = snapshot.as_ref().map_or(Lsn(0), |snapshot| snapshot.lsn);
-    if let Some(snapshot) = &snapshot {
-        load(snapshot, store).map_err(|e| refuse(&format!("{}: {e}", snapshot.file)))?;
-        reached(Mark::SnapshotLoaded);
-        report.snapshot = Some(after);
-    }
-    let mut apply = |lsn, payload: &[u8]| replay(store, lsn, payload);
-    let recovered = wal::survey(&*storage, after, &mut apply).map_err(|e| refuse(&e))?;
+    let (snapshot, recovered) = read(&storage, store, lookout, report)?;
+    // What is left takes not long, but for the linking.
+    let refuse = |e: &dyn std::fmt::Display| OpenError::Refused(e.to_string());
     // Where the log leads up to what the snapshot holds, the snapshot may be lost: what it covers stays (see below).
     if let Some(snapshot) = snapshot.filter(|_| recovered.rests_on_snapshot()) {
         reached(Mark::SnapshotNamedAnew);
@@ -188,7 +197,7 @@ fn recover(
     report.records = recovered.records;
     let torn = recovered.cut.as_ref().filter(|_| recovered.case != wal::Case::Room);
     report.cut = torn.map_or(0, |cut| cut.bytes);
-    link_all(store, options.workers, console, report)?;
+    link_all(store, options.workers, (console, lookout), report)?;
     // What the snapshot covers stays until this life has written one of its own: an earlier life's may owe its name to a
     // sync of the directory that failed, after which syncing again proves nothing.
     let swept = snapshot::remove_stale(&*storage, Lsn(0));
@@ -222,14 +231,44 @@ fn recover(
     })
 }
 
+/// Fills `store` with what the directory holds. Changes nothing there.
+fn read(
+    storage: &Arc<dyn Storage>,
+    store: &mut Store,
+    lookout: &mut Lookout<'_>,
+    report: &mut Report,
+) -> Result<(Option<Snapshot>, wal::Recovered), OpenError> {
+    let opened = snapshot::open_newest_unless(&**storage, &mut || lookout.is_over());
+    let snapshot = opened.map_err(|e| lookout.refuse(&e))?;
+    if let Some(snapshot) = &snapshot {
+        let loaded = load(snapshot, store, &mut || lookout.is_over());
+        loaded.map_err(|e| lookout.refuse(&format!("{}: {e}", snapshot.file)))?;
+        reached(Mark::SnapshotLoaded);
+        report.snapshot = Some(snapshot.lsn);
+    }
+    let after = report.snapshot.unwrap_or_default();
+    let mut apply = |lsn, payload: &[u8]| {
+        if lookout.is_over() { Err(TOLD.to_owned()) } else { replay(store, lsn, payload) }
+    };
+    let recovered = wal::survey(&**storage, after, &mut apply);
+    let recovered = recovered.map_err(|e| lookout.refuse(&e))?;
+    Ok((snapshot, recovered))
+}
+
+/// Why a part of a recovery did not come to its end; nobody reads it.
+const TOLD: &str = "it was told to stop";
+
 /// Applies one record: all of its operations, or an error that says which one did not fit.
 pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
     let mut r = Reader::new(payload);
     let mut number = 0;
     while !r.is_empty() {
         number += 1;
-        let op = Op::decode(&mut r).map_err(|e| format!("operation {number}: {e}"))?;
-        store.apply(&op, lsn).map_err(|e| format!("operation {number}: {e}"))?;
+        let op = Op::decode(&mut r).map_err(|e| e.to_string());
+        op.and_then(|op| store.apply(&op, lsn)).map_err(|e| {
+            reached(Mark::RecordRefused);
+            format!("operation {number}: {e}")
+        })?;
     }
     if number > 1 {
         reached(Mark::WideRecordReplayed);
@@ -238,11 +277,18 @@ pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// Fills `store` from a snapshot.
-pub(super) fn load(snapshot: &Snapshot, store: &mut Store) -> Result<(), String> {
+/// Fills `store` from a snapshot. Ends early, with an error, where `stop` says so between two of its parts.
+pub(super) fn load(
+    snapshot: &Snapshot,
+    store: &mut Store,
+    stop: &mut dyn FnMut() -> bool,
+) -> Result<(), String> {
     let mut sections = snapshot.sections().peekable();
     let (mut entries, mut sets) = (0, 0);
     while let Some(section) = sections.next() {
+        if stop() {
+            return Err(TOLD.to_owned());
+        }
         match section.kind {
             kind::STRINGS => entries += load_strings(&section.bytes, store).map_err(|e| e.to_string())?,
             kind::SET => {
@@ -294,7 +340,7 @@ fn load_set(meta: &[u8], parts: &[index::Section], store: &mut Store) -> Result<
 fn link_all(
     store: &Store,
     workers: usize,
-    console: &dyn Console,
+    (console, lookout): (&dyn Console, &mut Lookout<'_>),
     report: &mut Report,
 ) -> Result<(), OpenError> {
     let mut rows: Vec<(Arc<Index>, RowId)> = Vec::new();
@@ -320,22 +366,29 @@ fn link_all(
     if rows.len() > 10_000 {
         console.line(Level::Notice, &format!("linking {} vectors that no snapshot carries", rows.len()));
     }
-    let failed = |e: &dyn std::fmt::Display| OpenError(format!("linking recovered vectors: {e}"));
+    let failed = |e: &dyn std::fmt::Display| OpenError::Refused(format!("linking recovered vectors: {e}"));
     let (rows, next) = (Arc::new(rows), Arc::new(AtomicU64::new(0)));
     let mut threads = Vec::new();
     for number in 1..workers.min(rows.len()) {
         let (rows, next) = (Arc::clone(&rows), Arc::clone(&next));
         reached(Mark::RowsLinkedTogether);
-        let thread = sync::spawn(&format!("linker {number}"), move || link_some(&rows, &next));
+        let thread = sync::spawn(&format!("linker {number}"), move || link_some(&rows, &next, &mut || false));
         threads.push(thread.map_err(|e| failed(&e))?);
     }
-    link_some(&rows, &next);
-    threads.into_iter().try_for_each(|thread| thread.join()).map_err(|e| failed(&e))
+    link_some(&rows, &next, &mut || lookout.is_over());
+    // Whatever the others have begun they end.
+    threads.into_iter().try_for_each(|thread| thread.join()).map_err(|e| failed(&e))?;
+    if lookout.has_heard() { Err(lookout.refuse(&TOLD)) } else { Ok(()) }
 }
 
-fn link_some(rows: &[(Arc<Index>, RowId)], next: &AtomicU64) {
+/// Links rows until there are no more, or `stop` says so: then nobody begins another.
+fn link_some(rows: &[(Arc<Index>, RowId)], next: &AtomicU64, stop: &mut dyn FnMut() -> bool) {
     let mut scratch = Scratch::default();
     while let Some((index, row)) = rows.get(next.fetch_add(1) as usize) {
+        if stop() {
+            next.store(rows.len() as u64);
+            return;
+        }
         index.link_unseen(*row, &mut scratch);
     }
 }

@@ -2,6 +2,7 @@
 
 mod backups;
 mod forms;
+mod recovery;
 mod snapshots;
 mod sweep;
 
@@ -73,7 +74,7 @@ impl Engine {
     ) -> Result<Self, OpenError> {
         let doors =
             Doors { storage, backups: None, clock, console: Arc::new(Silent), waker: Arc::new(Silent) };
-        Self::open(doors, &options_for((segment_bytes, log_room))).map(|(engine, _)| engine)
+        Self::open(doors, &options_for((segment_bytes, log_room)), &mut || false).map(|(engine, _)| engine)
     }
 }
 
@@ -88,6 +89,7 @@ fn options_for((segment_bytes, log_room): (u64, u64)) -> Options {
         log_backlog: crate::base::limits::LOG_BACKLOG,
         snapshot_slice: 256,
         workers: 1,
+        lookout: Duration::ZERO,
         expiries_per_turn: 64,
         store: options(),
         seed: 1,

@@ -4,7 +4,10 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use super::Map;
-use crate::base::crc32c::crc32c;
+use crate::base::crc32c::{crc32c, extend};
+
+/// Bytes that are checked at a time: a disk reads them in some hundredths of a second.
+const PART: usize = 8 << 20;
 
 /// A range of a map's bytes. They stay where they are while any clone lives, whatever becomes of the file.
 #[derive(Clone)]
@@ -26,7 +29,15 @@ impl MappedBytes {
     /// The same bytes, if `crc` is their checksum, which they remember.
     #[must_use]
     pub fn checked(self, crc: u32) -> Option<Self> {
-        (crc32c(&self) == crc).then_some(Self { sum: Some(crc), ..self })
+        self.checked_unless(crc, &mut || false)
+    }
+
+    /// The same, a part after the other; none as well where `stop`, asked before each, says that it is to end.
+    #[must_use]
+    pub fn checked_unless(self, crc: u32, stop: &mut dyn FnMut() -> bool) -> Option<Self> {
+        let mut parts = self.chunks(PART);
+        let found = parts.try_fold(0, |found, part| if stop() { None } else { Some(extend(found, part)) });
+        (found? == crc).then_some(Self { sum: Some(crc), ..self })
     }
 
     /// Whether they still are what [`MappedBytes::checked`] has found. A medium that rots shows its pages anew when the

@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::base::hash::FixedMap;
 use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
-use crate::engine::{self, Engine, Finished, Report};
+use crate::engine::{self, Engine, Finished, OpenError, Report};
 use crate::env::{Clock, ConnId, Console, Event, Host, Level, Machine, Net};
 use crate::wal::Lsn;
 use admin::{Ledger, Pause, run_id};
@@ -105,9 +105,10 @@ pub struct Server {
 const CHORES: Duration = Duration::from_millis(100);
 
 impl Server {
-    /// Recovers what the machine's directory holds and begins to listen.
-    pub fn start(machine: Machine, options: Options) -> Result<Self, ServeError> {
-        let Machine { storage, backups, net, clock, console, host, seed } = machine;
+    /// Recovers what the machine's directory holds and begins to listen. None where the operator asks it to finish before
+    /// it has recovered: then the directory is as a crash would leave it.
+    pub fn start(machine: Machine, options: Options) -> Result<Option<Self>, ServeError> {
+        let Machine { storage, backups, mut net, clock, console, host, seed } = machine;
         console.threshold(options.loglevel);
         let directory = storage.is_some();
         let doors = engine::Doors {
@@ -117,8 +118,17 @@ impl Server {
             console: Arc::clone(&console),
             waker: net.waker(),
         };
-        let (engine, report) =
-            Engine::open(doors, &options.engine(seed)?).map_err(|e| ServeError(e.to_string()))?;
+        let mut asked = || was_asked_to_finish(&mut *net, &*clock);
+        let (engine, report) = match Engine::open(doors, &options.engine(seed)?, &mut asked) {
+            Err(OpenError::GivenUp) => {
+                console.line(
+                    Level::Notice,
+                    "finishing after a signal, before all was recovered; nothing is lost",
+                );
+                return Ok(None);
+            }
+            opened => opened.map_err(|e| ServeError(e.to_string()))?,
+        };
         let pool = Pool::start(options.workers, net.waker())
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
@@ -157,7 +167,7 @@ impl Server {
         server.net.accepting(true).map_err(|e| ServeError(format!("listening: {e}")))?;
         server.announce(directory, &report);
         reached(Mark::Serving);
-        Ok(server)
+        Ok(Some(server))
     }
 
     fn announce(&self, directory: bool, report: &Report) {
@@ -278,6 +288,13 @@ impl Server {
         self.close_idle(before);
         self.ledger.sample(self.now, self.used_memory());
     }
+}
+
+/// Looks whether a signal has come while there is no loop yet. Whatever else has happened is told again, and so is an error.
+fn was_asked_to_finish(net: &mut dyn Net, clock: &dyn Clock) -> bool {
+    let mut events = Vec::new();
+    drop(net.wait(Some(clock.now()), &mut events));
+    events.contains(&Event::Shutdown)
 }
 
 fn earlier(a: Option<Mono>, b: Mono) -> Option<Mono> {

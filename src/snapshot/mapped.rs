@@ -26,6 +26,11 @@ impl<'a> Unverified<'a> {
         MappedBytes::new(Arc::clone(self.map), self.range)?.checked(crc)
     }
 
+    /// The same in parts; none as well where `stop`, asked before each, says that it is to end.
+    pub(super) fn verify_unless(self, crc: u32, stop: &mut dyn FnMut() -> bool) -> Option<MappedBytes> {
+        MappedBytes::new(Arc::clone(self.map), self.range)?.checked_unless(crc, stop)
+    }
+
     pub(super) fn is_zero(&self) -> bool {
         self.bytes().iter().all(|byte| *byte == 0)
     }

@@ -17,6 +17,7 @@ use std::io;
 
 pub use open::{
     Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, newest, open_newest,
+    open_newest_unless,
 };
 pub use write::{Published, SnapshotWriter};
 

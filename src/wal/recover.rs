@@ -272,7 +272,6 @@ impl Segment<'_> {
         let mut walk = Walk::new(self.bytes, header.seal(), self.first);
         for record in walk.by_ref().filter(|record| record.lsn > after) {
             apply(record.lsn, record.payload).map_err(|why| {
-                reached(Mark::RecordRefused);
                 let (file, offset) = (self.name.to_owned(), record.offset as u64);
                 RecoveryError::Refused { file, offset, lsn: record.lsn, why, keep: Lsn(record.lsn.0 - 1) }
             })?;

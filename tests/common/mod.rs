@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -42,9 +43,22 @@ pub(crate) fn start_on(
     options: Options,
     wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
 ) -> Running {
+    let (machine, stop) = machine(dir, &options, wrap);
+    let (address, waker) = (machine.net.local(), machine.net.waker());
+    let server = Server::start(machine, options).unwrap().unwrap();
+    let thread = std::thread::spawn(move || server.run().map_err(|e| e.to_string()));
+    Running { address, stop, waker, thread: Some(thread) }
+}
+
+/// A machine for a server, and what tells that server to finish as a signal does.
+pub(crate) fn machine(
+    dir: Option<&Path>,
+    options: &Options,
+    wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
+) -> (Machine, Arc<AtomicBool>) {
     let storage = dir.map(|dir| wrap(Arc::new(os::Directory::open(dir).unwrap())));
     let net = os::Sockets::listen(&options.bind, options.port, options.tcp_keepalive).unwrap();
-    let (address, waker, stop) = (net.local(), net.waker(), Arc::new(AtomicBool::new(false)));
+    let stop = Arc::new(AtomicBool::new(false));
     let machine = Machine {
         storage,
         backups: options
@@ -57,9 +71,19 @@ pub(crate) fn start_on(
         host: Box::new(os::Process),
         seed: os::entropy().unwrap(),
     };
-    let server = Server::start(machine, options).unwrap();
-    let thread = std::thread::spawn(move || server.run().map_err(|e| e.to_string()));
-    Running { address, stop, waker, thread: Some(thread) }
+    (machine, stop)
+}
+
+/// The binary.
+pub(crate) fn engram() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_engram"))
+}
+
+/// What a command says, and its exit code.
+pub(crate) fn said(command: &mut Command) -> (String, i32) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.code().unwrap())
 }
 
 impl Running {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use engram::env::{File, Map, Storage};
 
@@ -20,18 +21,25 @@ pub(crate) enum Sync {
 pub(crate) struct Dial {
     sync: Mutex<Sync>,
     turned: Condvar,
+    /// How long it takes to open a file of the log.
+    opening: Mutex<Duration>,
 }
 
 impl Dial {
     /// A disk that works, and its dial.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { sync: Mutex::new(Sync::Well), turned: Condvar::new() })
+        Arc::new(Self { sync: Mutex::new(Sync::Well), turned: Condvar::new(), opening: Mutex::default() })
     }
 
     /// From now on syncs of the log do this.
     pub(crate) fn turn(&self, to: Sync) {
         *self.sync.lock().unwrap() = to;
         self.turned.notify_all();
+    }
+
+    /// From now on it takes so long to open a file of the log.
+    pub(crate) fn slow_down(&self, opening: Duration) {
+        *self.opening.lock().unwrap() = opening;
     }
 
     /// `storage` under this dial.
@@ -67,6 +75,10 @@ impl Faulty {
 
 impl Storage for Faulty {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        if name.ends_with(".log") {
+            let opening = *self.dial.opening.lock().unwrap();
+            std::thread::sleep(opening);
+        }
         Ok(self.adopt(name, self.storage.open(name)?))
     }
 

@@ -10,6 +10,7 @@
     reason = "these tests are clients, and clients have sockets, threads and clocks; what they do not expect fails the test"
 )]
 
+mod beginnings;
 mod bounds;
 mod churn;
 mod connections;

@@ -1,18 +1,15 @@
 //! What operators do to a directory without serving it, by the real binary.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use engram::resp::client::Value;
 use engram::server::Options;
 
-use super::common::{bulk, is_error, ok, options, packed, start};
+use super::common::{self, bulk, is_error, ok, options, packed, said, start};
 
-/// What the binary says, and its exit code.
+/// What the binary says to these words, and its exit code.
 fn engram(words: &[&str]) -> (String, i32) {
-    let output = Command::new(env!("CARGO_BIN_EXE_engram")).args(words).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (String::from_utf8(said).unwrap(), output.status.code().unwrap())
+    said(common::engram().args(words))
 }
 
 /// A directory with records 1 to 5 in its log.

@@ -6,18 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::common::{ok, options, start};
-
-fn engram() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_engram"))
-}
-
-/// What the binary says, and its exit code.
-fn said(command: &mut Command) -> (String, i32) {
-    let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (String::from_utf8(said).unwrap(), output.status.code().unwrap())
-}
+use super::common::{engram, ok, options, said, start};
 
 /// A directory with a snapshot and a record behind it.
 fn directory() -> (tempfile::TempDir, String) {

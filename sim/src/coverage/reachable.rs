@@ -73,7 +73,7 @@ const MADE: &[(Call, &[Place])] = &[
     (Call::Accept, &[(Kind::Any, SERVING)]),
     (Call::Read, &[(Kind::Any, SERVING)]),
     (Call::Write, &[(Kind::Any, RUNNING)]),
-    (Call::Wait, &[(Kind::Any, RUNNING)]),
+    (Call::Wait, &[(Kind::Any, &PHASES)]),
     (Call::Interest, &[(Kind::Any, RUNNING)]),
     (Call::Accepting, &[(Kind::Any, RUNNING)]),
 ];

@@ -17,13 +17,14 @@ const LATEST: i64 = 10_000_000_000_000;
 const MOST: u32 = 1_000_000;
 
 /// Settings by name, and what each may be.
-const SETTINGS: [(&str, RangeInclusive<u64>); 23] = [
+const SETTINGS: [(&str, RangeInclusive<u64>); 24] = [
     ("workers", 1..=64),
     ("snapshot-slice", 1..=1 << 40),
     ("segment-bytes", 256..=1 << 40),
     ("log-room", 0..=1 << 26),
     ("snapshot-log-bytes", 0..=1 << 50),
     ("snapshot-rate", 0..=1 << 40),
+    ("lookout", 0..=LONGEST),
     ("maxclients", 0..=1 << 20),
     ("timeout", 0..=LONGEST / 1_000_000_000),
     ("tick", 0..=1_000_000),
@@ -70,6 +71,7 @@ pub(super) fn life(life: &Life) -> Result<(), String> {
         lasts(at)?;
         lasts(nanos)?;
     }
+    life.signal.map_or(Ok(()), lasts)?;
     life.faults.iter().try_for_each(fault)?;
     life.threads.disturbances.iter().try_for_each(disturbance)?;
     life.visitors.iter().try_for_each(visitor)

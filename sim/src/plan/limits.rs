@@ -57,7 +57,9 @@ impl ServerPlan {
     /// Where the server lets clients wait.
     #[must_use]
     pub fn shares(&self) -> Shares {
-        let (mut shares, limits) = (Shares { spin: Duration::ZERO, ..Shares::default() }, &self.limits);
+        let lookout = Duration::from_nanos(self.lookout);
+        let mut shares = Shares { spin: Duration::ZERO, lookout, ..Shares::default() };
+        let limits = &self.limits;
         put(&mut shares.jobs, limits.jobs);
         put(&mut shares.jobs_per_client, limits.jobs_per_client);
         put(&mut shares.output_pause, limits.output_pause);

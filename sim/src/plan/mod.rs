@@ -96,6 +96,8 @@ pub struct ServerPlan {
     pub table_bits: u32,
     /// Keys that one turn removes because their time has come.
     pub expiries_per_turn: usize,
+    /// Virtual nanoseconds after which a start that recovers looks whether it is to finish, again and again.
+    pub lookout: u64,
     /// When the log is synced.
     pub fsync: Tier,
     /// Whether it wants [`PASSWORD`].
@@ -125,6 +127,8 @@ pub struct Life {
     pub rest: Vec<Decay>,
     /// How it ends once all clients are done, or at the crash point if that comes first.
     pub ending: Ending,
+    /// When a signal asks the server to finish, whatever it does then, in virtual nanoseconds since it was started.
+    pub signal: Option<u64>,
     /// Whether the image that a crash leaves is recovered twice, and the two results compared byte by byte.
     pub twice: bool,
     /// Who talks to it.
@@ -224,6 +228,7 @@ impl Default for ServerPlan {
             sweep_slice: 4_096,
             table_bits: 9,
             expiries_per_turn: 64,
+            lookout: 50_000_000,
             fsync: Tier::Always,
             password: false,
             operator: false,
@@ -261,6 +266,7 @@ impl Default for Life {
             faults: Vec::new(),
             rest: Vec::new(),
             ending: Ending::Shutdown,
+            signal: None,
             twice: false,
             clients: Vec::new(),
             visitors: Vec::new(),

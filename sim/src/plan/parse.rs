@@ -142,6 +142,7 @@ fn life_line(
             }
         }
         "threads" => fields::read::<Settings>(&mut life.threads, words, remarks),
+        "signal" => life.signal = Some(number(rest)?),
         "crash" => life.threads.crash = Some(rest.parse()?),
         "disturb" => life.threads.disturbances.push(rest.parse()?),
         "net" => fields::read(&mut life.net, words, remarks),

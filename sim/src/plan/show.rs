@@ -28,6 +28,9 @@ impl Display for Life {
         writeln!(f, "life {}", self.number)?;
         writeln!(f, "  ending {} twice {}", self.ending, self.twice)?;
         settings(f, "  threads", &self.threads, &usual.threads)?;
+        if let Some(at) = self.signal {
+            writeln!(f, "  signal {at}")?;
+        }
         if let Some(crash) = self.threads.crash {
             writeln!(f, "  crash {crash}")?;
         }
@@ -65,6 +68,7 @@ impl Fields for ServerPlan {
         each("sweep-slice", &mut self.sweep_slice);
         each("table-bits", &mut self.table_bits);
         each("expiries-per-turn", &mut self.expiries_per_turn);
+        each("lookout", &mut self.lookout);
         each("fsync", &mut self.fsync);
         each("password", &mut self.password);
         each("operator", &mut self.operator);

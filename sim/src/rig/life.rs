@@ -53,6 +53,8 @@ pub(crate) struct Lived {
     pub(crate) backups: Vec<LeftBackup>,
     /// Why the server refused to start, where it may: what had been promised is damaged.
     pub(crate) refused: Option<String>,
+    /// A signal came while the server had not begun to serve.
+    pub(crate) turned_back: bool,
     /// Whether the life met any fault that was planned.
     pub(crate) faultless: bool,
     /// What the plan had in store for it and never came.
@@ -108,6 +110,10 @@ impl Stage<'_> {
             }
         };
         let (inside, outside, excused) = (scheduler.clone(), wire.clone(), Arc::clone(&faults));
+        if let Some(at) = life.signal {
+            let wire = wire.clone();
+            scheduler.later(at, move || wire.shutdown());
+        }
         let (body, server) = (Arc::clone(&rig.body), plan.server.clone());
         let inspector = cast.as_ref().map(|(_, inspector)| inspector.clone());
         let refused = Arc::new(Shared::new(None));
@@ -144,7 +150,8 @@ impl Stage<'_> {
         let refused = refused.lock().take();
         let faultless = faults.lock().fired().is_empty();
         let unmet = unmet(life, &ended, &faults.lock());
-        Lived { ended, disk, backups, refused, faultless, unmet }
+        let turned_back = life.signal.is_some() && ended.trace.phase().is_start();
+        Lived { ended, disk, backups, refused, turned_back, faultless, unmet }
     }
 }
 

@@ -159,6 +159,7 @@ impl Rig {
             report: Report { trace: Trace::new(keep), ..Report::default() },
             refused: false,
             gave_up: false,
+            turned_back: false,
             backups: Vec::new(),
         };
         if plan.server.limits.maxmemory > 0 {
@@ -195,6 +196,8 @@ struct Run<'a> {
     refused: bool,
     /// The last life's server came to its end by itself, or by an error that is not its own.
     gave_up: bool,
+    /// It had not begun to serve when a signal told it to finish.
+    turned_back: bool,
     /// The backups that were begun in the last life.
     backups: Vec<LeftBackup>,
 }
@@ -224,7 +227,8 @@ impl Run<'_> {
         self.report.trace.add(self.now, &Arc::from("rig"), "ending", &ending, [pending, 0, 0]);
         let before = self.report.trace.keeps().then(|| lengths(&disk));
         let death = match life.ending {
-            _ if self.gave_up => Death::InOrder,
+            // One that was told to finish before it had recovered has made nothing safe.
+            _ if self.gave_up && !self.turned_back => Death::InOrder,
             Ending::Kill => Death::Killed,
             Ending::Shutdown | Ending::Power(_) => Death::PowerLost,
         };
@@ -305,7 +309,7 @@ impl Run<'_> {
         let own = stage.oracle.as_ref().is_some_and(|oracle| Arc::ptr_eq(oracle, &self.oracle));
         let found = if own { self.look(&stage.disk) } else { None };
         let before = self.plan.harms_medium().then(|| stage.disk.contents());
-        let Lived { ended, mut disk, backups, refused, faultless, unmet } =
+        let Lived { ended, mut disk, backups, refused, turned_back, faultless, unmet } =
             stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
@@ -319,6 +323,7 @@ impl Run<'_> {
         }
         self.backups = backups;
         self.gave_up = ended.outcome == Outcome::Returned;
+        self.turned_back = turned_back;
         if let Outcome::Failed(what) = ended.outcome {
             report.failure = Some(format!("life {name}: {what}"));
             return None;
@@ -329,7 +334,8 @@ impl Run<'_> {
         {
             return None;
         }
-        if own && faultless && self.gave_up && !self.refused && !self.plan.harms_medium() {
+        let served = self.gave_up && !self.refused && !turned_back;
+        if own && faultless && served && !self.plan.harms_medium() {
             let (saved, every) = self.oracle.lock().saves();
             let removed = every && self.plan.server.snapshot_log_bytes == 0;
             if let Some(what) = leaks::leaked(&disk.contents(), saved, removed) {

@@ -160,7 +160,9 @@ impl Core {
     /// The loop looks at its sockets: an error says what it has done too much of since it last did.
     pub(super) fn looks(&mut self) -> Result<(), String> {
         let worked = std::mem::take(&mut self.worked);
-        let (true, Some(allowed)) = (std::mem::replace(&mut self.looks, true), self.allowed) else {
+        // Who starts looks, too, and nobody waits for it yet.
+        let serves = !self.trace.phase().is_start();
+        let (true, Some(allowed)) = (std::mem::replace(&mut self.looks, serves), self.allowed) else {
             return Ok(());
         };
         let mut kinds = [Work::Expired, Work::Saved, Work::Dropped].into_iter();

@@ -95,7 +95,7 @@ fn engine(backups: &Arc<MemBackups>) -> Engine {
         console: Arc::new(Silent),
         waker: Arc::new(Silent),
     };
-    let (mut engine, _) = Engine::open(doors, &options_for((1 << 20, 0))).unwrap();
+    let (mut engine, _) = Engine::open(doors, &options_for((1 << 20, 0)), &mut || false).unwrap();
     barrier(&mut engine, "SET a 1");
     engine
 }

@@ -159,6 +159,7 @@ impl Options {
             snapshots: self.snapshots,
             snapshot_slice: self.snapshot_slice,
             log_backlog: self.shares.log_backlog,
+            lookout: self.shares.lookout,
             spin: self.shares.spin,
             workers: self.workers,
             expiries_per_turn: self.expiries_per_turn,

@@ -21,6 +21,8 @@ pub struct Shares {
     pub read_per_turn: usize,
     /// Bytes that wait for the log thread.
     pub log_backlog: usize,
+    /// How often a start that recovers looks whether it is to finish.
+    pub lookout: Duration,
     /// How long the loop and the log thread look for each other's work before they sleep, while no other job is at work.
     pub spin: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for Shares {
             commands_per_turn: limits::COMMANDS_PER_TURN,
             read_per_turn: limits::READ_PER_TURN,
             log_backlog: limits::LOG_BACKLOG,
+            lookout: limits::LOOKOUT,
             spin: limits::SPIN,
         }
     }

@@ -24,6 +24,7 @@ mod struck;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod turned;
 mod visitors;
 
 use engram::base::rng::Rng;
@@ -129,6 +130,7 @@ pub fn generate(seed: u64) -> Plan {
     guarded::guard(&mut Rng::stream(seed, "password"), &mut server, &mut lives);
     struck::strike(&mut Rng::stream(seed, "struck"), &mut server, &mut lives);
     visitors::look_after(&mut Rng::stream(seed, "steward"), &server, &mut lives);
+    turned::turn_back(&mut Rng::stream(seed, "turned back"), &mut server, &mut lives);
     few_at_once(&mut lives);
     Plan { story: Vec::new(), seed, server, lives }
 }
@@ -187,6 +189,7 @@ fn life(seed: u64, number: usize, clients: usize, mean_ops: u64, swarm: Swarm) -
         faults: faults(&mut stream("harmless faults"), &mut stream("harmful faults"), swarm),
         rest: storage.rest(&stream),
         ending,
+        signal: None,
         twice: crash.below(3) == 0,
         clients: (0..clients).map(|id| client(&mut ops, (seed, number, id), mean_ops, swarm)).collect(),
         visitors: Vec::new(),

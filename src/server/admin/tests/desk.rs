@@ -43,7 +43,7 @@ impl Desk {
             host: Box::new(Nobody),
             seed: 7,
         };
-        let server = Server::start(machine, options).unwrap();
+        let server = Server::start(machine, options).unwrap().unwrap();
         Self { server, wires, time }
     }
 
