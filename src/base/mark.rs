@@ -161,6 +161,7 @@ marks! {
     snapshot {
         SnapshotUnasked: "the log has grown enough for a snapshot",
         SnapshotPaced: "a snapshot waits so as to keep to its rate",
+        SnapshotRepaced: "a snapshot that is being written gets another rate",
         SnapshotBegun: "a snapshot begins",
         SnapshotEnded: "a snapshot ends",
         SnapshotFailed: "a snapshot fails",

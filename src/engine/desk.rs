@@ -19,6 +19,9 @@ use crate::index::{Capture, Index};
 /// Bytes handed over but not written, above which the cursor rests.
 const AHEAD: usize = 8 << 20;
 
+/// Time whose writing a thread that had nothing to write may make up for.
+const CREDIT: Duration = Duration::from_millis(100);
+
 /// Why a snapshot was given up.
 pub(super) const FINISHING: &str = "the server is shutting down";
 
@@ -29,11 +32,45 @@ pub(crate) struct Desk {
     waker: Arc<dyn Waker>,
     clock: Arc<dyn Clock>,
     begun: Mono,
-    /// Bytes a second that may be written; 0 for as many as the disk takes.
-    rate: u64,
 }
 
-#[derive(Debug, Default)]
+/// How fast is written.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Bytes a second; 0 for as many as the disk takes.
+    rate: u64,
+    /// From then on the rate allows more.
+    due: Mono,
+}
+
+impl Pace {
+    /// Takes note of so many bytes that are about to be written.
+    fn spend(&mut self, bytes: u64, now: Mono) {
+        if self.rate > 0 {
+            let earliest = Mono(now.0.saturating_sub(CREDIT.as_nanos() as u64));
+            self.due = self.due.max(earliest).after(span(bytes, self.rate));
+        }
+    }
+
+    /// Goes on at another rate; what is still to be waited for is as much in bytes.
+    fn change(&mut self, rate: u64, now: Mono) {
+        let left = u128::from(self.rate) * self.due.since(now).as_nanos() / 1_000_000_000;
+        *self = Self { rate, due: now };
+        self.spend(u64::try_from(left).unwrap_or(u64::MAX), now);
+    }
+
+    fn left(&self, now: Mono) -> Duration {
+        if self.rate == 0 { Duration::ZERO } else { self.due.since(now) }
+    }
+}
+
+/// How long so many bytes take at a rate.
+fn span(bytes: u64, rate: u64) -> Duration {
+    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[derive(Debug)]
 struct Tray {
     /// What is to be written, and how many bytes it occupies until then.
     pieces: VecDeque<(Piece, usize)>,
@@ -41,7 +78,9 @@ struct Tray {
     /// The bytes of the piece that the thread has in hand, and the index that it holds.
     writing: usize,
     index: Option<Weak<Index>>,
-    cancelled: bool,
+    /// Why the thread is to leave.
+    cancelled: Option<String>,
+    pace: Pace,
     /// The cursor rests until the thread has caught up.
     resting: bool,
     /// Bytes that the thread has written or is about to.
@@ -79,6 +118,25 @@ impl Piece {
 }
 
 impl Tray {
+    fn new(pace: Pace) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            bytes: 0,
+            writing: 0,
+            index: None,
+            cancelled: None,
+            pace,
+            resting: false,
+            written: 0,
+            saved: None,
+        }
+    }
+
+    /// Fails where the thread is to leave.
+    fn goes_on(&self) -> Result<(), String> {
+        self.cancelled.clone().map_or(Ok(()), Err)
+    }
+
     fn held(&self) -> usize {
         self.bytes + self.writing
     }
@@ -88,13 +146,24 @@ impl Tray {
 impl Desk {
     /// An empty one; the thread writes `rate` bytes a second at most, or as fast as it can where that is zero.
     pub(super) fn new(waker: Arc<dyn Waker>, clock: Arc<dyn Clock>, rate: u64) -> Self {
+        let begun = clock.now();
         Self {
-            tray: Mutex::new("snapshot tray", Tray::default()),
+            tray: Mutex::new("snapshot tray", Tray::new(Pace { rate, due: begun })),
             filled: Condvar::new("snapshot filled"),
             waker,
-            begun: clock.now(),
+            begun,
             clock,
-            rate,
+        }
+    }
+
+    /// The thread writes so many bytes a second from now on, or as fast as it can where that is zero.
+    pub(super) fn set_rate(&self, rate: u64) {
+        let mut tray = self.tray.lock();
+        if tray.pace.rate != rate {
+            reached(Mark::SnapshotRepaced);
+            tray.pace.change(rate, self.clock.now());
+            drop(tray);
+            self.filled.notify_all();
         }
     }
 
@@ -123,10 +192,9 @@ impl Desk {
         tray.resting
     }
 
-    /// Tells the thread to leave.
-    pub(super) fn cancel(&self) {
-        reached(Mark::SnapshotCancelled);
-        self.tray.lock().cancelled = true;
+    /// Tells the thread to leave, and why.
+    pub(super) fn cancel(&self, why: &str) {
+        self.tray.lock().cancelled.get_or_insert_with(|| why.to_owned());
         self.filled.notify_all();
     }
 
@@ -159,9 +227,7 @@ impl Desk {
         let mut tray = self.tray.lock();
         (tray.writing, tray.index) = (0, None);
         loop {
-            if tray.cancelled {
-                return Err(FINISHING.to_owned());
-            }
+            tray.goes_on()?;
             if let Some((piece, bytes)) = tray.pieces.pop_front() {
                 tray.bytes -= bytes;
                 (tray.writing, tray.index) = (bytes, piece.index());
@@ -175,22 +241,15 @@ impl Desk {
         }
     }
 
-    /// Called before so many bytes are written: waits as long as the rate demands.
+    /// Called before so many bytes are written: waits as long as the rate demands, whatever it becomes meanwhile.
     pub(super) fn advance(&self, bytes: u64) -> Result<(), String> {
         let mut tray = self.tray.lock();
-        tray.written += bytes;
-        let due = match self.rate {
-            0 => Duration::ZERO,
-            rate => {
-                Duration::from_nanos((u128::from(tray.written) * 1_000_000_000 / u128::from(rate)) as u64)
-            }
-        };
+        tray.pace.spend(bytes, self.clock.now());
         loop {
-            if tray.cancelled {
-                return Err(FINISHING.to_owned());
-            }
-            let left = due.saturating_sub(self.took());
+            tray.goes_on()?;
+            let left = tray.pace.left(self.clock.now());
             if left.is_zero() {
+                tray.written += bytes;
                 return Ok(());
             }
             reached(Mark::SnapshotPaced);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::backup::Target;
-use super::desk::{Desk, Piece};
+use super::desk::{Desk, FINISHING, Piece};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use crate::base::bytes::Put;
@@ -46,8 +46,8 @@ pub(super) mod kind {
 
 /// Bytes of entries gathered before they are handed over.
 const CHUNK: usize = 1 << 20;
-/// After how many entries the cursor looks whether it has handed over enough bytes for this turn.
-const STEP: usize = 16;
+/// Bytes that are written between two looks at the rate, and at whether to go on.
+const PIECE: usize = 64 << 10;
 
 /// What has become of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,9 +224,9 @@ impl Saving {
             return false;
         }
         let (mut next, mut bytes, mut seen) = (cursor, 0, 0);
-        let step = STEP.min(self.slice);
-        for _ in 0..self.slice / step {
-            next = keyspace.scan_mut(next, step, &mut |entry| {
+        for _ in 0..self.slice {
+            // One after the other: each may be large.
+            next = keyspace.scan_mut(next, 1, &mut |entry| {
                 seen += 1;
                 if entry.epoch < epoch {
                     entry.epoch = epoch;
@@ -278,14 +278,22 @@ impl Saving {
         if kept.contains(&running.number) || running.desk.has_ended() {
             return None;
         }
-        running.desk.cancel();
+        reached(Mark::SnapshotCancelled);
+        running.desk.cancel(FINISHING);
         Some(format!("{} at LSN {}", called(running.backup.as_deref()), running.lsn.0))
+    }
+
+    /// A running snapshot writes so many bytes a second from now on; 0 for as many as the disk takes.
+    pub(crate) fn set_rate(&self, rate: u64) {
+        if let Some(running) = &self.running {
+            running.desk.set_rate(rate);
+        }
     }
 
     /// Gives up a running snapshot and waits until its thread has gone.
     pub(crate) fn cancel(&mut self) {
         if let Some(running) = self.running.take() {
-            running.desk.cancel();
+            running.desk.cancel(FINISHING);
             drop(running.thread.join());
         }
     }
@@ -400,9 +408,8 @@ fn write_rest(
     epoch: u32,
 ) -> Result<(u64, u64), String> {
     let (mut entries, mut sets, mut chunk) = (0, 0, Vec::new());
-    let mut cursor = 0;
+    let (mut cursor, mut failed) = (0, Ok(()));
     loop {
-        let mut failed = Ok(());
         cursor = rest.scan(cursor, SNAPSHOT_SLICE, &mut |entry| {
             if entry.epoch >= epoch || failed.is_err() {
                 return;
@@ -411,6 +418,11 @@ fn write_rest(
                 Value::String(bytes) => {
                     entries += 1;
                     put_string_entry(&mut chunk, entry, bytes);
+                    // At once: those of a whole slice may be as many large ones.
+                    if chunk.len() >= CHUNK {
+                        failed = section(writer, desk, kind::STRINGS, &[], &chunk);
+                        chunk = Vec::new();
+                    }
                 }
                 Value::Vectors(set) => {
                     sets += 1;
@@ -418,10 +430,9 @@ fn write_rest(
                 }
             }
         });
-        failed?;
-        if chunk.len() >= CHUNK || (cursor == 0 && !chunk.is_empty()) {
+        std::mem::replace(&mut failed, Ok(()))?;
+        if cursor == 0 && !chunk.is_empty() {
             section(writer, desk, kind::STRINGS, &[], &chunk)?;
-            chunk.clear();
         }
         if cursor == 0 {
             return Ok((entries, sets));
@@ -436,10 +447,15 @@ fn section(
     meta: &[u8],
     payload: &[u8],
 ) -> Result<(), String> {
-    desk.advance((meta.len() + payload.len()) as u64)?;
+    let (first, rest) = payload.split_at(payload.len().min(PIECE));
+    desk.advance((meta.len() + first.len()) as u64)?;
     let mut whole = || {
         writer.begin(kind, meta)?;
-        writer.write(payload)?;
+        writer.write(first)?;
+        for piece in rest.chunks(PIECE) {
+            desk.advance(piece.len() as u64).map_err(std::io::Error::other)?;
+            writer.write(piece)?;
+        }
         writer.end()
     };
     whole().map_err(|e: std::io::Error| e.to_string())

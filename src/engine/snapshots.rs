@@ -123,10 +123,11 @@ impl Engine {
         self.store.saving.progress()
     }
 
-    /// Changes when snapshots are made, and how those to come are written.
+    /// Changes when snapshots are made, and how they are written, one that is being written included.
     pub fn plan_snapshots(&mut self, plan: SnapshotPlan) {
         if let Some(durability) = &mut self.durability {
             durability.plan = plan;
+            self.store.saving.set_rate(plan.rate);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod backups;
 mod forms;
+mod pace;
 mod recovery;
 mod snapshots;
 mod sweep;

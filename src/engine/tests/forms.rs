@@ -257,7 +257,7 @@ fn rows_and_codes_that_a_snapshot_holds_stay_until_it_has_written_their_index_an
     let before = own(&engine);
     overwrite(&mut engine, ROWS, 100);
     let reused = own(&engine) - before;
-    engine.plan_snapshots(SnapshotPlan { rate: 1, log_bytes: 0 });
+    engine.plan_snapshots(SnapshotPlan { rate: 1, ..SnapshotPlan::default() });
     engine.request_snapshot().unwrap();
     turn(&mut engine);
     assert!(engine.is_saving());

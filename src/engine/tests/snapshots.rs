@@ -27,7 +27,7 @@ fn saving() -> Engine {
     for n in 0..500 {
         barrier(&mut engine, &format!("VADD i e{n} 0000000000000000"));
     }
-    engine.plan_snapshots(SnapshotPlan { rate: 1, log_bytes: 0 });
+    engine.plan_snapshots(SnapshotPlan { rate: 1, ..SnapshotPlan::default() });
     assert_eq!(engine.snapshot_memory(), 0);
     engine.request_snapshot().unwrap();
     engine.tick();
@@ -148,7 +148,7 @@ fn a_snapshot_that_fails_is_made_again_later_and_later_without_another_write() {
     let (is_full, tried) = (AtomicBool::new(true), AtomicU64::new(0));
     let full = Arc::new(Full { disk: disk.arc(), is_full, tried });
     let mut engine = Engine::on(Some(full.clone()), Arc::clone(&clock));
-    engine.plan_snapshots(SnapshotPlan { rate: 0, log_bytes: 1_000 });
+    engine.plan_snapshots(SnapshotPlan { log_bytes: 1_000, ..SnapshotPlan::default() });
     barrier(&mut engine, &format!("SET k {}", "x".repeat(2_000)));
     turns(&mut engine);
     assert_eq!(full.tried.load(), 1, "it fails, and is not tried again at once");
