@@ -86,17 +86,11 @@ impl Finished {
 }
 
 impl Job {
-    /// True for work that nobody waits for.
+    /// True for work that nobody waits for. Behind it the loop has something to look at all the same: the next slice, or what
+    /// waited until everyone had left an index whose captures have been dropped.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self.0, Kind::Drop(_) | Kind::Sweep { .. } | Kind::Recode { .. })
-    }
-
-    /// True for work after which the loop has something to look at, though nobody waits for an answer: the next slice, or
-    /// what waited until everyone had left an index whose captures have been dropped.
-    #[must_use]
-    pub fn goes_on(&self) -> bool {
-        self.is_silent()
     }
 
     /// True for work that takes about as long as handing it to another thread and back.

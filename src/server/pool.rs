@@ -181,21 +181,17 @@ impl Pool {
 fn work(shared: &Shared) {
     let mut scratch = Scratch::default();
     while let Some((ticket, job)) = next(shared) {
-        let goes_on = job.goes_on();
         let (finished, job) = run(job, &mut scratch);
         drop(job);
-        if let Some(ticket) = ticket {
+        let wakes = ticket.is_none_or(|ticket| {
             let mut done = shared.done.lock();
             done.push((ticket, finished));
-            let first = done.len() == 1;
-            drop(done);
-            if first {
-                shared.waker.wake();
-            } else {
-                reached(Mark::AnswersMerge);
-            }
-        } else if goes_on {
+            done.len() == 1
+        });
+        if wakes {
             shared.waker.wake();
+        } else {
+            reached(Mark::AnswersMerge);
         }
     }
 }
