@@ -108,6 +108,9 @@ impl Server {
             let found = self.changers.iter().position(|(number, _)| *number == changed.number);
             let Some(at) = found else { unreachable!("somebody asked for each change") };
             let (_, ticket) = self.changers.swap_remove(at);
+            if let Some(connection) = self.connections.get_mut(&ticket.conn) {
+                connection.changes -= 1;
+            }
             self.answer(ticket, bytes, barrier);
         }
     }

@@ -64,6 +64,8 @@ pub(super) struct Connection {
     pub(super) replies: Replies,
     /// Jobs of this client that are not done.
     pub(super) jobs: usize,
+    /// Changes of a form that it has asked for and that are not over, of those jobs: what it asks for behind one waits.
+    pub(super) changes: usize,
     /// What the net was last told.
     pub(super) interest: Interest,
     /// A complete command lies parsed and waits for room (jobs, log).
@@ -115,6 +117,7 @@ impl Connection {
             input: Input::default(),
             replies: Replies::default(),
             jobs: 0,
+            changes: 0,
             interest: Interest::default(),
             parked: false,
             waits_for_room: false,
@@ -173,9 +176,11 @@ impl Connection {
         }
     }
 
-    /// True while its commands have to wait: for its own replies to be taken, or its own jobs to be done.
+    /// True while its commands have to wait: for its own replies to be taken, its own jobs to be done, or its own change of a
+    /// form to be over.
     pub(super) fn is_full(&self, shares: &Shares) -> bool {
-        self.replies.bytes() > shares.output_pause
+        self.changes > 0
+            || self.replies.bytes() > shares.output_pause
             || self.jobs >= shares.jobs_per_client
             || self.replies.waiting() >= shares.waiting_replies
     }

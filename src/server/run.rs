@@ -20,7 +20,10 @@ pub(super) fn start_outcome(
         Outcome::Done => unreachable!("a finished command has nothing to start"),
         Outcome::Job(job) => server.pool.put(ticket, job),
         Outcome::Snapshot(number) => server.savers.push((number, ticket)),
-        Outcome::Change(number) => server.changers.push((number, ticket)),
+        Outcome::Change(number) => {
+            connection.changes += 1;
+            server.changers.push((number, ticket));
+        }
     }
 }
 

@@ -91,3 +91,33 @@ fn a_change_of_form_is_refused_where_it_cannot_be() {
     assert!(is_error(&client.say("EXEC"), "EXECABORT"));
     assert_eq!(fact(&mut client, "quant-type"), Value::Simple(b"bin".to_vec()));
 }
+
+#[test]
+fn what_is_asked_for_behind_a_change_of_form_on_the_same_connection_waits_for_it() {
+    let server = start(None, options());
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.say("VNEW i 24 METRIC l2 M 4 EF_CONSTRUCTION 20");
+    for n in 0..4 * KEYS {
+        client.ask(&[b"VADD", b"i", &n.to_string().into_bytes(), &vector(n)]);
+    }
+    for form in FORMS.into_iter().chain(FORMS) {
+        client.send(&[b"VQUANT", b"i", form.as_bytes()]);
+        client.send(&[b"VINFO", b"i"]);
+        client.send(&[b"PING"]);
+        assert_eq!(other.say("PING"), Value::Simple(b"PONG".to_vec()), "nobody else waits");
+        assert_eq!(client.receive(), ok());
+        let Value::Array(facts) = client.receive() else { panic!("an array") };
+        let name = Value::Simple(b"quant-type".to_vec());
+        let at = facts.iter().position(|fact| *fact == name).unwrap();
+        assert_eq!(facts[at + 1], Value::Simple(form.as_bytes().to_vec()));
+        assert_eq!(client.receive(), Value::Simple(b"PONG".to_vec()));
+    }
+    // Who does not wait for the answer leaves the change behind, and nothing else.
+    client.send(&[b"VQUANT", b"i", b"bin"]);
+    client.send(&[b"PING"]);
+    drop(client);
+    while fact(&mut other, "quant-type") != Value::Simple(b"bin".to_vec()) {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.finish(), Ok(()));
+}
