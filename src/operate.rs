@@ -97,7 +97,10 @@ fn check(words: &[String]) -> Result<ExitCode, String> {
                 let found = engine::check(&storage, options.store);
                 found.lines.iter().for_each(|line| out.line(&format!("  {line}")));
                 healthy &= found.healthy;
-                if let Err(why) = storage.may_serve() {
+                let opened = found.opened.iter().map(|name| storage.may_write(name));
+                let replaced = found.replaced.iter().map(|name| storage.may_replace(name));
+                let looked = std::iter::once(storage.may_serve()).chain(opened).chain(replaced);
+                for why in looked.filter_map(Result::err) {
                     out.line(&format!("  a start by this user would refuse: {why}"));
                 }
             }

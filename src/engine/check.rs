@@ -13,7 +13,7 @@ use super::value::Value;
 use crate::base::bytes::Reader;
 use crate::env::Storage;
 use crate::snapshot::{self, SnapshotError};
-use crate::wal::{self, Case, Cut, Lsn, Recovered, RecoveryError};
+use crate::wal::{self, Case, Cut, Lsn, Recovered, RecoveryError, SegmentReport};
 
 /// What [`check`] found.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,10 @@ pub struct Check {
     unread: bool,
     /// The name that a start would give to a copy of the last segment, if it would make one.
     copy: Option<String>,
+    /// The log's files, which a start opens for writing, all of them.
+    pub opened: Vec<String>,
+    /// Files that a start removes or puts others in the place of, and cannot go on without.
+    pub replaced: Vec<String>,
 }
 
 /// What a start would cut, and what that may mean.
@@ -33,7 +37,10 @@ fn described(cut: &Cut, recovered: &Recovered) -> String {
     let Cut { file, offset, bytes } = cut;
     let next = recovered.last.next();
     match recovered.case {
-        Case::Room => format!("log: a start would cut {bytes} bytes of room for more records off {file}"),
+        Case::Room => format!(
+            "log: a start would cut {bytes} bytes of zeros off {file}, which the server had written ahead of its records: they \
+             are left where it was killed, and nothing is missing"
+        ),
         Case::TornSwitch => {
             format!("log: a start would remove {file}: it was created and holds no record yet")
         }
@@ -165,12 +172,27 @@ impl Check {
                     "log: a start would apply {} records ({operations} operations) and go on after LSN {}",
                     recovered.records, recovered.last.0
                 ));
-                self.copy = recovered.copy();
                 if let Some(cut) = &recovered.cut {
                     self.say(described(cut, recovered));
+                    self.replaced.extend((recovered.case == Case::TornSwitch).then(|| cut.file.clone()));
+                }
+                self.opened.extend(inspection.segments.iter().map(|segment| segment.name.clone()));
+                self.copy = recovered.copy();
+                let copied = inspection.segments.iter().find(|segment| self.is_copied(&segment.name));
+                if let Some(SegmentReport { name, bytes, .. }) = copied {
+                    self.say(format!(
+                        "log: a start would put a copy in the place of {name}, since nothing in it says that all of it was \
+                         synced, as a crash leaves it; where there is no room for {bytes} bytes it goes on without"
+                    ));
+                    self.replaced.extend(self.copy.clone().into_iter().chain([name.clone()]));
                 }
             }
         }
+    }
+
+    /// Whether a start would make a copy of this segment.
+    fn is_copied(&self, segment: &str) -> bool {
+        self.copy.as_ref().and_then(|copy| copy.strip_prefix(segment)).is_some_and(|rest| !rest.is_empty())
     }
 
     /// Files that are neither.

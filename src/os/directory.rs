@@ -20,8 +20,8 @@ use crate::env::{File, Map, Storage};
 /// A locked data directory. The lock is let go when the value is dropped.
 #[derive(Debug)]
 pub struct Directory {
-    path: PathBuf,
-    fd: Arc<OwnedFd>,
+    pub(super) path: PathBuf,
+    pub(super) fd: Arc<OwnedFd>,
     writable: bool,
     _lock: Lock,
 }
@@ -77,27 +77,6 @@ impl Directory {
         let fd = Arc::new(fd);
         let lock = lock::shared(&fd, path)?;
         Ok(Self { path: path.to_owned(), fd, writable: false, _lock: lock })
-    }
-
-    /// Whether who runs this may make files here and write to the lock file, as a server has to.
-    ///
-    /// # Errors
-    /// What is not permitted, or a file system that is read-only.
-    pub fn may_serve(&self) -> io::Result<()> {
-        let may = |name: &CStr, mode| {
-            // SAFETY: the name is a C string that outlives the call.
-            cvt(unsafe { libc::faccessat(self.fd.as_raw_fd(), name.as_ptr(), mode, libc::AT_EACCESS) })
-        };
-        let path = self.path.display();
-        may(c".", libc::W_OK | libc::X_OK)
-            .map_err(saying(format_args!("cannot write to the directory {path}")))?;
-        match may(&c_string(LOCK.as_bytes())?, libc::R_OK | libc::W_OK) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            looked => looked.map(drop).map_err(saying(format_args!(
-                "cannot open the lock file {}",
-                self.path.join(LOCK).display()
-            ))),
-        }
     }
 
     /// Which directory it is.

@@ -19,6 +19,7 @@ pub mod lossy;
 mod pipe;
 mod poller;
 pub mod process;
+mod rights;
 mod signals;
 mod sockets;
 mod sys;

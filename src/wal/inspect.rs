@@ -157,7 +157,13 @@ fn report(name: String, first: Lsn, bytes: &[u8]) -> SegmentReport {
             let mut walk = Walk::new(bytes, header.seal(), first);
             report.records = walk.by_ref().count() as u64;
             report.last = Lsn(walk.next_lsn().0 - 1);
-            let fault = |fault| format!("offset {}, record {}: {fault}", walk.end(), walk.next_lsn());
+            let segment = Segment { name: &report.name, first, bytes, successor: None };
+            let fault = |fault| match bytes.len() - walk.end() {
+                room if segment.is_room(walk.end()) => {
+                    format!("{room} bytes of zeros behind them, room for more")
+                }
+                _ => format!("offset {}, record {}: {fault}", walk.end(), walk.next_lsn()),
+            };
             report.fault = walk.fault().map(fault);
         }
     }

@@ -152,6 +152,55 @@ fn a_directory_in_the_way_of_a_copy_is_refused_and_a_check_foresees_it() {
     assert_eq!(said(engram().args(["check", &path])).1, 0);
 }
 
+/// Runs only where another user than the owner of the files can be had.
+#[test]
+fn a_check_foresees_that_a_start_may_not_write_to_the_log_or_replace_it() {
+    if !fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        return;
+    }
+    let (dir, path) = directory();
+    let place = tempfile::tempdir().unwrap();
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let allow = |mode, of: &str| {
+        for file in files.iter().filter(|file| file.to_str().unwrap().ends_with(of)) {
+            fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    let log = files.iter().find(|path| path.extension().is_some_and(|e| e == "log")).unwrap();
+    let start = ["--port", "0", "--dir", &path];
+    let refused = |why: &str, error: &str| {
+        let (text, code) = said(&mut unprivileged(place.path(), &["check", &path]));
+        assert!(code == 0 && text.contains(&format!("a start by this user would refuse: {why}")), "{text}");
+        let (text, code) = said(&mut unprivileged(place.path(), &start));
+        assert!(code == 1 && text.contains(error), "{text}");
+    };
+    allow(0o666, "");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+    allow(0o444, ".log");
+    refused("cannot write to ", "cannot open wal-");
+    // In a directory in which each may remove only what is his own: the mark at the log's end goes, and a copy is due.
+    allow(0o666, ".log");
+    let file = File::options().write(true).open(log).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 28).unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o1777)).unwrap();
+    refused("cannot remove or replace ", "cannot copy wal-");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(said(engram().args(["check", &path])).1, 0);
+}
+
+#[test]
+fn room_that_a_kill_has_left_is_called_by_its_name() {
+    let (dir, path) = directory();
+    let files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let log = files.filter(|path| path.extension().is_some_and(|e| e == "log")).max().unwrap();
+    let file = File::options().write(true).open(&log).unwrap();
+    file.set_len(file.metadata().unwrap().len() + 5_000).unwrap();
+    let (text, code) = said(engram().args(["check", &path]));
+    assert!(text.contains("; 5000 bytes of zeros behind them, room for more"), "{text}");
+    assert!(text.contains("they are left where it was killed, and nothing is missing"), "{text}");
+    assert!(code == 0 && !text.contains("checksum is wrong"), "{text}");
+}
+
 #[test]
 fn one_directory_for_data_and_backups_is_refused_at_the_start() {
     let (dir, path) = directory();
