@@ -30,6 +30,9 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.log_room = plan.log_room;
         options.snapshots.log_bytes = plan.snapshot_log_bytes;
         options.snapshots.rate = plan.snapshot_rate;
+        if plan.snapshot_memory > 0 {
+            options.snapshots.memory = plan.snapshot_memory;
+        }
         options.snapshot_slice = plan.snapshot_slice;
         options.sweep_from = plan.sweep_from;
         options.sweep_slice = plan.sweep_slice;

@@ -48,6 +48,10 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 pub const LOOKOUT: Duration = Duration::from_millis(50);
 /// How long loop and log thread look for each other's work before they sleep: to be woken takes a good part of a sync's time.
 pub const SPIN: Duration = Duration::from_micros(250);
+/// Bytes that a running snapshot may make the server keep.
+pub const SNAPSHOT_MEMORY: u64 = 256 << 20;
+/// How often it is looked at how many they are.
+pub const SNAPSHOT_WEIGHED: Duration = Duration::from_millis(10);
 /// Bytes of log since the last snapshot after which another is made.
 pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 /// How long after a snapshot that failed another is made unasked; twice as long after each further one, ...

@@ -26,6 +26,8 @@ pub(super) struct Change {
     pub(super) key: Vec<u8>,
     index: Arc<Index>,
     quant: Quant,
+    /// Bytes of the codes that it replaces.
+    before: usize,
     stage: Stage,
 }
 
@@ -76,6 +78,12 @@ impl Store {
         Some((change.quant, rows))
     }
 
+    /// Bytes of codes that were replaced and are there still.
+    pub(super) fn replaced(&self) -> usize {
+        let retiring = self.changes.iter().filter(|change| matches!(change.stage, Stage::Retiring));
+        retiring.map(|change| change.before).sum()
+    }
+
     /// What was under `from` is under `to` now.
     pub(super) fn rename_changes(&mut self, from: &[u8], to: &[u8]) {
         for change in self.changes.iter_mut().filter(|change| change.key == from) {
@@ -94,6 +102,7 @@ impl Engine {
         let set = super::command::expect_set(self, call, key)?;
         let (now, needed, index) =
             (set.writer.quant(), set.writer.bytes_of(quant), Arc::clone(set.writer.index()));
+        let before = set.writer.bytes_of(now);
         if let Some((other, _)) = self.store.change_of(&index) {
             reached(Mark::ChangeRefused);
             return Err(Refusal::err(format_args!(
@@ -116,7 +125,7 @@ impl Engine {
         }
         self.last_change += 1;
         let number = self.last_change;
-        let mut change = Change { number, key: key.to_vec(), index, quant, stage: Stage::Waiting };
+        let mut change = Change { number, key: key.to_vec(), index, quant, before, stage: Stage::Waiting };
         self.begin_making(&mut change);
         self.store.changes.push(change);
         Ok(Outcome::Change(number))

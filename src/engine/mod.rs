@@ -29,6 +29,7 @@ mod tests;
 mod unsynced;
 mod value;
 mod watch;
+mod writing;
 
 pub use backup::backup;
 pub use call::{Call, Handled, Handler, Outcome, Refusal};
@@ -108,6 +109,8 @@ struct Durability {
     /// Bytes of the last one.
     saved_bytes: u64,
     plan: SnapshotPlan,
+    /// When to look again what a running one makes the server keep.
+    weighed: Mono,
     /// How many snapshots and backups of this run were asked for.
     snapshots: u64,
     last_saved: Option<Saved>,
@@ -388,13 +391,6 @@ impl Engine {
     #[must_use]
     pub fn used_memory(&self) -> usize {
         self.store.keyspace.bytes() + self.snapshot_memory()
-    }
-
-    /// Bytes that are there only because a snapshot is being written: what changed or went since it was begun, as it was,
-    /// and what lies between the cursor and the disk.
-    #[must_use]
-    pub fn snapshot_memory(&self) -> usize {
-        self.store.saving.memory()
     }
 
     /// The engine's own work of one turn: forgets what has become durable, takes keys whose time has come, and walks

@@ -18,6 +18,7 @@ use crate::base::bytes::{DecodeError, Reader};
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
+use crate::base::time::Mono;
 use crate::env::{Backups, Clock, Console, Level, Storage, Waker};
 use crate::index::{self, Index, RowId, Scratch};
 use crate::snapshot::{self, Snapshot};
@@ -222,6 +223,7 @@ fn recover(
         failures: 0,
         saved_bytes: 0,
         plan: options.snapshots,
+        weighed: Mono::default(),
         snapshots: 0,
         last_saved: None,
         finished: std::collections::VecDeque::new(),

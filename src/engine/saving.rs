@@ -5,7 +5,8 @@
 //! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
 //! entries that are about to change pass regardless. What a snapshot keeps in memory is counted ([`Saving::memory`]): at
 //! most what strings, and indexes that are removed meanwhile, took when it was begun. What a capture keeps of an index that
-//! stays, dead rows and a coding that was replaced, is part of that index's bytes, and not bounded here.
+//! stays, dead rows, is part of that index's bytes, and reckoned by [`Saving::dead`]. Where all of it is too much the snapshot
+//! hurries, or is given up ([`Saving::bound`]).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,13 +15,12 @@ use super::backup::Target;
 use super::desk::{Desk, FINISHING, Piece};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
+use super::writing::write;
 use crate::base::bytes::Put;
 use crate::base::limits::SNAPSHOT_SLICE;
 use crate::base::mark::{Mark, Work, reached, spent};
 use crate::base::sync::{self, JoinHandle};
-use crate::env::Storage;
-use crate::index::{Capture, Index, SectionKind, Sink};
-use crate::snapshot::{self, SnapshotWriter};
+use crate::index::Index;
 use crate::wal::Lsn;
 
 /// Section kinds of the engine (see `FORMAT.md`); an index has its own, from 16 up.
@@ -45,9 +45,7 @@ pub(super) mod kind {
 }
 
 /// Bytes of entries gathered before they are handed over.
-const CHUNK: usize = 1 << 20;
-/// Bytes that are written between two looks at the rate, and at whether to go on.
-const PIECE: usize = 64 << 10;
+pub(super) const CHUNK: usize = 1 << 20;
 
 /// What has become of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,8 +89,20 @@ pub(crate) struct Saving {
     removed: Vec<(Weak<Index>, usize)>,
 }
 
+/// An index that was captured: as long as the snapshot has not written it, rows that die are kept.
+struct Captured {
+    index: Weak<Index>,
+    /// Rows that were dead then.
+    dead: usize,
+}
+
 struct Running {
     number: u64,
+    /// Somebody has asked for it.
+    asked: bool,
+    /// It keeps to no rate any more.
+    hurries: bool,
+    captured: Vec<Captured>,
     lsn: Lsn,
     backup: Option<String>,
     /// Where the cursor stands; none when it has been everywhere.
@@ -135,7 +145,13 @@ impl Saving {
     }
 
     /// Begins a snapshot of the present state, which is that of `lsn`; what is gathered for it meets on `desk`.
-    pub(crate) fn begin(&mut self, target: Target, desk: Desk, lsn: Lsn, number: u64) -> std::io::Result<()> {
+    pub(crate) fn begin(
+        &mut self,
+        target: Target,
+        desk: Desk,
+        lsn: Lsn,
+        (number, asked): (u64, bool),
+    ) -> std::io::Result<()> {
         assert!(self.running.is_none(), "one snapshot at a time");
         let (desk, name) = (Arc::new(desk), target.backup());
         reached(Mark::SnapshotBegun);
@@ -154,6 +170,9 @@ impl Saving {
         self.epoch += 1;
         self.running = Some(Running {
             number,
+            asked,
+            hurries: false,
+            captured: Vec::new(),
             lsn,
             backup: name,
             cursor: Some(0),
@@ -187,11 +206,13 @@ impl Saving {
                 let bytes = keyspace.bytes();
                 running.held = running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, bytes);
                 running.cursor = None;
+                running.captured.clear();
                 running.end();
                 None
             }
             Some(running) => {
                 reached(Mark::ClearedTooLate);
+                running.captured.clear();
                 let captured = running.desk.indexes().into_iter();
                 self.removed =
                     captured.filter_map(|index| weighed(&index).map(|bytes| (index, bytes))).collect();
@@ -203,7 +224,9 @@ impl Saving {
 
     /// An index is about to go from the keyspace; a snapshot that has captured it keeps it until it has been written.
     pub(crate) fn removes(&mut self, index: &Arc<Index>) {
-        if self.running.is_some() {
+        if let Some(running) = &mut self.running {
+            // From now on it counts as a whole.
+            running.captured.retain(|captured| captured.index.as_ptr() != Arc::as_ptr(index));
             self.removed.push((Arc::downgrade(index), index.bytes()));
         }
     }
@@ -213,6 +236,34 @@ impl Saving {
         let waits = self.running.as_ref().map_or(0, |running| running.held + running.chunk.capacity());
         let removed = self.removed.iter().filter(|(index, _)| index.strong_count() > 0);
         waits + removed.map(|(_, bytes)| bytes).sum::<usize>()
+    }
+
+    /// About how many bytes are dead rows of indexes that are there, which a snapshot keeps from being swept.
+    pub(crate) fn dead(&self) -> usize {
+        // An index that leaves the keyspace leaves the list first: none is dropped here.
+        let captured = self.running.iter().flat_map(|running| &running.captured);
+        let since = captured.filter_map(|Captured { index, dead }| {
+            let index = index.upgrade().filter(|index| index.is_captured())?;
+            let (now, row) = index.dead();
+            Some(now.saturating_sub(*dead) * row)
+        });
+        since.sum()
+    }
+
+    /// A running snapshot makes the server keep so many bytes, where `bound` are allowed: above half of them it keeps to no
+    /// rate any more, and above all of them it is given up, unless somebody has asked for it.
+    pub(crate) fn bound(&mut self, kept: usize, bound: usize) {
+        let Some(running) = self.running.as_mut().filter(|_| kept > bound / 2) else { return };
+        if !std::mem::replace(&mut running.hurries, true) {
+            reached(Mark::SnapshotHurries);
+            running.desk.set_rate(0);
+        }
+        if kept > bound && !running.asked && !running.desk.has_ended() {
+            reached(Mark::SnapshotTooLarge);
+            running.desk.cancel(&format!(
+                "it made the server keep {kept} bytes, and snapshot-memory allows {bound}: it is tried again later"
+            ));
+        }
     }
 
     /// One slice of the walk. True while there is more to do at once.
@@ -285,7 +336,7 @@ impl Saving {
 
     /// A running snapshot writes so many bytes a second from now on; 0 for as many as the disk takes.
     pub(crate) fn set_rate(&self, rate: u64) {
-        if let Some(running) = &self.running {
+        if let Some(running) = self.running.as_ref().filter(|running| !running.hurries) {
             running.desk.set_rate(rate);
         }
     }
@@ -314,6 +365,8 @@ impl Running {
             Value::Vectors(set) => {
                 self.sets += 1;
                 let (meta, capture) = (set_meta(entry), set.writer.capture());
+                let index = set.writer.index();
+                self.captured.push(Captured { index: Arc::downgrade(index), dead: index.dead().0 });
                 // A capture has three bits a row.
                 let bytes = size_of::<Piece>() + meta.len() + capture.rows() * 3 / 8;
                 self.held = self.desk.put(Piece::Set { meta, capture }, bytes);
@@ -347,147 +400,15 @@ fn weighed(index: &Weak<Index>) -> Option<usize> {
     index.upgrade().map(|index| index.bytes())
 }
 
-fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
+pub(super) fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
     out.put_u64(entry.expire_at);
     out.put_string(&entry.key);
     out.put_string(value);
 }
 
-fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
+pub(super) fn set_meta(entry: &Entry<Value>) -> Vec<u8> {
     let mut meta = Vec::with_capacity(12 + entry.key.len());
     meta.put_u64(entry.expire_at);
     meta.put_string(&entry.key);
     meta
-}
-
-/// The thread's half: everything from the desk into the file; the size of what was published.
-fn write(target: &Target, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
-    let storage = target.open().map_err(|e| e.to_string())?;
-    write_into(&storage, target, lsn, desk).inspect_err(|_| target.abandon(&*storage))
-}
-
-fn write_into(storage: &Arc<dyn Storage>, target: &Target, lsn: Lsn, desk: &Desk) -> Result<u64, String> {
-    let mut writer = SnapshotWriter::create(Arc::clone(storage), lsn).map_err(|e| e.to_string())?;
-    if let Err(why) = fill(&mut writer, desk) {
-        writer.abandon();
-        return Err(why);
-    }
-    let published = writer.publish().map_err(|e| e.to_string())?;
-    if target.backup().is_none() && snapshot::remove_stale(&**storage, lsn).is_err() {
-        // What is left over is only disk space: the next snapshot or start removes it.
-        reached(Mark::SweepFailed);
-    }
-    target.close(&**storage).map_err(|e| e.to_string())?;
-    Ok(published.bytes)
-}
-
-fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
-    let (mut rest_entries, mut rest_sets) = (0, 0);
-    loop {
-        match desk.take()? {
-            Piece::Strings(chunk) => section(writer, desk, kind::STRINGS, &[], &chunk)?,
-            Piece::Set { meta, capture } => set_sections(writer, desk, &meta, &capture)?,
-            Piece::Rest { keyspace, epoch } => {
-                reached(Mark::RestWritten);
-                (rest_entries, rest_sets) = write_rest(writer, desk, &keyspace, epoch)?;
-            }
-            Piece::End { entries, sets } => {
-                let mut meta = Vec::new();
-                meta.put_u64(entries + rest_entries);
-                meta.put_u64(sets + rest_sets);
-                return section(writer, desk, kind::END, &meta, &[]);
-            }
-        }
-    }
-}
-
-fn write_rest(
-    writer: &mut SnapshotWriter,
-    desk: &Desk,
-    rest: &Keyspace<Value>,
-    epoch: u32,
-) -> Result<(u64, u64), String> {
-    let (mut entries, mut sets, mut chunk) = (0, 0, Vec::new());
-    let (mut cursor, mut failed) = (0, Ok(()));
-    loop {
-        cursor = rest.scan(cursor, SNAPSHOT_SLICE, &mut |entry| {
-            if entry.epoch >= epoch || failed.is_err() {
-                return;
-            }
-            match &entry.value {
-                Value::String(bytes) => {
-                    entries += 1;
-                    put_string_entry(&mut chunk, entry, bytes);
-                    // At once: those of a whole slice may be as many large ones.
-                    if chunk.len() >= CHUNK {
-                        failed = section(writer, desk, kind::STRINGS, &[], &chunk);
-                        chunk = Vec::new();
-                    }
-                }
-                Value::Vectors(set) => {
-                    sets += 1;
-                    failed = set_sections(writer, desk, &set_meta(entry), &set.writer.capture());
-                }
-            }
-        });
-        std::mem::replace(&mut failed, Ok(()))?;
-        if cursor == 0 && !chunk.is_empty() {
-            section(writer, desk, kind::STRINGS, &[], &chunk)?;
-        }
-        if cursor == 0 {
-            return Ok((entries, sets));
-        }
-    }
-}
-
-fn section(
-    writer: &mut SnapshotWriter,
-    desk: &Desk,
-    kind: u32,
-    meta: &[u8],
-    payload: &[u8],
-) -> Result<(), String> {
-    let (first, rest) = payload.split_at(payload.len().min(PIECE));
-    desk.advance((meta.len() + first.len()) as u64)?;
-    let mut whole = || {
-        writer.begin(kind, meta)?;
-        writer.write(first)?;
-        for piece in rest.chunks(PIECE) {
-            desk.advance(piece.len() as u64).map_err(std::io::Error::other)?;
-            writer.write(piece)?;
-        }
-        writer.end()
-    };
-    whole().map_err(|e: std::io::Error| e.to_string())
-}
-
-fn set_sections(
-    writer: &mut SnapshotWriter,
-    desk: &Desk,
-    meta: &[u8],
-    capture: &Capture,
-) -> Result<(), String> {
-    section(writer, desk, kind::SET, meta, &[])?;
-    capture.write(&mut Sections { writer, desk }).map_err(|e| e.to_string())
-}
-
-/// A snapshot as the index sees it. Writing a large index takes long, so it ends early when the server does.
-struct Sections<'a> {
-    writer: &'a mut SnapshotWriter,
-    desk: &'a Desk,
-}
-
-impl Sink for Sections<'_> {
-    fn begin(&mut self, kind: SectionKind, meta: &[u8]) -> std::io::Result<()> {
-        self.writer.begin(kind::for_index(kind), meta)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.desk.advance(bytes.len() as u64).map_err(std::io::Error::other)?;
-        self.writer.write(bytes)
-    }
-
-    fn end(&mut self) -> std::io::Result<()> {
-        self.writer.end()
-    }
 }

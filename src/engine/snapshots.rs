@@ -7,7 +7,7 @@ use super::desk::{Desk, FINISHING};
 use super::names::is_taken;
 use super::saving::{Progress, called};
 use super::{Durability, Engine, Saved};
-use crate::base::limits::{MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED};
+use crate::base::limits::{MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED, SNAPSHOT_WEIGHED};
 use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::env::Clock;
@@ -21,19 +21,24 @@ pub struct SnapshotPlan {
     pub log_bytes: u64,
     /// Bytes a second that are written at most; 0 for as many as the disk takes.
     pub rate: u64,
+    /// Bytes that one may make the server keep: above half of them it keeps to no rate, and above all of them it is given up
+    /// unless somebody has asked for it; 0 for no bound.
+    pub memory: u64,
 }
 
 /// A snapshot, or the backup of this name, that has been asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     number: u64,
+    /// By somebody, and not because the log has grown.
+    asked: bool,
     backup: Option<String>,
 }
 
 impl Durability {
-    fn want(&mut self, backup: Option<String>) -> u64 {
+    fn want(&mut self, backup: Option<String>, asked: bool) -> u64 {
         self.snapshots += 1;
-        self.wanted.push_back(Wanted { number: self.snapshots, backup });
+        self.wanted.push_back(Wanted { number: self.snapshots, asked, backup });
         self.snapshots
     }
 
@@ -77,9 +82,11 @@ impl Engine {
         if is_running {
             reached(Mark::SnapshotAwaited);
         }
-        let waits =
-            durability.wanted.iter().find(|wanted| wanted.backup.is_none()).map(|wanted| wanted.number);
-        Ok(waits.unwrap_or_else(|| durability.want(None)))
+        if let Some(waits) = durability.wanted.iter_mut().find(|wanted| wanted.backup.is_none()) {
+            waits.asked = true;
+            return Ok(waits.number);
+        }
+        Ok(durability.want(None, true))
     }
 
     /// Asks for a backup: a snapshot in a directory of this name, of its own, on which a server can start. It holds at least
@@ -99,7 +106,7 @@ impl Engine {
         if durability.wanted.len() >= MAX_BACKUPS {
             return Err("ERR as many backups wait already as may".to_owned());
         }
-        Ok(durability.want(Some(name.to_owned())))
+        Ok(durability.want(Some(name.to_owned()), true))
     }
 
     fn savable(&mut self) -> Result<&mut Durability, String> {
@@ -155,7 +162,7 @@ impl Engine {
                 durability.wanted.push_back(wanted);
                 continue;
             }
-            let Wanted { number, backup } = wanted;
+            let Wanted { number, backup, .. } = wanted;
             given_up.push(format!("{} that has not begun", called(backup.as_deref())));
             durability.finished.push_back(Saved { number, lsn, backup, result: Err(FINISHING.to_owned()) });
         }
@@ -179,18 +186,46 @@ impl Engine {
         let idle = failed.is_none() && !self.store.saving.is_running() && !waits;
         if idle && durability.log_has_grown(&*self.clock) {
             reached(Mark::SnapshotUnasked);
-            durability.want(None);
+            durability.want(None, false);
         }
         if !self.store.saving.is_running()
             && let Some(wanted) = durability.wanted.pop_front()
         {
             self.begin_snapshot(wanted, failed);
         }
+        self.bound_snapshot();
         self.store.saving.step(&mut self.store.keyspace)
     }
 
+    /// Looks now and then whether a running snapshot makes the server keep too much.
+    fn bound_snapshot(&mut self) {
+        let saving = self.store.saving.is_running();
+        let Some(durability) = self.durability.as_mut().filter(|_| saving) else { return };
+        let (now, bound) = (self.clock.now(), usize::try_from(durability.plan.memory).unwrap_or(usize::MAX));
+        if bound > 0 && durability.weighed <= now {
+            durability.weighed = now.after(SNAPSHOT_WEIGHED);
+            let kept = self.snapshot_keeps();
+            self.store.saving.bound(kept, bound);
+        }
+    }
+
+    /// Bytes that are there only because a snapshot is being written: what changed or went since it was begun, as it was,
+    /// and what lies between the cursor and the disk.
+    #[must_use]
+    pub fn snapshot_memory(&self) -> usize {
+        self.store.saving.memory()
+    }
+
+    /// About how many bytes a running snapshot makes the server keep: [`Engine::snapshot_memory`], dead rows that cannot be
+    /// swept before it has written their indexes, and codes that were replaced.
+    #[must_use]
+    pub fn snapshot_keeps(&self) -> usize {
+        let codes = if self.is_saving() { self.store.replaced() } else { 0 };
+        self.snapshot_memory() + self.store.saving.dead() + codes
+    }
+
     /// Begins what was asked for, unless the log has `failed`.
-    fn begin_snapshot(&mut self, Wanted { number, backup }: Wanted, failed: Option<String>) {
+    fn begin_snapshot(&mut self, Wanted { number, asked, backup }: Wanted, failed: Option<String>) {
         let Some(durability) = &mut self.durability else { return };
         let lsn = durability.wal.appended();
         let target = match (&durability.backups, &backup) {
@@ -214,7 +249,7 @@ impl Engine {
                 }
                 let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));
                 let desk = Desk::new(waker, clock, durability.plan.rate);
-                let begun = self.store.saving.begin(target, desk, lsn, number);
+                let begun = self.store.saving.begin(target, desk, lsn, (number, asked));
                 begun.map_err(|e| format!("the snapshot's thread did not start: {e}"))
             }
         };

@@ -13,7 +13,8 @@ use super::Writer;
 use super::codec::{DEAD, Header, IN_GRAPH, SectionKind, Sink};
 use super::coding::Coding;
 use super::epochs::Pinned;
-use super::graph::{CONDEMNED, Index, STATE, SWEPT, links};
+use super::graph::{COLD, CONDEMNED, Index, STATE, SWEPT, links};
+use super::keys::SLOT;
 use super::sweep::Stage;
 use crate::base::bytes::Put;
 use crate::base::mark::{Mark, reached};
@@ -85,6 +86,22 @@ impl Writer {
         let bits = words
             .flat_map(|(first, word)| (first..first + 64).filter(move |row| word >> (row % 64) & 1 == 1));
         bits.filter(move |row| *row < rows)
+    }
+}
+
+impl Index {
+    /// Dead rows that have not been swept, and about how many bytes of memory a row takes: as long as there is a capture, those
+    /// that die are kept.
+    pub(crate) fn dead(&self) -> (usize, usize) {
+        let words = self.rows.stride() + self.ground.stride() + COLD;
+        let inside = self.inside();
+        let (codes, hot) = (inside.coding().codes().stride(), inside.coding().hot.stride());
+        (self.tombstones(), (words + hot) * size_of::<u32>() + SLOT + codes)
+    }
+
+    /// True while there is a capture of it.
+    pub(crate) fn is_captured(&self) -> bool {
+        self.sweep.is_captured()
     }
 }
 

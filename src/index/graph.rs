@@ -23,7 +23,7 @@ pub(super) const STATE: usize = 1;
 pub(super) const UPPER: usize = 2;
 /// What every distance on the row itself needs; where rows have no codes it lies nearer as well ([`super::coding::TERM`]).
 pub(super) const FAR_TERM: usize = 3;
-const COLD: usize = 4;
+pub(super) const COLD: usize = 4;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;

@@ -143,7 +143,7 @@ fn whoever_waits_for_a_snapshot_or_backup_when_the_server_finishes_is_told_at_on
     for order in ["a signal", "SHUTDOWN"] {
         let (data, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let backup_dir = Some(root.path().to_str().unwrap().to_owned());
-        let snapshots = SnapshotPlan { log_bytes: 0, rate: 16 << 10 };
+        let snapshots = SnapshotPlan { rate: 16 << 10, ..SnapshotPlan::default() };
         let mut server = start(Some(data.path()), Options { backup_dir, snapshots, ..options() });
         let mut client = full(&server);
         let (mut saver, mut backer) = (server.connect(), server.connect());
@@ -173,7 +173,7 @@ fn whoever_waits_for_a_snapshot_or_backup_when_the_server_finishes_is_told_at_on
 fn the_snapshot_that_shutdown_asks_for_is_made_whatever_else_is_given_up() {
     let (data, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let backup_dir = Some(root.path().to_str().unwrap().to_owned());
-    let snapshots = SnapshotPlan { log_bytes: 0, rate: 512 << 10 };
+    let snapshots = SnapshotPlan { rate: 512 << 10, ..SnapshotPlan::default() };
     let mut server = start(Some(data.path()), Options { backup_dir, snapshots, ..options() });
     let mut client = full(&server);
     let (mut early, mut late, mut last) = (server.connect(), server.connect(), server.connect());

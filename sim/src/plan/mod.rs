@@ -86,6 +86,8 @@ pub struct ServerPlan {
     pub snapshot_log_bytes: u64,
     /// Bytes a second that a snapshot writes at most; 0 for all it can.
     pub snapshot_rate: u64,
+    /// Bytes that a running snapshot may make the server keep; 0 for as many as usual.
+    pub snapshot_memory: u64,
     /// Entries that a running snapshot looks at in one turn.
     pub snapshot_slice: usize,
     /// Dead rows from which on an index is swept.
@@ -223,6 +225,7 @@ impl Default for ServerPlan {
             log_room: 0,
             snapshot_log_bytes: 0,
             snapshot_rate: 0,
+            snapshot_memory: 0,
             snapshot_slice: 256,
             sweep_from: 64,
             sweep_slice: 4_096,

@@ -63,6 +63,7 @@ impl Fields for ServerPlan {
         each("log-room", &mut self.log_room);
         each("snapshot-log-bytes", &mut self.snapshot_log_bytes);
         each("snapshot-rate", &mut self.snapshot_rate);
+        each("snapshot-memory", &mut self.snapshot_memory);
         each("snapshot-slice", &mut self.snapshot_slice);
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);

@@ -54,3 +54,71 @@ fn another_rate_is_heard_by_a_snapshot_that_is_being_written() {
     assert!(engine.last_saved().unwrap().result.is_ok(), "without a moment of the clock");
     engine.close().unwrap();
 }
+
+#[test]
+fn a_snapshot_that_makes_the_server_keep_too_much_hurries_and_an_unasked_one_is_given_up() {
+    for asked in [true, false] {
+        let clock = snapshots::clock();
+        let mut engine = Engine::on(Some(MemDisk::default().arc()), Arc::clone(&clock));
+        for n in 0..4 {
+            barrier(&mut engine, &format!("SET k{n} {}", "x".repeat(1 << 20)));
+        }
+        barrier(&mut engine, "VNEW i 64");
+        let vector = "0".repeat(256);
+        for n in 0..100 {
+            barrier(&mut engine, &format!("VADD i e{n} {vector}"));
+        }
+        let plan = SnapshotPlan { rate: 1, memory: 64 << 20, log_bytes: 0 };
+        engine.plan_snapshots(plan);
+        if asked {
+            engine.request_snapshot().unwrap();
+        } else {
+            engine.plan_snapshots(SnapshotPlan { log_bytes: 1, ..plan });
+        }
+        engine.tick();
+        engine.plan_snapshots(plan);
+        assert!(engine.is_saving());
+        while engine.tick() {}
+        assert_eq!(engine.store.saving.dead(), 0);
+        for n in 0..100 {
+            barrier(&mut engine, &format!("VADD i e{n} {vector}"));
+        }
+        let dead = engine.store.saving.dead();
+        assert!((100 * 64 * 4..100 * 2_000).contains(&dead), "{dead} bytes of rows that are kept");
+        let kept = engine.snapshot_keeps() as u64;
+        // Above all of it, and it is not looked at all the time.
+        engine.plan_snapshots(SnapshotPlan { memory: kept - 1, ..plan });
+        clock.0.fetch_add(1_000);
+        let saved = loop {
+            engine.tick();
+            if let Some(saved) = engine.take_saved() {
+                break saved;
+            }
+        };
+        assert_eq!(saved.result.is_ok(), asked, "{saved:?}");
+        if let Err(why) = saved.result {
+            assert!(why.contains("it made the server keep") && why.contains("snapshot-memory"), "{why}");
+        }
+        assert_eq!(engine.store.saving.dead(), 0);
+        assert_eq!(engine.snapshot_keeps(), 0);
+        engine.close().unwrap();
+    }
+}
+
+#[test]
+fn above_half_of_the_bound_a_snapshot_keeps_to_no_rate_whatever_is_set_later() {
+    let clock = snapshots::clock();
+    let mut engine = saving(&clock);
+    barrier(&mut engine, "SET k other");
+    let kept = engine.snapshot_keeps() as u64;
+    assert!(kept >= SIZE as u64, "{kept}");
+    clock.0.fetch_add(20);
+    engine.plan_snapshots(SnapshotPlan { rate: 1, memory: kept + kept / 2, ..SnapshotPlan::default() });
+    engine.tick();
+    engine.plan_snapshots(SnapshotPlan { rate: 1, ..SnapshotPlan::default() });
+    while engine.take_saved().is_none() {
+        engine.tick();
+    }
+    assert!(engine.last_saved().unwrap().result.is_ok());
+    engine.close().unwrap();
+}

@@ -210,6 +210,7 @@ fn engram(s: &Server, lines: &mut Lines) {
         lines.add("snapshot_in_progress_lsn", saving.lsn);
         lines.add("snapshot_in_progress_bytes", saving.written);
         lines.add("snapshot_in_progress_seconds", saving.took.as_secs());
+        lines.add("snapshot_in_progress_keeps", s.engine.snapshot_keeps());
     }
     if let Some(saved) = s.engine.last_saved() {
         lines.add("snapshot_lsn", saved.lsn);

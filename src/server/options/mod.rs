@@ -117,7 +117,11 @@ impl Options {
             fsync: Tier::Always,
             segment_bytes: limits::SEGMENT_BYTES,
             log_room: limits::LOG_ROOM,
-            snapshots: SnapshotPlan { log_bytes: limits::SNAPSHOT_LOG_BYTES, rate: 0 },
+            snapshots: SnapshotPlan {
+                log_bytes: limits::SNAPSHOT_LOG_BYTES,
+                rate: 0,
+                memory: limits::SNAPSHOT_MEMORY,
+            },
             workers: cores.clamp(1, limits::MAX_WORKERS),
             kernel: "auto".to_owned(),
             exact_below: limits::EXACT_BELOW,

@@ -157,6 +157,17 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |o| o.snapshots.log_bytes.to_string(),
     },
     Setting {
+        name: "snapshot-memory",
+        alias: None,
+        group: KEEP,
+        value: "SIZE",
+        help: "bytes that a running snapshot may make the server keep: above half of them it keeps to no rate, above all it is \
+               given up and tried again later, unless somebody has asked for it; 0 for no bound",
+        changes: Changes::AnyTime,
+        set: |o, text| size(text, 0, 1 << 50).map(|n| o.snapshots.memory = n),
+        show: |o| o.snapshots.memory.to_string(),
+    },
+    Setting {
         name: "snapshot-rate",
         alias: None,
         group: KEEP,

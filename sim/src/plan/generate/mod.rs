@@ -97,6 +97,10 @@ pub fn generate(seed: u64) -> Plan {
         log_room: pick(&mut Rng::stream(seed, "log room"), &[0, 64, 300, 1_024, 8_192]),
         snapshot_log_bytes: pick(&mut Rng::stream(seed, "unasked"), &[0, 0, 0, 300, 1_500, 6_000]),
         snapshot_rate: pick(&mut Rng::stream(seed, "snapshot rate"), &[0, 0, 0, 0, 100_000, 1_000_000]),
+        snapshot_memory: pick(
+            &mut Rng::stream(seed, "snapshot memory"),
+            &[0, 0, 0, 0, 0, 0, 0, 0, 500, 2_000],
+        ),
         snapshot_slice: pick(&mut Rng::stream(seed, "snapshot slice"), &[1, 1, 4, 256]),
         sweep_from: pick(&mut Rng::stream(seed, "sweeps"), &[1, 1, 3, 8, 64]),
         sweep_slice: pick(&mut Rng::stream(seed, "sweep slice"), &[1, 8, 200, 4_096]),
