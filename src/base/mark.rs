@@ -132,6 +132,8 @@ marks! {
         WriteInterrupted: "a write is interrupted and goes on",
         DiskFull: "there is no room for the log",
         SegmentGone: "the segment that is written to has no name any more",
+        FileMissing: "a file is not there any more that a start would need",
+        NothingMissing: "nothing is missing any more that a start would need",
         RoomAgain: "a batch that found no room is written after all",
         NoRoomForMark: "there is no room for a mark in the log",
         RetreatFromSync: "a failed sync takes back what was written since the one before",

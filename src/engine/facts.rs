@@ -1,6 +1,6 @@
 //! What INFO tells of the engine, and what CONFIG changes in it.
 
-use super::Engine;
+use super::{Engine, Stats};
 use crate::base::mark::{Mark, reached};
 use crate::wal::{self, Lsn, Tier};
 
@@ -48,6 +48,12 @@ impl Engine {
         }
     }
 
+    /// The file that is gone from the directory and that a start would need.
+    #[must_use]
+    pub fn missing_file(&self) -> Option<String> {
+        self.durability.as_ref()?.wal.missing()
+    }
+
     /// Keys of all kinds, those included whose time has come but which nobody has asked for since.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -63,6 +69,24 @@ impl Engine {
     /// Counts hits, misses and expired keys from zero again.
     pub fn reset_stats(&mut self) {
         let dirty = self.stats.dirty;
-        self.stats = super::Stats { dirty, ..super::Stats::default() };
+        self.stats = Stats { dirty, ..Stats::default() };
+    }
+
+    /// Rows that no graph links yet, of all indexes.
+    #[must_use]
+    pub fn unlinked(&self) -> usize {
+        self.store.unlinked()
+    }
+
+    /// Changes so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
     }
 }

@@ -119,6 +119,8 @@ struct Durability {
     appended: bool,
     /// Memory holds a change that the log has refused.
     lost: bool,
+    /// The server finishes: nothing is begun unasked any more.
+    finishing: bool,
     /// What [`Engine::poisoned`] says.
     failure: OnceLock<String>,
 }
@@ -139,6 +141,9 @@ pub struct Stats {
 /// The error reply for writes while there is no room for the log.
 const NO_ROOM: &str =
     "MISCONF the disk is full: writes are refused until there is room for the log; nothing was done";
+/// The same while a file is gone that a start would need.
+const GONE: &str = "MISCONF a file that a start needs is gone from the directory: writes are refused until a snapshot makes up for \
+                    it; nothing was done";
 /// What replies become meanwhile that wait for the log.
 const WAITS_FOR_ROOM: &str = "MISCONF the disk is full: what this waits for is written when there is room for the log, or gone \
                               after a restart";
@@ -261,7 +266,7 @@ impl Engine {
         }
     }
 
-    /// Logs one operation and applies it.
+    /// Applies one operation and notes it for the log.
     fn mutate(&mut self, call: &mut Call<'_>, op: Op<'_>) -> Result<(), Refusal> {
         self.change(call, op).map(|_| ())
     }
@@ -344,16 +349,21 @@ impl Engine {
     }
 
     /// The error reply for writes while the log takes none: for good once it has failed, for the time being where the disk
-    /// is full. Nothing has been done then. One line. Cheap, as it is asked all the time.
+    /// is full, or a file is gone. Nothing has been done then. One line. Cheap, as it is asked all the time.
     #[must_use]
     pub fn refuses(&self) -> Option<&str> {
-        self.poisoned().or_else(|| self.lacks_room().then_some(NO_ROOM))
+        let meanwhile = || if self.lacks_room() { Some(NO_ROOM) } else { self.lacks_file().then_some(GONE) };
+        self.poisoned().or_else(meanwhile)
     }
 
     /// What a reply becomes whose barrier may never come: for the same reasons. What it tells of may be done or not.
     #[must_use]
     pub fn withholds(&self) -> Option<&str> {
         self.poisoned().or_else(|| self.lacks_room().then_some(WAITS_FOR_ROOM))
+    }
+
+    fn lacks_file(&self) -> bool {
+        self.durability.as_ref().is_some_and(|d| d.wal.lacks_file())
     }
 
     fn lacks_room(&self) -> bool {
@@ -470,24 +480,6 @@ impl Engine {
             return Err("a command was begun and not ended".to_owned());
         }
         self.store.validate()
-    }
-
-    /// Rows that no graph links yet, of all indexes.
-    #[must_use]
-    pub fn unlinked(&self) -> usize {
-        self.store.unlinked()
-    }
-
-    /// Changes so far.
-    #[must_use]
-    pub fn changes(&self) -> u64 {
-        self.changes
-    }
-
-    /// The counters.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.stats
     }
 }
 

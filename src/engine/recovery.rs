@@ -207,7 +207,8 @@ fn recover(
         console.line(Level::Warning, &format!("{why}; an unfinished write left it, and it only takes space"));
     }
     let Options { tier, segment_bytes, log_room: room, log_backlog: backlog, spin, seed, .. } = *options;
-    let kept = wal::Options { tier, segment_bytes, room, backlog, spin, seed };
+    let covers = snapshot::newest_among;
+    let kept = wal::Options { tier, segment_bytes, room, backlog, spin, covers, seed };
     let wal = Wal::start(Arc::clone(&storage), &recovered, kept, Arc::clone(clock), Arc::clone(&waker));
     let wal = wal.map_err(|e| refuse(&format!("starting the log: {e}")))?;
     Ok(Durability {
@@ -229,6 +230,7 @@ fn recover(
         finished: std::collections::VecDeque::new(),
         appended: false,
         lost: false,
+        finishing: false,
         failure: std::sync::OnceLock::new(),
     })
 }

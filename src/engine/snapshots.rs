@@ -42,11 +42,13 @@ impl Durability {
         self.snapshots
     }
 
-    /// True when enough was logged since the last snapshot for another, and the last that failed is some time ago.
-    fn log_has_grown(&self, clock: &dyn Clock) -> bool {
+    /// True when there is to be another snapshot unasked, and the last that failed is some time ago: enough was logged since
+    /// the last one, or a file is gone for which one makes up.
+    fn is_due(&self, clock: &dyn Clock) -> bool {
         let enough = self.plan.log_bytes.max(self.saved_bytes / 2);
         let grown = self.plan.log_bytes > 0 && self.logged >= enough;
-        grown && self.again.is_none_or(|at| at <= clock.now())
+        let due = !self.finishing && (grown || self.wal.lacks_file());
+        due && self.again.is_none_or(|at| at <= clock.now())
     }
 
     /// A snapshot, which is no backup, is done or has failed.
@@ -154,7 +156,7 @@ impl Engine {
     /// that is being written as soon as its thread has left it ([`Engine::take_saved`]).
     pub fn give_up_saving(&mut self, kept: &[u64]) -> Vec<String> {
         let Some(durability) = &mut self.durability else { return Vec::new() };
-        durability.plan.log_bytes = 0;
+        durability.finishing = true;
         let mut given_up = Vec::from_iter(self.store.saving.give_up(kept));
         let lsn = durability.wal.appended();
         for wanted in std::mem::take(&mut durability.wanted) {
@@ -184,7 +186,7 @@ impl Engine {
         }
         let waits = durability.wanted.iter().any(|wanted| wanted.backup.is_none());
         let idle = failed.is_none() && !self.store.saving.is_running() && !waits;
-        if idle && durability.log_has_grown(&*self.clock) {
+        if idle && durability.is_due(&*self.clock) {
             reached(Mark::SnapshotUnasked);
             durability.want(None, false);
         }

@@ -240,10 +240,9 @@ impl Server {
         let refuses = self.engine.refuses().map(|why| why.trim_start_matches("MISCONF ").to_owned());
         if refuses.is_some() != self.log_refuses {
             self.log_refuses = refuses.is_some();
-            self.log(
-                Level::Warning,
-                refuses.as_deref().unwrap_or("there is room for the log again: writes go on"),
-            );
+            let gone = self.engine.missing_file().map(|file| format!("{file} is gone: "));
+            let text = refuses.unwrap_or_else(|| "the log takes writes again".to_owned());
+            self.log(Level::Warning, &(gone.unwrap_or_default() + &text));
         }
     }
 

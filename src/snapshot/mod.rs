@@ -16,8 +16,8 @@ mod tests;
 use std::io;
 
 pub use open::{
-    Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, newest, open_newest,
-    open_newest_unless,
+    Section, SectionReport, Snapshot, SnapshotError, SnapshotReport, inspect, newest, newest_among,
+    open_newest, open_newest_unless,
 };
 pub use write::{Published, SnapshotWriter};
 

@@ -150,6 +150,14 @@ pub fn newest(storage: &dyn Storage) -> Result<Lsn, SnapshotError> {
     Ok(published.map(|(lsn, ..)| lsn).max().unwrap_or_default())
 }
 
+/// The same of a directory with these names.
+#[must_use]
+pub fn newest_among(names: &[String]) -> Lsn {
+    let published =
+        names.iter().filter_map(|name| parse_name(name)).filter(|(_, stage)| stage.is_published());
+    published.map(|(lsn, _)| lsn).max().unwrap_or_default()
+}
+
 fn names(storage: &dyn Storage) -> Result<Vec<(Lsn, Stage, String)>, SnapshotError> {
     let all = storage.list().map_err(|e| io_error("", "list the directory", &e))?;
     Ok(all.into_iter().filter_map(|name| parse_name(&name).map(|(lsn, stage)| (lsn, stage, name))).collect())
@@ -313,8 +321,11 @@ pub struct SnapshotReport {
 pub fn inspect(storage: &dyn Storage) -> Result<Vec<SnapshotReport>, SnapshotError> {
     let report = |(lsn, stage, file): (Lsn, Stage, String)| {
         let published = stage.is_published();
-        let sections =
-            if published { open(storage, lsn, &file, &mut || false).map(|s| described(&s)) } else { Ok(Vec::new()) };
+        let sections = if published {
+            open(storage, lsn, &file, &mut || false).map(|s| described(&s))
+        } else {
+            Ok(Vec::new())
+        };
         SnapshotReport { file, lsn, published, sections }
     };
     Ok(names(storage)?.into_iter().map(report).collect())

@@ -43,6 +43,7 @@ impl Wal {
             work: Condvar::new("log work"),
             latch: Arc::clone(&latch),
             no_room: Latch::new(),
+            gone: Latch::new(),
             appended: AtomicU64::new(recovered.last.0),
             kicked: AtomicU64::new(recovered.last.0),
             synced: AtomicU64::new(recovered.last.0),
@@ -135,6 +136,19 @@ impl Wal {
     #[must_use]
     pub fn lacks_room(&self) -> bool {
         self.shared.no_room.is_set()
+    }
+
+    /// True while somebody has taken a file away that a start would need: what is written then rests on it, and only a
+    /// snapshot makes up for it. It ends by itself when there is one, or the file is back. One load.
+    #[must_use]
+    pub fn lacks_file(&self) -> bool {
+        self.shared.gone.is_set()
+    }
+
+    /// Which file that is.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        self.shared.gone.get().map(|gone| gone.file)
     }
 
     /// The first error, after which nothing is acknowledged.

@@ -14,6 +14,7 @@ mod guard;
 mod inspect;
 mod leftovers;
 mod log;
+mod missing;
 mod reading;
 mod recover;
 mod room;
@@ -86,6 +87,8 @@ pub struct Options {
     /// Bytes that may wait for the log thread before the loop lets those who write wait (`limits::LOG_BACKLOG`): half of it is
     /// when the loop has to hear that there is room again.
     pub backlog: usize,
+    /// Up to where the snapshots with these names, of all in the directory, make the log superfluous: what a start would take.
+    pub covers: fn(&[String]) -> Lsn,
     /// Entropy for the segments' salts: unknown to clients.
     pub seed: u64,
 }

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) latch: Arc<Latch>,
     /// Set while a batch waits for room on the disk.
     pub(super) no_room: Latch,
+    /// Set while a file is not there that a start would need.
+    pub(super) gone: Latch,
     pub(super) appended: AtomicU64,
     pub(super) synced: AtomicU64,
     /// The last record that was appended when the log thread was told of it last.

@@ -1,7 +1,8 @@
 //! The log thread: the only one that writes, syncs, creates and removes segments.
 //!
 //! Its order is the promise. A batch is written, then synced, then told as durable. Once a second, and where a segment ends,
-//! it is seen before that whether the segment still has a name: one that somebody has removed keeps nothing, and is an error. A segment is synced before the next
+//! it is seen before that whether the segment still has a name: one that somebody has removed keeps nothing, and is an error. (For
+//! what else has to be there see `missing`.) A segment is synced before the next
 //! one is created; the next one's header and name are synced before a record goes into it. Where there is no room for a
 //! batch it keeps the batch and tries again, until there is or it is to stop. After the first error it does nothing more
 //! but take back what may not survive (`retreat`), and ends.
@@ -23,7 +24,7 @@ use crate::base::time::Mono;
 use crate::env::{Clock, Waker};
 
 /// How long written bytes wait for their sync under [`Tier::EverySecond`], and how long the log is idle before a mark.
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// How long a batch may gather when nobody waits for its sync.
 const LINGER: Duration = Duration::from_millis(1);
 
@@ -45,21 +46,28 @@ pub(super) struct Tail {
     pub(super) cramped: bool,
 }
 
+impl Tail {
+    /// Its first record.
+    pub(super) fn first(&self) -> Lsn {
+        self.header.first
+    }
+}
+
 /// The state of the log thread.
 pub(super) struct LogThread {
     pub(super) shared: Arc<Shared>,
     pub(super) guard: Guard,
-    clock: Arc<dyn Clock>,
-    waker: Arc<dyn Waker>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) waker: Arc<dyn Waker>,
     pub(super) options: Options,
     pub(super) tail: Option<Tail>,
     /// A segment that is being created: its name exists, perhaps, but nothing about it is certain.
     pub(super) beginning: Option<String>,
-    closed: Vec<Closed>,
+    pub(super) closed: Vec<Closed>,
     /// Those that may be used again.
     pub(super) spares: Vec<Spare>,
     /// The last record written.
-    written: Lsn,
+    pub(super) written: Lsn,
     batch: Vec<u8>,
     /// When written bytes must be synced ([`Tier::EverySecond`]).
     sync_at: Option<Mono>,
@@ -71,6 +79,8 @@ pub(super) struct LogThread {
     pub(super) retry_at: Option<Mono>,
     /// When it is to be seen whether the segment at hand still has its name.
     look_at: Mono,
+    /// When it is to be seen whether the rest of what a start would need is still there.
+    pub(super) around_at: Mono,
 }
 
 /// What there is to do, besides writing the batch.
@@ -97,6 +107,7 @@ impl LogThread {
             io::Result::Ok(Tail { file, header, last, written, synced, length, cramped: false })
         });
         let look_at = clock.now();
+        let around_at = look_at.after(SECOND);
         Ok(Self {
             shared,
             guard,
@@ -114,6 +125,7 @@ impl LogThread {
             mark_at: None,
             retry_at: None,
             look_at,
+            around_at,
         })
     }
 
@@ -148,6 +160,9 @@ impl LogThread {
             }
             if let Some(lsn) = errand.covered {
                 self.drop_covered(lsn)?;
+            }
+            if self.shared.gone.is_set() && (errand.covered.is_some() || self.around_at <= self.clock.now()) {
+                self.look_around();
             }
             if errand.stop {
                 self.cut_room()?;
@@ -191,7 +206,8 @@ impl LogThread {
             self.batch.is_empty() || self.retry_at.is_some(),
             "a batch is written before the next is taken"
         );
-        let due = [self.sync_at, self.mark_at, self.retry_at].into_iter().flatten().min();
+        let around = self.shared.gone.is_set().then_some(self.around_at);
+        let due = [self.sync_at, self.mark_at, self.retry_at, around].into_iter().flatten().min();
         let tier = self.shared.tier();
         self.look_for_more();
         let mut gather = self.shared.gather.lock();
@@ -375,6 +391,9 @@ impl LogThread {
         }
         self.shared.synced.store(self.written.0);
         self.waker.wake();
+        if self.around_at <= now {
+            self.look_around();
+        }
         Ok(())
     }
 

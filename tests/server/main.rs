@@ -18,6 +18,7 @@ mod durability;
 mod faulty;
 mod forms;
 mod operators;
+mod robbed;
 mod snapshots;
 mod tools;
 

@@ -62,7 +62,7 @@ const MADE: &[(Call, &[Place])] = &[
         Call::Remove,
         &[(Kind::Log, &PHASES), (Kind::Copy, &PHASES), (Kind::Snapshot, SAVING), (Kind::Temporary, SWEEPING)],
     ),
-    (Call::List, &[(Kind::Any, SWEEPING)]),
+    (Call::List, &[(Kind::Any, &PHASES)]),
     (Call::SyncDir, &[(Kind::Any, &PHASES)]),
     (Call::Map, &[(Kind::Snapshot, STARTING)]),
     (Call::Size, &[(Kind::Log, STARTING)]),
@@ -119,10 +119,21 @@ pub const RULES: &[Rule] = &[];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 
+const NOBODY_REMOVES: &str =
+    "nobody removes a file under a simulated server, but for the one that it writes to";
+const BACKUPS_NEVER_FAIL: &str = "the disk for backups never fails, and each life has another one";
+
 /// Marks that no simulated run reaches, and why not.
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
+    (Mark::FileMissing, NOBODY_REMOVES),
+    (Mark::NothingMissing, NOBODY_REMOVES),
+    (
+        Mark::ChangeRefused,
+        "who asks for a change is heard again when it is over, and no two simulated clients write to one index",
+    ),
+    (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
 ];
 

@@ -90,6 +90,12 @@ pub(super) fn pause() {
     std::thread::yield_now();
 }
 
+/// What stands for a snapshot at that record, among these names.
+pub(super) fn covers(names: &[String]) -> Lsn {
+    let snapshots = names.iter().filter_map(|name| name.strip_prefix("covered up to ")?.parse().ok());
+    Lsn(snapshots.max().unwrap_or(0))
+}
+
 /// Bytes above which whoever appends to a [`Rig`]'s log would wait.
 pub(super) const BACKLOG: usize = 1_000;
 
@@ -113,7 +119,8 @@ impl Rig {
         (segment_bytes, room): (u64, u64),
     ) -> Option<Self> {
         let (clock, waker) = (Arc::new(StillClock::default()), Arc::new(CountingWaker::default()));
-        let options = Options { tier, segment_bytes, room, backlog: BACKLOG, spin: Duration::ZERO, seed: 7 };
+        let (backlog, spin, covers) = (BACKLOG, Duration::ZERO, covers as fn(&[String]) -> Lsn);
+        let options = Options { tier, segment_bytes, room, backlog, spin, covers, seed: 7 };
         let wal = Wal::start(disk.arc(), found, options, clock.clone(), waker.clone()).ok()?;
         Some(Self { wal, clock, waker, tier })
     }

@@ -58,3 +58,82 @@ fn where_nothing_is_synced_a_removed_segment_is_noticed_when_the_next_is_begun()
     }
     assert_eq!(failure(&rig).operation, "find");
 }
+
+/// A log of several closed segments, durable.
+fn long(disk: &MemDisk) -> Rig {
+    let rig = Rig::start(disk, &recover_all(disk, 0).unwrap(), Tier::Always, 100);
+    while disk.image().len() < 4 {
+        rig.append().unwrap();
+        rig.settle();
+    }
+    assert!(rig.wal.missing().is_none());
+    rig
+}
+
+/// Lets a second pass, in which something is written.
+fn look(rig: &Rig) {
+    rig.clock.0.fetch_add(Duration::from_millis(1_100).as_nanos() as u64);
+    rig.append().unwrap();
+    rig.settle();
+    // What was looked at is told a moment after the record is durable.
+    rig.append().unwrap();
+    rig.settle();
+}
+
+fn wait_until_missing(rig: &Rig, wanted: bool) {
+    while rig.wal.lacks_file() != wanted {
+        // The log's thread looks by itself while something is missing.
+        rig.clock.0.fetch_add(Duration::from_millis(100).as_nanos() as u64);
+        rig.wal.set_tier(Tier::Always);
+        pause();
+    }
+}
+
+#[test]
+fn a_closed_segment_that_is_gone_is_told_and_so_is_that_it_is_back() {
+    let disk = MemDisk::default();
+    let rig = long(&disk);
+    let second = disk.image().into_keys().nth(1).unwrap();
+    disk.rename(&second, "elsewhere").unwrap();
+    look(&rig);
+    assert_eq!(rig.wal.missing(), Some(second.clone()));
+    assert!(rig.wal.poisoned().is_none(), "the log goes on");
+    disk.rename("elsewhere", &second).unwrap();
+    wait_until_missing(&rig, false);
+    rig.wal.shutdown().unwrap();
+    recover_all(&disk, 0).unwrap();
+}
+
+#[test]
+fn what_a_snapshot_covers_is_not_missed_and_the_snapshot_is_as_soon_as_it_is_gone() {
+    let disk = MemDisk::default();
+    let rig = long(&disk);
+    let names: Vec<String> = disk.image().into_keys().collect();
+    disk.remove(&names[0]).unwrap();
+    look(&rig);
+    assert_eq!(rig.wal.missing().as_ref(), Some(&names[0]));
+    // One that covers all of it but the segment at hand, and then one that covers nothing of it.
+    let covered =
+        recover_all(&disk.after_kill(), 0).map_or_else(|_| rig.wal.appended().0, |found| found.last.0);
+    let snapshot = format!("covered up to {covered}");
+    disk.put(&snapshot, b"");
+    rig.wal.drop_covered(Lsn(covered));
+    wait_until_missing(&rig, false);
+    disk.remove(&snapshot).unwrap();
+    look(&rig);
+    assert_eq!(rig.wal.missing().unwrap(), "the snapshot behind which the log goes on");
+    rig.wal.shutdown().unwrap();
+}
+
+#[test]
+fn a_directory_that_has_all_that_a_start_needs_is_never_taken_for_another() {
+    let disk = MemDisk::default();
+    for life in 0..3 {
+        let rig = Rig::start(&disk, &recover_all(&disk, 0).unwrap(), Tier::Always, 100);
+        for _ in 0..20 {
+            look(&rig);
+            assert!(rig.wal.missing().is_none(), "life {life}");
+        }
+        rig.wal.shutdown().unwrap();
+    }
+}
