@@ -11,6 +11,7 @@ the environment says CI=true that is a failure, too.
 import argparse
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -231,7 +232,7 @@ def disk_full():
             assert client.call("GET", last) == value, "what waited for room is there"
             data.keys |= {last: value, "again": b"1"}
             kept = data.check(client)
-            assert "there is room for the log again" in server.log_text()
+            assert "the log takes writes again" in server.log_text()
         server.kill()
         intact(os.path.join(at, "data"), data)
     said = f"who waits: {said}; later writes: {more}"
@@ -423,6 +424,81 @@ def replaced_while_mapped(directory):
     return "nothing: the map keeps the file", f"{kept}; VSAVE writes a new one: {intact(directory, data)}"
 
 
+def removed_under_a_server(directory):
+    filled(directory)
+    server = serve(directory)
+    with server.client() as client:
+        data = Data().write(client, 100, KEYS)
+        data.keys |= {key: client.call("GET", key) for key in (f"k{n}" for n in range(KEYS))}
+        os.remove(os.path.join(directory, logs(directory)[1]))
+        said, begun = None, time.monotonic()
+        while not any(name.endswith(".snap") for name in os.listdir(directory)):
+            reply = client.pipeline([("SET", "again", "1")])[0]
+            said = str(reply) if isinstance(reply, ReplyError) else said
+            assert time.monotonic() - begun < 10, "nothing makes up for it"
+            time.sleep(0.001)
+        while isinstance(client.pipeline([("SET", "again", "1")])[0], ReplyError):
+            time.sleep(0.001)
+        resumed = time.monotonic() - begun
+    text = server.log_text()
+    line = next(line for line in text.splitlines() if "is gone: a file that a start needs" in line)
+    assert "the log takes writes again" in text and (said is None or said.startswith("MISCONF a file that a start needs")), said
+    server.kill()
+    data.keys["again"] = b"1"
+    server = serve(directory)
+    with server.client() as client:
+        for key, value in data.keys.items():
+            assert client.call("GET", key) == value, key
+    server.kill()
+    return line.split("* ")[-1].split("# ")[-1], f"a snapshot is made; {resumed * 1_000:.0f} ms later writes go on; all {len(data.keys)} keys, after kill -9 as well"
+
+
+def backup_on_full_disk():
+    with small_disk() as (at, kind), Scratch("engram-data-") as scratch:
+        place = os.path.join(at, "backups")
+        os.mkdir(place)
+        server = Server(os.path.join(scratch.path, "data"), args=[*ARGS, "--backup-dir", place], ready_within=30).start()
+        with server.client() as client:
+            client.call("VNEW", "i", DIM, "METRIC", "l2")
+            data = Data().write(client, 0, KEYS, size=3_000)
+            path = ballast(at, 30_000)
+            reply = client.pipeline([("VBACKUP", "monday")])[0]
+            assert isinstance(reply, ReplyError), "a backup that has no room"
+            assert not os.listdir(place), f"it has left {os.listdir(place)}"
+            os.remove(path)
+            assert client.call("VBACKUP", "monday") == "OK"
+            assert os.listdir(place) == ["monday"]
+            data.check(client)
+        server.kill()
+        kept = intact(os.path.join(place, "monday"), data)
+    return str(reply), f"nothing is left of it; with room again a backup of that name succeeds ({kind}) and holds {kept}"
+
+
+def told_while_it_starts(directory):
+    vectors = 3_000
+    server = serve(directory)
+    with server.client() as client:
+        client.call("VNEW", "i", 256, "METRIC", "l2", "M", "32", "EF_CONSTRUCTION", "1000")
+        for n in range(0, vectors, 100):
+            client.pipeline([("VADD", "i", f"e{m}", pack([random.random() for _ in range(256)])) for m in range(n, n + 100)])
+    server.kill()
+    process = subprocess.Popen([binary_path(), "--dir", directory, "--port", "0"], stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate(timeout=30)[1]
+    took = time.monotonic() - begun
+    said = text.strip().splitlines()[-1]
+    assert process.returncode == 0 and "finishing after a signal, before all was recovered" in said, f"{process.returncode}: {text}"
+    assert took < 0.5, f"it took {took:.2f} s"
+    server = serve(directory)
+    with server.client() as client:
+        facts = [str(fact) for fact in client.call("VINFO", "i")]
+        assert facts[[i for i, fact in enumerate(facts) if "size" in fact][0] + 1] in (str(vectors), f"b'{vectors}'"), facts
+    server.kill()
+    return said.split("* ")[-1].split("# ")[-1], f"it ends with exit code 0 after {took * 1_000:.0f} ms; the next start has all {vectors} vectors"
+
+
 def shim(scratch):
     if not shutil.which("cc"):
         raise Skipped("no C compiler for failing calls")
@@ -532,6 +608,9 @@ ROWS = [
     ("snapshot cut at rest", damaged_snapshot, True),
     ("snapshot cut while mapped", cut_while_mapped, True),
     ("snapshot removed while mapped", replaced_while_mapped, True),
+    ("closed log segment removed while serving", removed_under_a_server, True),
+    ("disk for backups full during VBACKUP", backup_on_full_disk, False),
+    ("SIGTERM while a start recovers", told_while_it_starts, True),
     ("EIO: a write of the log", lambda d: eio_log(d, "write"), True),
     ("EIO: a sync of the log", lambda d: eio_log(d, "sync"), True),
     ("EIO: reading the log at the start", eio_read, True),
@@ -553,7 +632,7 @@ def main():
             directory = os.path.join(scratch.path, "data")
             try:
                 said, kept = check(directory) if wants_directory else check()
-                said = re.sub(r"/[^ ]*/engram-(bad|disk)-[^/]*/(at/)?data", "DIR", said).replace("|", "\\|")
+                said = re.sub(r"/[^ ]*/engram-(bad|disk)-[^/]*/(at/)?(data|backups)", "DIR", said).replace("|", "\\|")
                 print(f"| {name} | {said} | {kept} |", flush=True)
             except Skipped as why:
                 skipped.append(f"SKIPPED {name}: {why}")
