@@ -157,7 +157,10 @@ LEFT_OUT = {
     FULL: "DiskFull RoomAgain NoRoomForMark NoRoomAhead NoRoomForCopy",
     "a call that is cut short or interrupted, which a real file's is not": "WriteInParts WriteInterrupted ReadInterrupted ReadInParts",
     "32 MiB that wait for the log": "RoomIsTold",
-    "a segment that somebody removes under the server": "SegmentGone",
+    "files that somebody removes under the server: scripts/baddisk.py": "SegmentGone FileMissing NothingMissing",
+    "a server that is told to finish while it starts: simulated, and in scripts/baddisk.py": "RecoveryGivenUp",
+    "a backup that fails: simulated, and in scripts/baddisk.py": "BackupLeft BackupRemoved BackupStays",
+    "a snapshot that makes the server keep much: simulated": "SnapshotHurries SnapshotTooLarge SnapshotRepaced",
     "a setting that changes, which it does in no life": "TierTightened",
     "a start has removed what would be in the way": "TemporaryInTheWay",
 }
