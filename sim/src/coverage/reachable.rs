@@ -131,7 +131,7 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::NothingMissing, NOBODY_REMOVES),
     (
         Mark::ChangeRefused,
-        "who asks for a change is heard again when it is over, and no two simulated clients write to one index",
+        "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index",
     ),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
