@@ -18,6 +18,11 @@ use std::time::Instant;
 
 use engram::index::{Config, Cosine, Index, Quant, RowId, Scratch, Writer};
 use engram::kernels::Kernels;
+use engram::os::memory::LargePages;
+
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: LargePages = LargePages;
 
 const K: usize = 10;
 

@@ -13,6 +13,9 @@ use engram::env::Level;
 use engram::os;
 use engram::server::{Options, Parsed, Server};
 
+#[global_allocator]
+static ALLOCATOR: os::memory::LargePages = os::memory::LargePages;
+
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 

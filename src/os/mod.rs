@@ -1,7 +1,7 @@
 //! The real machine behind the doors: directory, files and maps, sockets and the self-pipe, signals, clocks, the log.
 //!
 //! Linux and macOS. Each method of a door is one system call here, give or take EINTR: no buffering, no retries, no
-//! policy. All `unsafe` around system calls is in this folder. Only `main` and tests name it.
+//! policy. All `unsafe` around system calls is in this folder. Only `main`, benches and tests name it.
 
 mod address;
 mod backups;
@@ -16,6 +16,7 @@ mod listener;
 mod lock;
 #[cfg(feature = "lossy")]
 pub mod lossy;
+pub mod memory;
 mod pipe;
 mod poller;
 pub mod process;
