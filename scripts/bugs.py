@@ -109,34 +109,87 @@ def write(files):
         (TREE / name).write_text(text)
 
 
-def build(before, after, name):
-    """Builds the copy with the files `after`; the binary, or why there is none."""
+def cargo(before, after, *words):
+    """Runs cargo on the copy with the files `after`; why that does not compile, or none."""
     try:
         write(after)
-        command = ["cargo", "build", "--quiet", "--profile", "quick", "--package", "engram-sim"]
-        done = subprocess.run(command, cwd=TREE, env=PLAIN, capture_output=True, text=True)
-        if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
-            return None, f"does not compile: {(errors or done.stderr.splitlines() or ['?'])[0]}"
-        binary = SCRATCH / f"engram-sim-{name}"
-        shutil.copy2(SCRATCH / "target" / "quick" / "engram-sim", binary)
-        return binary, None
+        done = subprocess.run(["cargo", *words, "--quiet"], cwd=TREE, env=PLAIN, capture_output=True, text=True)
+        if not done.returncode:
+            return None
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+        return f"does not compile: {(errors or done.stderr.splitlines() or ['?'])[0]}"
     finally:
         write(before)
 
 
+def build(before, after, name):
+    """Builds the copy with the files `after`; the binary, or why there is none."""
+    if error := cargo(before, after, "build", "--profile", "quick", "--package", "engram-sim"):
+        return None, error
+    binary = SCRATCH / f"engram-sim-{name}"
+    shutil.copy2(SCRATCH / "target" / "quick" / "engram-sim", binary)
+    return binary, None
+
+
+def as_bodies(effects):
+    """The copy with all these patches of bodies in it: the files before and after."""
+    before = {planted.ROOT_FILE: (TREE / planted.ROOT_FILE).read_text()}
+    for _, old, _ in effects:
+        before.update(old)
+    return before, planted.all_in_one(before, {number: new for number, (_, _, new) in enumerate(effects, 1)})
+
+
+def as_files(effects):
+    """The same for patches of which no two change a file."""
+    before, after = {}, {}
+    for _, old, new in effects:
+        before.update(old)
+        after.update(new)
+    return before, after
+
+
+def wrong(effects, merge):
+    """Those of these patches that do not compile, each with the compiler's first word."""
+    error = cargo(*merge(effects), "check", "--package", "engram") if effects else None
+    if not error:
+        return []
+    if len(effects) == 1:
+        return [(effects[0][0], error)]
+    half = len(effects) // 2
+    found = wrong(effects[:half], merge) + wrong(effects[half:], merge)
+    return found or [(effects[0][0], f"or another {error} where all are together")]
+
+
+def compile_all(chosen):
+    """Sees whether every patch compiles: those of bodies all at once, the others by groups in which no two change a file."""
+    copy_tree()
+    bodies, groups = [], []
+    for patch in chosen:
+        one = (patch, *effect([patch]))
+        if planted.only_bodies(*one[1:]):
+            bodies.append(one)
+            continue
+        for group in groups:
+            if all(one[1].keys().isdisjoint(other[1]) for other in group):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    broken = wrong(bodies, as_bodies) + [one for group in groups for one in wrong(group, as_files)]
+    for patch, error in broken:
+        print(f"{patch.name} {error}")
+    print(f"{len(chosen)} patches, {len(broken)} of them do not compile")
+    return not broken
+
+
 def build_together(bugs):
     """Builds all patches that can share a binary: the binary, and the number of each in it. Number 0 is the clean engine."""
-    numbers, before, patched = {}, {planted.ROOT_FILE: (TREE / planted.ROOT_FILE).read_text()}, {}
-    for number, patch in enumerate(bugs, 1):
-        old, new = effect([patch])
-        if planted.only_bodies(old, new):
-            numbers[patch.name], patched[number] = number, new
-            before.update(old)
-    binary, error = build(before, planted.all_in_one(before, patched), "together")
+    effects = [(patch, *effect([patch])) for patch in bugs]
+    shared = [one for one in effects if planted.only_bodies(*one[1:])]
+    binary, error = build(*as_bodies(shared), "together")
     if error:
         sys.exit(f"error: the tree with all patches {error}")
-    return binary, numbers
+    return binary, {patch.name: number for number, (patch, _, _) in enumerate(shared, 1)}
 
 
 def hunter(engine, words, seconds):
@@ -292,6 +345,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/bugs.sh", description="how soon the simulator finds planted bugs")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these patches (default: all)")
     parser.add_argument("--check", action="store_true", help="only see whether every patch applies to the present tree")
+    parser.add_argument("--build", action="store_true", help="only see whether every patch applies and compiles")
     parser.add_argument("--seeds", type=int, default=5000, help="seeds in a campaign at most (default: 5000)")
     parser.add_argument("--campaigns", type=int, default=5, help="campaigns for each patch (default: 5)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="threads of the host (default: one for each core)")
@@ -300,7 +354,9 @@ def main():
     parser.add_argument("--keep", metavar="DIR", help="keep the shrunk plans in this directory")
     options = parser.parse_args()
     chosen = patches(options.only)
-    sys.exit(0 if (check(chosen) if options.check else measure(chosen, options)) else 1)
+    if options.check or options.build:
+        sys.exit(0 if check(chosen) and (not options.build or compile_all(chosen)) else 1)
+    sys.exit(0 if measure(chosen, options) else 1)
 
 
 main()
