@@ -58,7 +58,7 @@ impl Disk {
     #[must_use]
     pub fn pending_names(&self) -> Vec<String> {
         let text = |change: &NameChange| match change {
-            NameChange::Create { name, .. } => format!("create {name}"),
+            NameChange::Create { name, .. } | NameChange::Plant { name, .. } => format!("create {name}"),
             NameChange::Rename { from, to, .. } => format!("rename {from} to {to}"),
             NameChange::Remove { name, .. } => format!("remove {name}"),
         };
@@ -104,7 +104,9 @@ impl Disk {
         }
         for change in &image.pending_names {
             match change {
-                NameChange::Create { name, file } => sum.add_name(image, name, *file),
+                NameChange::Create { name, file } | NameChange::Plant { name, file } => {
+                    sum.add_name(image, name, *file);
+                }
                 NameChange::Rename { from, to, file } => {
                     sum.add(from.as_bytes());
                     sum.add_name(image, to, *file);

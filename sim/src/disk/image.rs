@@ -12,9 +12,24 @@ use super::reading::Ledger;
 /// A change to the directory that no `sync_dir` has covered yet. Files are named by their number.
 #[derive(Clone, Debug)]
 pub(super) enum NameChange {
-    Create { name: String, file: u64 },
-    Rename { from: String, to: String, file: u64 },
-    Remove { name: String, file: u64 },
+    Create {
+        name: String,
+        file: u64,
+    },
+    Rename {
+        from: String,
+        to: String,
+        file: u64,
+    },
+    Remove {
+        name: String,
+        file: u64,
+    },
+    /// The name was to be taken away, and a file that nobody here has made bears it now.
+    Plant {
+        name: String,
+        file: u64,
+    },
 }
 
 /// What is not as it was promised.
@@ -78,7 +93,7 @@ impl Image {
     pub(super) fn change_name(&mut self, change: NameChange) {
         if self.removed.is_some() {
             match &change {
-                NameChange::Create { .. } => {}
+                NameChange::Create { .. } | NameChange::Plant { .. } => {}
                 NameChange::Rename { from, to, .. } => {
                     self.bury(to);
                     self.bury(from);
@@ -156,6 +171,7 @@ impl Image {
                     self.names.get(to) == Some(file) && self.durable_names.get(to) != Some(file)
                 }
                 NameChange::Remove { name, .. } => !self.names.contains_key(name),
+                NameChange::Plant { .. } => false,
             };
             if seen {
                 self.promise_names();
@@ -203,6 +219,11 @@ impl Image {
     pub(super) fn accept(&mut self, damage: &Damage) {
         if damage.names {
             self.promised_names = None;
+            for change in &mut self.pending_names {
+                if let NameChange::Plant { name, file } = change {
+                    *change = NameChange::Create { name: name.clone(), file: *file };
+                }
+            }
         }
         for file in &damage.files {
             if let Some(content) = self.files.get_mut(file) {
@@ -244,7 +265,7 @@ impl Image {
         for change in &mut self.pending_names {
             match change {
                 NameChange::Remove { name: gone, .. } if gone == name => {
-                    *change = NameChange::Create { name: name.to_owned(), file };
+                    *change = NameChange::Plant { name: name.to_owned(), file };
                 }
                 NameChange::Rename { from, to, file } if from == name => {
                     *change = NameChange::Create { name: to.clone(), file: *file };
@@ -257,7 +278,9 @@ impl Image {
     /// Whether `name` was given to a file and is not safe yet.
     pub(super) fn is_being_named(&self, name: &str) -> bool {
         self.pending_names.iter().any(|change| match change {
-            NameChange::Create { name: to, .. } | NameChange::Rename { to, .. } => to == name,
+            NameChange::Create { name: to, .. }
+            | NameChange::Rename { to, .. }
+            | NameChange::Plant { name: to, .. } => to == name,
             NameChange::Remove { .. } => false,
         })
     }
@@ -268,7 +291,8 @@ impl Image {
         let pending = self.pending_names.iter().map(|change| match change {
             NameChange::Create { file, .. }
             | NameChange::Rename { file, .. }
-            | NameChange::Remove { file, .. } => file,
+            | NameChange::Remove { file, .. }
+            | NameChange::Plant { file, .. } => file,
         });
         let promised = self.promised_names.iter().flat_map(BTreeMap::values);
         for file in self.names.values().chain(self.durable_names.values()).chain(promised).chain(pending) {
@@ -283,7 +307,7 @@ impl Image {
 /// Changes `names` by one pending change. What does not fit any more (a name that was never there) changes nothing.
 pub(super) fn rename(names: &mut BTreeMap<String, u64>, change: &NameChange) {
     match change {
-        NameChange::Create { name, file } => {
+        NameChange::Create { name, file } | NameChange::Plant { name, file } => {
             names.insert(name.clone(), *file);
         }
         NameChange::Rename { from, to, file } => {
@@ -309,6 +333,6 @@ pub(super) fn rename_any(names: &mut BTreeMap<String, u64>, change: &NameChange)
             let moved = names.remove(from).unwrap_or(*file);
             names.insert(to.clone(), moved);
         }
-        NameChange::Remove { name, .. } => drop(names.remove(name)),
+        NameChange::Remove { name, .. } | NameChange::Plant { name, .. } => drop(names.remove(name)),
     }
 }
