@@ -3,8 +3,7 @@
 
 use engram::base::rng::Rng;
 
-use super::scenes::alone;
-use super::tiers::writer;
+use super::scenes::one_who_stays;
 use super::{Life, pick};
 use crate::disk::{At, Decay, Kind, Place};
 use crate::faults::{Call, Fault, Planned};
@@ -17,12 +16,7 @@ pub(super) fn rob(rng: &mut Rng, lives: &mut [Life]) {
     }
     let number = rng.index(lives.len());
     let life = &mut lives[number];
-    let gap = pick(rng, &[20_000_000, 100_000_000, 200_000_000]);
-    let client = writer(rng, number, 0, gap);
-    alone(life, client);
-    life.clients.truncate(1);
-    life.faults.clear();
-    life.threads.crash = None;
+    one_who_stays(rng, life);
     // Not while it starts: then it would open the other one, and what it writes there would be under the name.
     let place = Place { of: Kind::Log, at: At::Before(1 + rng.below(60) as u32) };
     let call = pick(rng, &[Call::WriteAt, Call::Sync]);

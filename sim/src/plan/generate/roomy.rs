@@ -2,8 +2,7 @@
 
 use engram::base::rng::Rng;
 
-use super::scenes::alone;
-use super::tiers::writer;
+use super::scenes::one_who_stays;
 use super::{Ending, Life, pick};
 use crate::disk::Kind;
 use crate::faults::{Call, Fault, Planned};
@@ -15,12 +14,7 @@ pub(super) fn fill(rng: &mut Rng, lives: &mut [Life]) {
     }
     let number = rng.index(lives.len());
     let life = &mut lives[number];
-    let gap = pick(rng, &[20_000_000, 100_000_000, 200_000_000]);
-    let client = writer(rng, number, 0, gap);
-    alone(life, client);
-    life.clients.truncate(1);
-    life.faults.clear();
-    life.threads.crash = None;
+    one_who_stays(rng, life);
     life.ending = pick(rng, &[Ending::Shutdown, Ending::Kill]);
     let call = pick(rng, &[Call::WriteAt, Call::WriteAt, Call::Create]);
     let calls = pick(rng, &[1, 2, 3, 8]);

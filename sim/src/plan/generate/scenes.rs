@@ -6,6 +6,7 @@ mod looks;
 use engram::base::rng::Rng;
 
 use super::source::Source;
+use super::tiers::writer;
 use super::{Break, Ending, Life, Op, Swarm, pick};
 use crate::clock::wall_millis;
 use crate::disk::Loss;
@@ -224,6 +225,16 @@ pub(super) fn alone(life: &mut Life, client: ClientPlan) {
     }
     life.clients[0] = client;
     life.visitors.clear();
+}
+
+/// Only one writer is left, who stays for long, and nothing goes wrong by itself.
+pub(super) fn one_who_stays(rng: &mut Rng, life: &mut Life) {
+    let gap = pick(rng, &[20_000_000, 100_000_000, 200_000_000]);
+    let client = writer(rng, life.number, 0, gap);
+    alone(life, client);
+    life.clients.truncate(1);
+    life.faults.clear();
+    life.threads.crash = None;
 }
 
 /// And this one, the second.
