@@ -124,7 +124,8 @@ fn crash(rng: &mut Rng, _: Call) -> Fault {
     Fault::Crash(if rng.below(4) == 0 { rng.below(1_000_000) } else { 0 })
 }
 
-fn lie(rng: &mut Rng, call: Call) -> Fault {
+/// The medium does something else than it says.
+pub(super) fn lie(rng: &mut Rng, call: Call) -> Fault {
     let part = rng.below(1_000) as u16;
     let bit = rng.below(8) as u8;
     match call {
@@ -138,7 +139,8 @@ fn lie(rng: &mut Rng, call: Call) -> Fault {
     }
 }
 
-fn decay(rng: &mut Rng) -> Decay {
+/// What can become of a file that nobody touches.
+pub(super) fn decay(rng: &mut Rng) -> Decay {
     let place = place(rng);
     let bit = rng.below(8) as u8;
     let mapped = Place { of: Kind::Snapshot, ..place };
