@@ -67,7 +67,8 @@ impl Guest {
         rng: Rng,
         done: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let (judge, out) = Judge::new(&errand);
+        let queue = Some(town.server.limits.query_buffer).filter(|bytes| *bytes > 0);
+        let (judge, out) = Judge::new(&errand, queue);
         let state = State {
             rng,
             link: None,

@@ -108,9 +108,12 @@ fn disturbance(disturbance: &Disturbance) -> Result<(), String> {
 fn visitor(visitor: &Visitor) -> Result<(), String> {
     lasts(visitor.at)?;
     match visitor.errand {
-        Errand::Flood(n) | Errand::Wrong(n) | Errand::Deaf(n) | Errand::Unfinished(n) | Errand::Line(n) => {
-            within(&n, &(0..=MOST))
-        }
+        Errand::Flood(n)
+        | Errand::Wrong(n)
+        | Errand::Deaf(n)
+        | Errand::Unfinished(n)
+        | Errand::Line(n)
+        | Errand::Queue(n) => within(&n, &(0..=MOST)),
         Errand::Crowd { come, .. } => within(&come, &(0..=10_000)),
         Errand::Steward(millis) => within(&u64::from(millis), &(0..=60_000)),
         Errand::Probe(every) => within(&every, &(1..=LONGEST)),

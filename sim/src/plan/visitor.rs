@@ -38,6 +38,8 @@ pub enum Errand {
     Line(u32),
     /// Asks who is there and what took long, has writes wait for so many milliseconds, and has itself disconnected.
     Steward(u32),
+    /// Begins a transaction, queues so many commands of a kilobyte each, and executes it; they may be too many.
+    Queue(u32),
     /// Sends a PING, waits for the answer and so many virtual nanoseconds, and again, while anyone else is there.
     Probe(u64),
 }
@@ -71,6 +73,7 @@ impl Display for Errand {
             }
             Self::Line(bytes) => write!(f, "line {bytes}"),
             Self::Steward(millis) => write!(f, "steward {millis}"),
+            Self::Queue(commands) => write!(f, "queue {commands}"),
             Self::Probe(every) => write!(f, "probe {every}"),
         }
     }
@@ -95,6 +98,7 @@ impl FromStr for Visitor {
             ["garbage", bytes @ ..] => Errand::Garbage(unhex(bytes.concat().as_bytes()).ok_or_else(wrong)?),
             ["line", n] => Errand::Line(count(n)?),
             ["steward", millis] => Errand::Steward(count(millis)?),
+            ["queue", n] => Errand::Queue(count(n)?),
             ["probe", every] => Errand::Probe(number(every)?),
             _ => return Err(wrong()),
         };
@@ -129,6 +133,7 @@ mod tests {
             Errand::Line(70_000),
             Errand::Probe(1_000),
             Errand::Steward(20),
+            Errand::Queue(30),
         ] {
             let visitor = Visitor { at: 9, errand };
             assert_eq!(visitor.to_string().parse(), Ok(visitor));

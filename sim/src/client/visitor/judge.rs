@@ -25,13 +25,22 @@ const STEWARD: [&str; 7] = [
     "CLIENT PAUSE",
 ];
 
+/// Bytes of what one who queues commands has each of them say.
+const QUEUED: usize = 1_000;
+/// What the server may reckon a queued command with so many bytes to be, besides them.
+const BESIDES: usize = 200;
+
 /// The replies that are due.
 #[derive(Debug)]
 pub(super) struct Judge {
     errand: Errand,
+    /// Bytes of commands that a transaction may have, where the plan bounds them.
+    queue: Option<usize>,
     /// How many commands it sends.
     wanted: u32,
     came: u32,
+    /// Its transaction has become too large.
+    aborted: bool,
     refused: bool,
     /// The number under which the server has it.
     id: i64,
@@ -39,7 +48,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// The judge of an errand, and the bytes to send for it.
-    pub(super) fn new(errand: &Errand) -> (Self, Vec<u8>) {
+    pub(super) fn new(errand: &Errand, queue: Option<usize>) -> (Self, Vec<u8>) {
         let mut out = Vec::new();
         let wanted = match errand {
             Errand::Flood(commands) => {
@@ -65,6 +74,12 @@ impl Judge {
                 out.extend_from_slice(format!("{last} {millis} WRITE\r\n").as_bytes());
                 STEWARD.len() as u32 + 1
             }
+            Errand::Queue(commands) => {
+                write_command(&mut out, &["MULTI"]);
+                (0..*commands).for_each(|_| write_command(&mut out, &["PING", &"q".repeat(QUEUED)]));
+                write_command(&mut out, &["EXEC"]);
+                *commands + 2
+            }
             Errand::Silent | Errand::Crowd { .. } | Errand::Probe(_) => {
                 out.extend_from_slice(PING);
                 1
@@ -78,7 +93,7 @@ impl Judge {
                 1
             }
         };
-        (Self { errand: errand.clone(), wanted, came: 0, refused: false, id: 0 }, out)
+        (Self { errand: errand.clone(), queue, wanted, came: 0, aborted: false, refused: false, id: 0 }, out)
     }
 
     /// Judges the next reply.
@@ -90,6 +105,7 @@ impl Judge {
             (Errand::Garbage(_), Value::Error(_)) => true,
             _ if number >= self.wanted => false,
             (Errand::Steward(_), _) => self.take_account(number, reply),
+            (Errand::Queue(_), _) => self.take_queued(number, reply),
             (Errand::Flood(_), Value::Bulk(text)) => *text == number.to_string().as_bytes(),
             (Errand::Wrong(_), Value::Error(text)) => {
                 starts(text, &format!("ERR unknown command 'NONE{number}'"))
@@ -108,6 +124,28 @@ impl Judge {
             _ => false,
         };
         if right { Ok(()) } else { Err(format!("reply {number} is {}", show(reply))) }
+    }
+
+    /// Whether this is what one has to be told who queues commands: that they are queued, until they are too many, and
+    /// what they all come to.
+    fn take_queued(&mut self, number: u32, reply: &Value) -> bool {
+        let (least, most) = (number as usize * QUEUED, number as usize * (QUEUED + BESIDES));
+        let may_be_queued = !self.aborted && self.queue.is_none_or(|queue| least <= queue);
+        let may_be_refused = self.aborted || self.queue.is_some_and(|queue| most > queue);
+        match reply {
+            Value::Simple(text) if number == 0 => text == b"OK",
+            Value::Array(parts) if number + 1 == self.wanted => {
+                let said = |part: &Value| matches!(part, Value::Bulk(text) if text.len() == QUEUED);
+                !self.aborted && parts.len() as u32 + 2 == self.wanted && parts.iter().all(said)
+            }
+            Value::Error(text) if number + 1 == self.wanted => self.aborted && text.starts_with(b"EXECABORT"),
+            Value::Simple(text) => may_be_queued && text == b"QUEUED",
+            Value::Error(text) => {
+                self.aborted = true;
+                may_be_refused && text.starts_with(b"ERR the transaction passed client-query-buffer-limit")
+            }
+            _ => false,
+        }
     }
 
     /// Whether this is what a steward has to be told.
@@ -173,7 +211,12 @@ impl Judge {
     pub(super) fn is_satisfied(&self) -> bool {
         let goes = matches!(
             self.errand,
-            Errand::Flood(_) | Errand::Wrong(_) | Errand::Line(_) | Errand::Crowd { .. } | Errand::Steward(_)
+            Errand::Flood(_)
+                | Errand::Wrong(_)
+                | Errand::Line(_)
+                | Errand::Crowd { .. }
+                | Errand::Steward(_)
+                | Errand::Queue(_)
         );
         goes && self.owes() == 0
     }

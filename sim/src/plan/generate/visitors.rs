@@ -88,7 +88,11 @@ pub(super) fn strain(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life])
     let number = rng.index(lives.len());
     let life = &mut lives[number];
     (server.limits.timeout, server.limits.read_per_turn) = (0, 4_096);
-    let errand = match rng.below(3) {
+    let errand = match rng.below(4) {
+        3 => {
+            server.limits.query_buffer = 16 << 10;
+            Errand::Queue(8 + rng.below(16) as u32)
+        }
         0 => {
             server.limits.query_buffer = 16 << 10;
             Errand::Unfinished(40_000 + rng.below(60_000) as u32)
