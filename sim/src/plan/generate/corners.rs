@@ -8,7 +8,9 @@ use super::scenes::{SYNC, alone, ends_at_once};
 use super::{Break, Ending, Life, Op, ServerPlan, pick, spread};
 use crate::disk::{At, Decay, Kind, Loss, Place};
 use crate::faults::{Call, Fault, Planned};
-use crate::plan::{ClientPlan, WHOLE};
+use crate::phase::Phase;
+use crate::plan::{ClientPlan, Tier, WHOLE};
+use crate::scheduler::{Blow, Disturbance, Strategy};
 
 /// Turns into a corner, in a few seeds.
 pub(super) fn turn(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
@@ -19,6 +21,10 @@ pub(super) fn turn(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
         2 | 3 if number > 0 => changed_unheard(rng, server, lives, number - 1),
         4 => full_under_load(rng, &mut lives[number]),
         5 | 6 if number > 1 => covered_and_gone(rng, &mut lives[number - 2..=number]),
+        7 if rng.below(2) == 0 => strayed(rng, server, &mut lives[number]),
+        8 if rng.below(32) == 0 && server.limits.maxmemory == 0 => {
+            never_linked(rng, server, &mut lives[number]);
+        }
         _ => {}
     }
 }
@@ -107,4 +113,55 @@ fn covered_and_gone(rng: &mut Rng, lives: &mut [Life]) {
     lied.faults.push(Planned::new(Call::Sync, 1, Fault::SyncLate).of(Kind::Copy));
     lied.rest.push(Decay::Bit(Place { of: Kind::Log, at: At::Before(20 + rng.below(150) as u32) }, 3));
     quiet.ending = pick(rng, &[Ending::Shutdown, Ending::Power(Loss::All)]);
+}
+
+/// A record reaches the place of the one before it, which is not safe yet, and the power takes that one: of two records of the
+/// same length, the second stands in the first one's place.
+fn strayed(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    /// Bytes of a record's header, and of what else is in one that sets such a key.
+    const AROUND: usize = 28 + 22;
+    server.fsync = pick(rng, &[Tier::EverySecond, Tier::No]);
+    (server.segment_bytes, server.snapshot_log_bytes) = (1 << 20, 0);
+    let value = |number| format!("strayed.{}.{number}", life.number);
+    let record = AROUND + value(0).len();
+    let set = |number| Op::Set { key: format!("c0:k{number}"), value: value(number), expire: None };
+    let ops: Vec<Op> = (0..3 + rng.index(3)).map(set).collect();
+    // One is written by the time that the next comes.
+    let breaks = vec![(ops.len(), Break::Crash(10_000_000))];
+    alone(life, ClientPlan { gap: 5_000_000, send: WHOLE, ops, breaks, ..ClientPlan::default() });
+    ends_at_once(life, Loss::All);
+    let place = Place { of: Kind::Log, at: At::Before(2 * record as u32) };
+    // Where the life begins a segment, the first is that of its header.
+    let index = pick(rng, &[2, 3]);
+    let stray = Planned::new(Call::WriteAt, index, Fault::Stray(place)).of(Kind::Log);
+    life.faults.push(stray.during(Phase::Serving));
+}
+
+/// A row that nobody links, since that panics twice, while others take the places of swept ones again and again: until it is
+/// its place's turn once more.
+fn never_linked(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    /// More than there are places for rows that are not linked yet.
+    const ROWS: usize = 1_500;
+    (server.workers, server.sweep_from, server.sweep_slice) = (1, 1, 4_096);
+    let key = "c0:v0".to_owned();
+    let mut ops = vec![Op::Del(vec![key.clone()])];
+    ops.push(Op::NewIndex { key: key.clone(), dim: 2, metric: "l2", quant: None });
+    ops.extend((0..ROWS).map(|_| Op::Add {
+        key: key.clone(),
+        element: format!("e{}", rng.below(3)),
+        vector: [rng.unit_f32(), rng.unit_f32()].into(),
+    }));
+    alone(life, ClientPlan { depth: 8, send: WHOLE, ops, ..ClientPlan::default() });
+    ends_at_once(life, Loss::All);
+    life.latency.sync = 10_000;
+    life.threads.strategy = Strategy::Uniform { one_in: 64 };
+    // Both of its attempts: the job is begun again.
+    let passage = 60 + rng.below(200);
+    let panic = |passage| Disturbance {
+        blow: Blow::Panic,
+        passage,
+        thread: "worker".to_owned(),
+        site: "job".to_owned(),
+    };
+    life.threads.disturbances = vec![panic(passage), panic(passage + 1)];
 }
