@@ -3,16 +3,14 @@
 
 use engram::base::rng::Rng;
 
-use super::{Break, Ending, Life, Op, ServerPlan};
+use super::scenes::{SYNC, alone, ends_at_once};
+use super::{Break, Ending, Life, Op, ServerPlan, pick};
+use crate::disk::Loss;
+use crate::plan::{ClientPlan, WHOLE};
 
 /// Has backups made, where no disk fails.
 pub(super) fn order(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
-    let fails = |life: &Life| {
-        let harms =
-            |planned: &crate::faults::Planned| planned.harms_storage() || planned.fault.harms_medium();
-        !life.rest.is_empty() || life.faults.iter().any(harms)
-    };
-    if rng.below(10) > 0 || server.limits.maxmemory > 0 || lives.iter().any(fails) {
+    if rng.below(10) > 0 || !may_be_judged(server, lives) {
         return;
     }
     for life in lives {
@@ -31,4 +29,33 @@ pub(super) fn order(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
             }
         }
     }
+}
+
+/// In a few seeds the power goes while one is written, in the middle of its syncs, and takes of its names what it can.
+pub(super) fn cut_off(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
+    if rng.below(12) > 0 || !may_be_judged(server, lives) {
+        return;
+    }
+    let number = rng.index(lives.len());
+    let life = &mut lives[number];
+    let set = |key: usize| Op::Set {
+        key: format!("c0:k{key}"),
+        value: format!("backed.{}.{key}", life.number),
+        expire: None,
+    };
+    let mut ops: Vec<Op> = (0..2 + rng.index(4)).map(set).collect();
+    ops.push(Op::Backup(format!("backup.{}.cut", life.number)));
+    let breaks = vec![(ops.len(), Break::Crash(rng.below(5 * SYNC)))];
+    alone(life, ClientPlan { send: WHOLE, ops, breaks, ..ClientPlan::default() });
+    ends_at_once(life, pick(rng, &[Loss::Subset, Loss::Torn, Loss::Garbage]));
+}
+
+/// Whether what is in a backup tells something: no disk fails, and all are answered.
+fn may_be_judged(server: &ServerPlan, lives: &[Life]) -> bool {
+    let fails = |life: &Life| {
+        let harms =
+            |planned: &crate::faults::Planned| planned.harms_storage() || planned.fault.harms_medium();
+        !life.rest.is_empty() || life.faults.iter().any(harms)
+    };
+    server.limits.maxmemory == 0 && !lives.iter().any(fails)
 }

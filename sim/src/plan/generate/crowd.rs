@@ -6,10 +6,12 @@ use engram::base::rng::Rng;
 
 use super::source::Source;
 use super::{Life, Op, ServerPlan, Swarm, pick, spread};
+use crate::net;
 use crate::scheduler::{Blow, Disturbance, Strategy};
 
-/// The shape of a crowd that is saved once.
+/// The shapes of a crowd that is saved once.
 const SAVED: u64 = 5;
+const NESTED: u64 = 6;
 
 /// Turns one life of the plan into a crowd, or none.
 pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerPlan, lives: &mut [Life]) {
@@ -24,7 +26,7 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
     let saves = swarm.saves || rng.below(2) == 0;
     let mut ops = if rng.below(2) == 0 { vec![source.no_index()] } else { Vec::new() };
     ops.push(source.new_index());
-    let shape = pick(rng, &[0, 1, 2, 3, 4, 4, SAVED, SAVED, 7]);
+    let shape = pick(rng, &[0, 1, 2, 3, 4, 4, SAVED, SAVED, NESTED, 7]);
     let whole = match shape {
         0..=2 => {
             server.workers = server.workers.max(1 + rng.index(3));
@@ -41,6 +43,11 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
             ops.extend(saved(rng, &mut source));
             true
         }
+        NESTED => {
+            server.workers = 2 + rng.index(2);
+            ops.extend(nested(rng, &source, life));
+            true
+        }
         _ => {
             // The marks of one worker's walks are numbered, and the numbers begin anew after 255.
             server.workers = 1;
@@ -52,7 +59,7 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
         0 => Strategy::Pct { depth: 1 + rng.below(3), horizon: 1 << (10 + rng.below(6)) },
         _ => Strategy::Uniform { one_in: 1 << rng.below(4) },
     };
-    if shape < 7 && rng.below(4) > 0 {
+    if shape < NESTED && rng.below(4) > 0 {
         let count = 1 + rng.below(12);
         let stalls = (0..count).map(|_| stall(rng, shape, ops.len() as u64));
         life.threads.disturbances.extend(stalls);
@@ -67,6 +74,10 @@ pub(super) fn crowd(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
     client.depth = pick(rng, &[2, 8, 64]);
     client.gap = 1_000;
     (client.send, client.receive) = (4_096, 4_096);
+    if shape == NESTED {
+        // One is done with before the next comes.
+        (client.depth, client.gap, client.send) = (64, 20_000, 64);
+    }
     if let Some(next) = lives.get_mut(number + 1) {
         let searches = (0..4).map(|_| source.wide_search(rng));
         next.clients[who].ops.splice(0..0, searches);
@@ -136,6 +147,25 @@ fn saved(rng: &mut Rng, source: &mut Source) -> Vec<Op> {
     let mut ops: Vec<Op> = (0..before).map(|row| source.settler(rng, (0, 1.0), row)).collect();
     ops.push(Op::BackgroundSave);
     ops.extend((0..behind).map(|row| source.settler(rng, (0, 1.0), before + row)));
+    ops
+}
+
+/// One snapshot, begun while a row stands still that is adopted and not settled yet, and others are its children already.
+fn nested(rng: &mut Rng, source: &Source, life: &mut Life) -> Vec<Op> {
+    let (before, children, behind) = (1 + rng.below(6), 1 + rng.below(3), rng.below(3));
+    // Each by itself, but for the children, which are where their parent is.
+    let settle = |rng: &mut Rng, row: u64| source.settler(rng, (row.min(before), 0.0), row);
+    let mut ops: Vec<Op> = (0..=before + children).map(|row| settle(rng, row)).collect();
+    ops.push(Op::BackgroundSave);
+    ops.extend((0..behind).map(|row| settle(rng, before + children + 1 + row)));
+    life.faults.clear();
+    life.net = net::Settings { latency: 1_000, ..net::Settings::default() };
+    life.latency.sync = 100_000;
+    // Each row settles twice: it may be the first of all, and then it is linked.
+    let passage = 2 * before + pick(rng, &[2, 2, 1, 3]);
+    let (thread, site) = ("worker".to_owned(), "settling".to_owned());
+    let blow = Blow::Stall(100_000_000 + rng.below(200_000_000));
+    life.threads.disturbances = vec![Disturbance { blow, passage, thread, site }];
     ops
 }
 

@@ -10,6 +10,7 @@ mod crowd;
 mod faults;
 mod forms;
 mod guarded;
+mod holders;
 mod maps;
 mod recalled;
 mod robbed;
@@ -128,7 +129,9 @@ pub fn generate(seed: u64) -> Plan {
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
     visitors::doze(&mut Rng::stream(seed, "doze"), &mut server, &mut lives);
     spared::meet(&mut Rng::stream(seed, "spared"), &mut server, &mut lives);
+    holders::hold(&mut Rng::stream(seed, "holders"), seed, swarm, &mut server, &mut lives);
     backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
+    backups::cut_off(&mut Rng::stream(seed, "backup cut off"), &server, &mut lives);
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);
     server.operator = Rng::stream(seed, "operator").below(4) == 0;
     guarded::guard(&mut Rng::stream(seed, "password"), &mut server, &mut lives);

@@ -23,12 +23,14 @@ impl Scene {
         let count = ops.len();
         let breaks = vec![(count, Break::Crash(1_000_000 + rng.below(SYNC / 2)))];
         let searches = matches!(looks.as_slice(), [Op::Search { .. }]);
+        // A transaction waits for nothing that it does not see: one after the other they last until the change comes.
+        let gap = if matches!(looks.as_slice(), [Op::Watch(_), ..]) { 5 * GAP } else { GAP };
         let looks = looks.into_iter().cycle().take(LOOKS * count).collect();
         alone(life, ClientPlan { ops, breaks, ..ClientPlan::default() });
         // Several searches at once wait for each other, and some for a worker that stands still: what they see then was
         // done behind them.
         let depth = if searches { 8 } else { 1 };
-        beside(life, ClientPlan { depth, gap: GAP, send: WHOLE, ops: looks, ..ClientPlan::default() });
+        beside(life, ClientPlan { depth, gap, send: WHOLE, ops: looks, ..ClientPlan::default() });
         ends_at_once(life, pick(rng, &[Loss::All, Loss::All, Loss::Torn]));
         if searches {
             let stall = |_| Disturbance {
@@ -54,10 +56,10 @@ impl Scene {
         };
         let watch = vec![Op::Watch(vec![key.clone()]), Op::Transaction(vec![Op::Get(other.clone())])];
         let looks = match rng.below(8) {
-            0 | 1 => watch,
-            2 => vec![Op::Get(key)],
-            3 => vec![Op::Mget(vec![key, other])],
-            4 => vec![Op::Type(key), Op::Exists(vec![other])],
+            0..=2 => watch,
+            3 => vec![Op::Get(key)],
+            4 => vec![Op::Mget(vec![key, other])],
+            5 => vec![Op::Type(key), Op::Exists(vec![other])],
             _ => self.names_told(rng),
         };
         (change, looks)
