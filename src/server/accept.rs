@@ -39,7 +39,8 @@ impl Server {
             reached(Mark::TooManyClients);
             self.ledger.rejected += 1;
             // Best effort: the client is being closed, and its socket's buffer is empty.
-            drop(self.net.write(conn, b"-ERR max number of clients reached\r\n"));
+            let told = self.net.write(conn, b"-ERR max number of clients reached\r\n");
+            self.ledger.bytes_out += told.map_or(0, |n| n as u64);
             self.net.close(conn);
             return;
         }

@@ -36,6 +36,7 @@ impl Server {
                 }
                 Ok(n) => {
                     taken += n;
+                    self.ledger.bytes_in += n as u64;
                     connection.input.receive(&self.scratch[..n]);
                     if n < self.scratch.len() {
                         break;
@@ -51,7 +52,6 @@ impl Server {
                 },
             }
         }
-        self.ledger.bytes_in += taken as u64;
         if taken > 0 {
             connection.last_active = self.now;
         }

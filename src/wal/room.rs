@@ -100,7 +100,10 @@ impl LogThread {
         header: &SegmentHeader,
     ) -> Result<Option<(Guarded, u64)>, Poisoned> {
         let Some(spare) = self.spares.pop() else { return Ok(None) };
-        let Ok(file) = self.guard.bare().open(&spare.name) else { return Ok(None) };
+        let Ok(file) = self.guard.bare().open(&spare.name) else {
+            drop(self.guard.bare().remove(&spare.name));
+            return Ok(None);
+        };
         let file = self.guard.adopt(name, file);
         let mut start = header.encode().to_vec();
         start.extend(&ZEROS[..RECORD_HEADER]);

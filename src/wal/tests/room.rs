@@ -148,6 +148,20 @@ fn full_disk_on_which_nothing_can_be_cut_or_renamed_is_no_error() {
 }
 
 #[test]
+fn spared_segment_that_cannot_be_opened_does_not_stay() {
+    let (disk, rig) = used_again();
+    rig.wal.shutdown().unwrap();
+    let opens = |call: &String| call.starts_with("open ") && call.ends_with(".tmp");
+    let call = disk.journal().iter().position(opens).unwrap();
+    let disk = MemDisk::default();
+    disk.mishap(call as u64, Mishap::Fail);
+    let (disk, rig) = used_again_on(disk);
+    rig.wal.shutdown().unwrap();
+    assert!(disk.image().into_keys().all(|name| !name.ends_with(".tmp")), "{:?}", disk.journal());
+    assert_eq!(recover_all(&disk, 11).unwrap().last, Lsn(20));
+}
+
+#[test]
 fn what_was_put_aside_is_removed_where_no_segment_is_left() {
     let aside = format!("{}.tmp", name(1));
     let disk = MemDisk::holding(&[(&aside, &acknowledged(1, 3).0)]);

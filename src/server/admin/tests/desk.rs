@@ -28,6 +28,10 @@ struct Wire {
     to_server: Vec<u8>,
     to_client: Vec<u8>,
     closed: bool,
+    /// How many more reads succeed; none where all do.
+    reads: Option<u64>,
+    /// Bytes that the server has read, and written.
+    moved: (usize, usize),
 }
 
 impl Desk {
@@ -87,6 +91,18 @@ impl Desk {
         self.with(client, |wire| String::from_utf8(std::mem::take(&mut wire.to_client)).unwrap())
     }
 
+    /// Only so many more reads of a client succeed.
+    pub(super) fn fail_after(&self, client: u64, reads: u64) {
+        self.with(client, |wire| wire.reads = Some(reads));
+    }
+
+    /// Bytes that the server has read from all clients, and written to them.
+    pub(super) fn moved(&self) -> (usize, usize) {
+        let wires = self.wires.lock();
+        let sum = |all: (usize, usize), wire: &Wire| (all.0 + wire.moved.0, all.1 + wire.moved.1);
+        wires.wires.iter().fold((0, 0), sum)
+    }
+
     pub(super) fn is_closed(&self, client: u64) -> bool {
         self.with(client, |wire| wire.closed)
     }
@@ -125,17 +141,28 @@ impl Net for Fake {
     fn read(&mut self, conn: ConnId, buf: &mut [u8]) -> io::Result<usize> {
         self.wire(conn, |wire| {
             let n = wire.to_server.len().min(buf.len());
+            if wire
+                .reads
+                .as_mut()
+                .is_some_and(|reads| reads.checked_sub(1).map(|left| *reads = left).is_none())
+            {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             if n == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             buf[..n].copy_from_slice(&wire.to_server[..n]);
             wire.to_server.drain(..n);
+            wire.moved.0 += n;
             Ok(n)
         })
     }
 
     fn write(&mut self, conn: ConnId, buf: &[u8]) -> io::Result<usize> {
-        self.wire(conn, |wire| wire.to_client.extend_from_slice(buf));
+        self.wire(conn, |wire| {
+            wire.to_client.extend_from_slice(buf);
+            wire.moved.1 += buf.len();
+        });
         Ok(buf.len())
     }
 

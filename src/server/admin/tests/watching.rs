@@ -59,6 +59,25 @@ fn sections_can_be_chosen() {
 }
 
 #[test]
+fn bytes_are_counted_of_clients_that_fail_and_of_those_who_are_turned_away() {
+    let mut desk = Desk::new(Options { maxclients: 2, ..Options::default() });
+    let (client, failing, crowd) = (desk.connect(), desk.connect(), desk.connect());
+    assert!(desk.read(crowd).starts_with("-ERR max number of clients"));
+    // All of the server's buffer is filled once, and then there is an error.
+    desk.fail_after(failing, 1);
+    desk.ask(failing, &"x".repeat(1 << 20));
+    assert!(desk.is_closed(failing));
+    let reply = desk.ask(client, "INFO stats");
+    let (read, written) = desk.moved();
+    for counted in [
+        format!("total_net_input_bytes:{read}\r\n"),
+        format!("total_net_output_bytes:{}\r\n", written - reply.len()),
+    ] {
+        assert!(reply.contains(&counted), "{counted} {reply}");
+    }
+}
+
+#[test]
 fn rates_are_of_the_last_seconds_and_fade_without_anyone_waking() {
     let (mut desk, client) = desk();
     for _ in 0..30 {
