@@ -401,12 +401,6 @@ impl Faults {
         self.no_room_for_log || self.told.killed_log()
     }
 
-    /// Whether anything has happened because of which a start or a snapshot may fail.
-    #[must_use]
-    pub fn harmed_storage(&self) -> bool {
-        self.blame.owed || self.fired.iter().any(|planned| planned.harms_storage())
-    }
-
     /// A thread was disturbed.
     pub fn disturbed(&mut self, disturbance: &Disturbance) {
         self.disturbed.push(disturbance.clone());

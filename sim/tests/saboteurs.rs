@@ -64,6 +64,12 @@ fn backups_that_are_not_synced_are_caught() {
 }
 
 #[test]
+fn a_disk_that_removes_nothing_is_caught() {
+    let rig = engine::rig().sabotaged(Sabotage { ignore_remove: true, ..Sabotage::default() });
+    seeds_until_told("removes nothing", &rig, "is left", 100);
+}
+
+#[test]
 fn a_check_that_does_not_see_a_file_is_caught() {
     let rig = engine::rig().sabotaged(Sabotage { hidden_file: true, ..Sabotage::default() });
     seeds_until_told("hides a file from check", &rig, "where check had found", 200);

@@ -12,7 +12,9 @@ impl Client {
                 state.out.extend_from_slice(words.as_bytes());
                 state.out.extend_from_slice(b"\r\n");
                 let now = self.inner.town.scheduler.now();
-                state.leaving = Leaving::Order { saves: words.ends_with(" SAVE").then_some(now) };
+                let saves = words.ends_with(" SAVE").then_some(now);
+                saves.into_iter().for_each(|now| state.script.orders_save(now));
+                state.leaving = Leaving::Order { saves };
                 self.inner.town.wire.ordered_to_finish(true);
                 self.inner.town.scheduler.note("order", words, [0; 3]);
             }

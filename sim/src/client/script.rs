@@ -110,6 +110,11 @@ impl Script {
         self.oracle.lock().may_not_save(since, false)
     }
 
+    /// The server is ordered to finish, and to save before.
+    pub(crate) fn orders_save(&self, now: u64) {
+        self.oracle.lock().ordered_to_save(now);
+    }
+
     /// Whether the server was asked to finish: answers may say so.
     pub(crate) fn server_finishes(&self, yes: bool) {
         self.oracle.lock().finishes(yes);

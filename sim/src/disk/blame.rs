@@ -18,8 +18,6 @@ pub struct Blame {
     earlier: Option<u64>,
     /// It may refuse to start: what had been promised is damaged.
     pub refusal: bool,
-    /// An error of an earlier life's sync will be reported to this one.
-    pub owed: bool,
     /// All was looked at in this life: nothing that happens to the disk from now on is an excuse before the next.
     inspected: bool,
 }
@@ -40,10 +38,10 @@ impl Blame {
 impl Image {
     /// A life begins on this image.
     pub(super) fn begin(&mut self) {
+        self.begin_names();
         self.files.values_mut().for_each(|content| content.told = false);
         let unsettled = self.blame.since.filter(|_| !self.blame.inspected);
-        let owed = self.owed || self.files.values().any(|content| content.owed);
-        self.blame = Blame { since: unsettled, earlier: unsettled, owed, ..Blame::default() };
+        self.blame = Blame { since: unsettled, earlier: unsettled, ..Blame::default() };
         self.found = Damage::default();
         if self.is_damaged() {
             self.found = self.damage();

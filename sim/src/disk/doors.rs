@@ -1,5 +1,7 @@
 //! The storage door of a simulated machine.
 
+mod looks;
+
 use std::io;
 use std::sync::Arc;
 
@@ -82,11 +84,6 @@ impl SimStorage {
         let inner = Arc::get_mut(&mut self).and_then(|storage| Arc::get_mut(&mut storage.inner));
         inner.into_iter().for_each(|inner| inner.aside = true);
         self
-    }
-
-    /// Everything on the disk was looked at, and is what is promised from now on.
-    pub fn settle(&self) {
-        self.inner.change(Image::settle_blame);
     }
 
     /// Takes the disk back when the life has ended, `orderly` or in a crash; what is left here is an empty directory.
@@ -307,7 +304,9 @@ impl Storage for SimStorage {
         self.inner.enter(Call::Remove, name, [0; 3])?;
         refusals::plain(name).and_then(|()| refusals::short(name))?;
         let file = self.inner.find(name)?;
-        self.inner.state.lock().image.change_name(NameChange::Remove { name: name.to_owned(), file });
+        if !self.inner.sabotage.ignore_remove {
+            self.inner.state.lock().image.change_name(NameChange::Remove { name: name.to_owned(), file });
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Kind;
 use super::blame::Blame;
 use super::content::Content;
 use super::reading::Ledger;
@@ -61,6 +62,10 @@ pub(super) struct Image {
     /// What was damaged when the life began, and is no more damaged than the server knows: nothing has touched it
     /// since but the server, and no sync of it has lied.
     pub(super) found: Damage,
+    /// Files that have come from outside since the life began, by their numbers.
+    pub(super) planted: BTreeSet<u64>,
+    /// What the life has found of unfinished writes: names and files' numbers.
+    pub(super) unfinished: Vec<(String, u64)>,
     /// Changes of names that a failed sync has dropped: the process sees them, and the medium will never have them.
     dropped_names: Vec<NameChange>,
     past_names: usize,
@@ -259,6 +264,7 @@ impl Image {
     pub(super) fn plant(&mut self, name: &str, bytes: Vec<u8>) {
         self.promise_names();
         let file = self.add(Content { seen: bytes.clone(), durable: bytes, ..Content::default() });
+        self.planted.insert(file);
         self.names.insert(name.to_owned(), file);
         self.durable_names.insert(name.to_owned(), file);
         // What took the name away before and is not safe yet does not take it away again.
@@ -283,6 +289,25 @@ impl Image {
             | NameChange::Plant { name: to, .. } => to == name,
             NameChange::Remove { .. } => false,
         })
+    }
+
+    /// A start looks at the names: what comes from outside later, and what earlier lives have not finished.
+    pub(super) fn begin_names(&mut self) {
+        self.planted.clear();
+        let unfinished = |name: &str| matches!(Kind::of(name), Kind::Temporary | Kind::Copy);
+        let left = self.names.iter().filter(|(name, _)| unfinished(name));
+        self.unfinished = left.map(|(name, file)| (name.clone(), *file)).collect();
+    }
+
+    /// What was found unfinished and is still there.
+    pub(super) fn still_unfinished(&self) -> Option<&str> {
+        let mut left = self.unfinished.iter().filter(|(name, file)| self.names.get(name) == Some(file));
+        left.next().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether what this name leads to has come from outside since the life began.
+    pub(super) fn is_stranger(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|file| self.planted.contains(file))
     }
 
     /// Drops the files that no name leads to and nobody can have open any more.

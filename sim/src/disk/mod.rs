@@ -6,11 +6,13 @@
 //! of a file that is mapped, [`map`]; which errors the server was told, and what they excuse, [`told`].
 
 mod backups;
+mod begun;
 mod blame;
 mod choice;
 mod content;
 mod decay;
 mod doors;
+mod failure;
 mod image;
 mod kind;
 mod loss;
@@ -22,7 +24,7 @@ mod still;
 mod tests;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ pub use decay::{At, Decay, Place};
 pub use doors::SimStorage;
 pub use kind::{KINDS, Kind};
 pub use loss::{Decide, Loss};
+pub use reading::Held;
 pub use still::Still;
 pub use told::{Listened, Told};
 
@@ -53,6 +56,8 @@ pub struct Sabotage {
     pub skip_sync_dir: bool,
     /// A change of a file's length does nothing and succeeds.
     pub ignore_set_len: bool,
+    /// The removal of a file does nothing and succeeds.
+    pub ignore_remove: bool,
     /// There is never room for the copy of a log segment that recovery makes; with [`Sabotage::ignore_set_len`] a torn
     /// tail stays where it is.
     pub no_copies: bool,
@@ -79,6 +84,7 @@ impl FromStr for Sabotage {
                 "skip-sync" => &mut lies.skip_sync,
                 "skip-sync-dir" => &mut lies.skip_sync_dir,
                 "ignore-set-len" => &mut lies.ignore_set_len,
+                "ignore-remove" => &mut lies.ignore_remove,
                 "no-copies" => &mut lies.no_copies,
                 "late-sync" => &mut lies.late_sync,
                 "cut-at-rot" => &mut lies.cut_at_rot,
@@ -159,6 +165,13 @@ impl Disk {
     #[must_use]
     pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         self.image.contents()
+    }
+
+    /// The names of all files but those that have come from outside since the last life began.
+    #[must_use]
+    pub fn own_names(&self) -> BTreeSet<String> {
+        let own = self.image.names.keys().filter(|name| !self.image.is_stranger(name));
+        own.cloned().collect()
     }
 
     /// How many changes, of bytes and of names, a power loss could take.

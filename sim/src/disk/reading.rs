@@ -35,7 +35,7 @@ struct Header {
 }
 
 /// The number in a file's name.
-fn number(name: &str) -> u64 {
+pub(super) fn number(name: &str) -> u64 {
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
 }
@@ -90,6 +90,59 @@ fn walk(bytes: &[u8], (salt, first): (u64, u64), each: &mut dyn FnMut(u64, &[u8]
         at = end;
     }
     (at, next)
+}
+
+/// What the log's files hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes up to the last record of each segment.
+    pub written: u64,
+    /// Bytes of all segments, with whatever stands behind their last records.
+    pub bytes: u64,
+    /// The last record; that of the newest snapshot where that is ahead.
+    pub last: u64,
+    /// Payload bytes of the records that no snapshot covers.
+    pub unsaved: u64,
+    /// Bytes of the newest snapshot, and its last record; zero where there is none.
+    pub snapshot: (u64, u64),
+}
+
+/// What the segments and the newest snapshot among `files` hold: names and bytes.
+pub(super) fn held(files: &[(&str, &[u8])]) -> Held {
+    let of = |kind| files.iter().filter(move |(name, _)| Kind::of(name) == kind);
+    let newest = of(Kind::Snapshot).map(|(name, bytes)| (number(name), bytes.len() as u64)).max();
+    let (covered, size) = newest.unwrap_or_default();
+    let mut held = Held { last: covered, snapshot: (size, covered), ..Held::default() };
+    for (_, bytes) in of(Kind::Log) {
+        held.bytes += bytes.len() as u64;
+        let Some(head) = segment_header(bytes) else { continue };
+        let (end, next) = walk(bytes, head, &mut |lsn, header| {
+            held.unsaved += if lsn > covered { u64::from(half(header, 8)) } else { 0 };
+        });
+        held.written += end as u64;
+        held.last = held.last.max(next - 1);
+    }
+    held
+}
+
+/// The records in `bytes`, which the log writes behind record `last`: how many payload bytes each has. None where something
+/// else is written: a header, a mark, zeros, the rest of what was written in part.
+pub(super) fn payloads(bytes: &[u8], mut last: Option<u64>) -> Vec<(u64, u64)> {
+    let (mut at, mut found) = (0, Vec::new());
+    if bytes.starts_with(b"engramwl") {
+        return found;
+    }
+    while let Some(header) = bytes.get(at..at + RECORD_HEADER) {
+        let (len, lsn, durable) = (half(header, 8), word(header, 12), word(header, 20));
+        let follows = last.map_or(lsn > 0, |last| lsn == last + 1);
+        if !follows || durable >= lsn {
+            break;
+        }
+        found.push((lsn, u64::from(len)));
+        last = Some(lsn);
+        at += RECORD_HEADER + len as usize;
+    }
+    found
 }
 
 /// Something at or behind `at`, where record `lost` should be, that could only be written once that had been synced; or
@@ -275,6 +328,30 @@ mod tests {
             reach(&files, &|_| false),
             Reach::Refused("snapshot-00000000000000000001.snap is not what was written".to_owned())
         );
+    }
+
+    #[test]
+    fn what_the_log_holds_is_counted_and_what_no_snapshot_covers() {
+        let (mut first, mut second) = (segment(1), segment(3));
+        (1..3).for_each(|lsn| record(&mut first, lsn, lsn - 1, 10));
+        (3..5).for_each(|lsn| record(&mut second, lsn, lsn - 1, 20));
+        let (whole, written) = ((first.len() + second.len()) as u64, second.len());
+        second.extend([0; 50]);
+        let [one, three, snapshot] = [
+            "wal-00000000000000000001.log",
+            "wal-00000000000000000003.log",
+            "snapshot-00000000000000000003.snap",
+        ];
+        let files = [(one, &*first), (three, &*second), (snapshot, &[0; 7][..])];
+        let wanted = Held { written: whole, bytes: whole + 50, last: 4, unsaved: 20, snapshot: (7, 3) };
+        assert_eq!(held(&files), wanted);
+        assert_eq!(held(&files[..2]), Held { unsaved: 60, snapshot: (0, 0), ..wanted });
+        let batch = &second[SEGMENT_HEADER..written];
+        assert_eq!(payloads(batch, Some(2)), [(3, 20), (4, 20)]);
+        assert_eq!(payloads(batch, None), [(3, 20), (4, 20)]);
+        for nothing in [payloads(batch, Some(3)), payloads(&second, None), payloads(&[0; 99], None)] {
+            assert!(nothing.is_empty(), "{nothing:?}");
+        }
     }
 
     #[test]

@@ -6,23 +6,31 @@
 //! full, or when a directory could not be synced after removals. The directory's first failed sync is its last: every later
 //! snapshot fails, and so does the log, once it wants to begin a segment. Any other error of a snapshot's file excuses
 //! the snapshot that was under way.
+//!
+//! A start or a log that ends because of an error has to tell of one that it was told and that may end it ([`Told::ends`]).
+//! A file stays that nobody needs where its removal has failed, or what would have come before that ([`Told::may_stay`]).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use engram::env::{File, Map, Storage};
 
-use super::reading::RECORD_HEADER;
+use super::begun::Begun;
+use super::failure::Failure;
+use super::reading::{RECORD_HEADER, number};
 use super::{Kind, SimStorage};
 use crate::faults::{Call, Faults};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
-/// The thread that writes the log.
+/// The thread that writes the log, the one that writes snapshots, and the one that starts.
 const LOG: &str = "log";
+const SNAPSHOT: &str = "snapshot";
+const MAIN: &str = "main";
 
 /// What was told in one life.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Told {
     log: bool,
     /// The directory could not be synced.
@@ -33,16 +41,31 @@ pub struct Told {
     roomless: bool,
     /// When a snapshot's file met an error for the last time, in virtual nanoseconds.
     snapshot: Option<u64>,
+    /// Errors that may end a start, and those that may end the log.
+    start: Vec<Failure>,
+    ends_log: Vec<Failure>,
+    /// Files that could not be removed.
+    unremoved: BTreeSet<String>,
+    /// Since a snapshot's thread has looked at the directory for the last time, what it was to remove was not.
+    unswept: bool,
+    /// Snapshots that were begun.
+    begun: Begun,
 }
 
 /// A call that has come back.
 struct Made<'a> {
     call: Call,
     of: Kind,
+    /// The files that it is about; none for the directory.
+    names: &'a [&'a str],
     /// The thread that has made it.
     by: &'a str,
     /// What it has written, or was to write.
     bytes: &'a [u8],
+    /// It met a file that has come from outside meanwhile.
+    stranger: bool,
+    /// The length of a file that has a new name.
+    len: u64,
 }
 
 impl Made<'_> {
@@ -72,7 +95,47 @@ impl Told {
         self.directory || self.killed_log() || self.snapshot.is_some_and(|last| last >= since)
     }
 
+    /// Whether a start may have ended with this reason, or, where it is none of a start, the log.
+    #[must_use]
+    pub fn ends(&self, what: &str, starting: bool) -> bool {
+        let failures = if starting { &self.start } else { &self.ends_log };
+        failures.iter().any(|failure| failure.is_told_by(what))
+    }
+
+    /// Whether this file may stay though nobody needs it.
+    #[must_use]
+    pub fn may_stay(&self, name: &str) -> bool {
+        // Where a sync of the directory fails, names may come back.
+        self.directory || self.unremoved.contains(name)
+    }
+
+    /// Whether snapshots may stay though there is a newer one.
+    #[must_use]
+    pub fn spares_snapshots(&self) -> bool {
+        self.directory || self.unswept
+    }
+
+    /// Whether each snapshot was `asked` for at one of these times, or due where they come unasked after `log_bytes` of log.
+    pub fn judge_snapshots(&self, log_bytes: u64, asked: &[u64]) -> Result<(), String> {
+        self.begun.judge(log_bytes, asked)
+    }
+
+    /// Notes what tells when snapshots are due, and when they are begun.
+    fn note_snapshots(&mut self, made: &Made<'_>, well: bool, now: u64) {
+        let name = made.names.first().copied().unwrap_or_default();
+        match (made.by, made.call) {
+            (LOG, Call::WriteAt) => self.begun.logged(made.bytes),
+            (SNAPSHOT, Call::Create) => self.begun.begin(number(name), now),
+            (SNAPSHOT, Call::Rename) if well => self.begun.named(made.len),
+            (SNAPSHOT, Call::SyncDir) => self.begun.synced(well),
+            _ => {}
+        }
+    }
+
     fn succeeded(&mut self, made: &Made<'_>) {
+        if made.by == SNAPSHOT && made.call == Call::List {
+            self.unswept = false;
+        }
         if made.by != LOG {
             return;
         }
@@ -84,13 +147,27 @@ impl Told {
         }
     }
 
-    fn failed(&mut self, made: &Made<'_>, error: io::ErrorKind, now: u64) {
+    fn failed(&mut self, made: &Made<'_>, error: &io::Error, now: u64) {
+        let (error, failure) = (error.kind(), Failure::new(made.call, made.names, error));
         let moves = matches!(made.call, Call::ReadAt | Call::WriteAt);
         if moves && error == io::ErrorKind::Interrupted {
             return;
         }
-        let lacks_room =
-            error == io::ErrorKind::StorageFull && !matches!(made.call, Call::Sync | Call::SyncDir);
+        self.note_what_stays(made, error);
+        let full = error == io::ErrorKind::StorageFull;
+        let lacks_room = full && !matches!(made.call, Call::Sync | Call::SyncDir);
+        // A copy for which there is no room is not made, and what is there, or is not, is no fault of the disk.
+        let ends = match error {
+            io::ErrorKind::NotFound => false,
+            io::ErrorKind::AlreadyExists => made.stranger,
+            _ => !(full && made.of == Kind::Copy),
+        };
+        if made.by == MAIN && ends {
+            self.start.push(failure.clone());
+        }
+        if made.call == Call::SyncDir || (made.by == LOG && made.call != Call::Remove) {
+            self.ends_log.push(failure.of_the_log(made.of));
+        }
         match (made.call, made.of) {
             (Call::SyncDir, _) => self.directory = true,
             (Call::Remove, Kind::Temporary) if error == io::ErrorKind::NotFound => {}
@@ -108,6 +185,22 @@ impl Told {
             _ => {}
         }
     }
+
+    fn note_what_stays(&mut self, made: &Made<'_>, error: io::ErrorKind) {
+        if made.call == Call::Remove && error != io::ErrorKind::NotFound {
+            self.unremoved.extend(made.names.iter().map(|name| (*name).to_owned()));
+        }
+        let sweeps = matches!(made.call, Call::List | Call::Remove | Call::SyncDir);
+        self.unswept |= made.by == SNAPSHOT && sweeps && error != io::ErrorKind::NotFound;
+    }
+
+    /// Errors of which nothing is told that a start or a log could repeat.
+    fn nameless(&mut self, name: &str, by: &str) {
+        if by == LOG {
+            self.log = true;
+            self.ends_log.push(Failure::nameless(name));
+        }
+    }
 }
 
 /// The data directory with one who listens.
@@ -120,7 +213,7 @@ pub struct Listened {
 
 struct ListenedFile {
     file: Box<dyn File>,
-    of: Kind,
+    name: Box<str>,
     directory: Listened,
 }
 
@@ -134,63 +227,74 @@ impl Listened {
     /// Listens to what `storage` tells, for the faults of the same life.
     #[must_use]
     pub fn new(storage: &Arc<SimStorage>, scheduler: &Scheduler, faults: &Arc<Shared<Faults>>) -> Self {
+        faults.lock().told.begun.found = storage.log_bytes();
         Self { storage: Arc::clone(storage), scheduler: scheduler.clone(), faults: Arc::clone(faults) }
     }
 
-    fn hear<T>(&self, call: Call, of: Kind, bytes: &[u8], result: io::Result<T>) -> io::Result<T> {
+    fn hear<T>(&self, call: Call, names: &[&str], bytes: &[u8], result: io::Result<T>) -> io::Result<T> {
+        // As a real directory does, the error says what could not be done, and with which file.
+        let result = result.map_err(|error| {
+            let about = if names.is_empty() { String::new() } else { format!(" {}", names.join(" to ")) };
+            io::Error::new(error.kind(), format!("cannot {}{about}: {error}", call.name()))
+        });
         // A machine that has stopped tells nobody anything.
         if !self.scheduler.stopped() {
             let by = self.scheduler.running();
-            let made = Made { call, of, by: &by, bytes };
+            let of = names.first().map_or(Kind::Any, |name| Kind::of(name));
+            let stranger = call == Call::Create && names.iter().any(|name| self.storage.is_stranger(name));
+            let renamed = if call == Call::Rename { names.get(1) } else { None };
+            let len = renamed.map_or(0, |name| self.storage.len_of(name));
+            let made = Made { call, of, names, by: &by, bytes, stranger, len };
             let (now, told) = (self.scheduler.now(), &mut self.faults.lock().told);
+            told.note_snapshots(&made, result.is_ok(), now);
             match &result {
                 Ok(_) => told.succeeded(&made),
-                Err(error) => told.failed(&made, error.kind(), now),
+                Err(error) => told.failed(&made, error, now),
             }
         }
         result
     }
 
     fn file(&self, name: &str, file: Box<dyn File>) -> Box<dyn File> {
-        Box::new(ListenedFile { file, of: Kind::of(name), directory: self.clone() })
+        Box::new(ListenedFile { file, name: name.into(), directory: self.clone() })
     }
 }
 
 impl Storage for Listened {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        let opened = self.hear(Call::Open, Kind::of(name), &[], self.storage.open(name));
+        let opened = self.hear(Call::Open, &[name], &[], self.storage.open(name));
         opened.map(|file| self.file(name, file))
     }
 
     fn create_new(&self, name: &str) -> io::Result<Box<dyn File>> {
-        let created = self.hear(Call::Create, Kind::of(name), &[], self.storage.create_new(name));
+        let created = self.hear(Call::Create, &[name], &[], self.storage.create_new(name));
         created.map(|file| self.file(name, file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.hear(Call::Rename, Kind::of(from), &[], self.storage.rename(from, to))
+        self.hear(Call::Rename, &[from, to], &[], self.storage.rename(from, to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.hear(Call::Remove, Kind::of(name), &[], self.storage.remove(name))
+        self.hear(Call::Remove, &[name], &[], self.storage.remove(name))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        self.hear(Call::List, Kind::Any, &[], self.storage.list())
+        self.hear(Call::List, &[], &[], self.storage.list())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.hear(Call::SyncDir, Kind::Any, &[], self.storage.sync_dir())
+        self.hear(Call::SyncDir, &[], &[], self.storage.sync_dir())
     }
 
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
-        self.hear(Call::Map, Kind::of(name), &[], self.storage.map(name))
+        self.hear(Call::Map, &[name], &[], self.storage.map(name))
     }
 }
 
 impl ListenedFile {
     fn hear<T>(&self, call: Call, bytes: &[u8], result: io::Result<T>) -> io::Result<T> {
-        self.directory.hear(call, self.of, bytes, result)
+        self.directory.hear(call, &[&*self.name], bytes, result)
     }
 }
 
@@ -202,8 +306,10 @@ impl File for ListenedFile {
     fn has_name(&self, name: &str) -> io::Result<bool> {
         let named = self.file.has_name(name);
         // To the log that is as if it could not sync: what it writes to such a file is kept nowhere.
-        let lost = matches!(named, Ok(false)).then_some(io::ErrorKind::NotFound.into());
-        drop(self.hear(Call::Sync, &[], lost.map_or(Ok(()), Err)));
+        if matches!(named, Ok(false)) && !self.directory.scheduler.stopped() {
+            let by = self.directory.scheduler.running();
+            self.directory.faults.lock().told.nameless(name, &by);
+        }
         named
     }
 
@@ -235,10 +341,10 @@ mod tests {
     fn told(calls: &[Heard<'_>]) -> Told {
         let mut told = Told::default();
         for (number, &(call, of, by, bytes, error)) in calls.iter().enumerate() {
-            let made = Made { call, of, by, bytes };
+            let made = Made { call, of, names: &[], by, bytes, stranger: false, len: 0 };
             match error {
                 None => told.succeeded(&made),
-                Some(error) => told.failed(&made, error, number as u64),
+                Some(error) => told.failed(&made, &error.into(), number as u64),
             }
         }
         told
@@ -290,6 +396,24 @@ mod tests {
         assert!(told(&[begun, named, failed, begun]).killed_log());
         assert!(told(&[begun, failed]).killed_log());
         assert!(told(&[failed]).fails_snapshot(u64::MAX));
+    }
+
+    #[test]
+    fn a_start_may_end_for_what_has_failed_and_not_for_want_of_room_for_a_copy() {
+        let ends = |call, of, error| told(&[(call, of, MAIN, &[][..], error)]).start.len();
+        assert_eq!(ends(Call::WriteAt, Kind::Log, FULL), 1);
+        assert_eq!(ends(Call::Create, Kind::Copy, OTHER), 1);
+        assert_eq!(ends(Call::Create, Kind::Copy, FULL), 0);
+        assert_eq!(ends(Call::ReadAt, Kind::Log, Some(io::ErrorKind::Interrupted)), 0);
+        assert_eq!(ends(Call::Create, Kind::Copy, Some(io::ErrorKind::AlreadyExists)), 0);
+    }
+
+    #[test]
+    fn what_a_snapshot_could_not_sweep_stays_until_the_next_has_swept() {
+        let failed = (Call::Remove, Kind::Snapshot, SNAPSHOT, &[][..], OTHER);
+        let swept = (Call::List, Kind::Any, SNAPSHOT, &[][..], None);
+        assert!(told(&[swept, failed]).spares_snapshots());
+        assert!(!told(&[failed, swept]).spares_snapshots());
     }
 
     #[test]

@@ -35,8 +35,21 @@ impl Oracle {
     /// Whether a snapshot that was asked for in this life is known to be there, and whether each of them is.
     #[must_use]
     pub fn saves(&self) -> (bool, bool) {
-        let (asked, done) = self.saves;
-        (done > 0, done > 0 && asked == done)
+        let (asked, done) = &self.saves;
+        (*done > 0, *done > 0 && asked.len() == *done)
+    }
+
+    /// The server is ordered to make a snapshot, and to finish.
+    pub fn ordered_to_save(&mut self, at: u64) {
+        self.ordered.push(at);
+    }
+
+    /// When snapshots were asked for in this life, by whatever command.
+    #[must_use]
+    pub fn asked_saves(&self) -> Vec<u64> {
+        let mut asked = [self.saves.0.as_slice(), &self.ordered].concat();
+        asked.sort_unstable();
+        asked
     }
 
     /// Whether the medium has changed vectors that the server serves from a map: what it says of them is not to be

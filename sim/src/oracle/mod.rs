@@ -87,8 +87,10 @@ pub struct Oracle {
     room_again: u64,
     /// How well searches have found what there is.
     recall: Recall,
-    /// Snapshots that were asked for in this life, and those of which it was heard that they are there.
-    saves: (u64, u64),
+    /// When snapshots were asked for in this life, and of how many it was heard that they are there.
+    saves: (Vec<u64>, usize),
+    /// When the server was ordered to make one and finish.
+    ordered: Vec<u64>,
     /// How often everything was looked at.
     inspections: u64,
     /// Answers that were judged.
@@ -128,7 +130,8 @@ impl Oracle {
         self.faults = Some(Arc::clone(faults));
         (self.refused, self.finishing) = (None, false);
         self.told_of_panics = 0;
-        self.saves = (0, 0);
+        self.saves = (Vec::new(), 0);
+        self.ordered.clear();
         self.flying.fill(0);
         self.clients.iter_mut().for_each(Model::begin);
         self.promise.begin();
@@ -183,7 +186,7 @@ impl Oracle {
     /// A client is about to send `op`.
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
         self.flies(client, op, 1);
-        self.saves.0 += u64::from(saves(op));
+        self.saves.0.extend(saves(op).then_some(at));
         op.tiers().into_iter().for_each(|tier| self.promise.ordered(tier, at));
         if clears(op) {
             let id = self.next_number();

@@ -50,7 +50,7 @@ impl Run<'_> {
     fn judge_backup(&mut self, name: &str, mirror: &Mirror, disk: Disk, whole: bool) -> bool {
         let files = disk.contents();
         let half = files.contains_key(HALF_COPIED);
-        if whole && (half || files.is_empty()) {
+        if whole && (half || files.len() != 1) {
             let what = format!("it bears its name, and there is {}", super::sizes(&files));
             return self.violated(name, &mirror.name, &what);
         }

@@ -64,8 +64,13 @@ pub(super) fn cast(
     }
     let theirs = Arc::clone(&cast);
     // What nobody could look at, nobody can judge: then the life ends here.
-    let storage = Arc::clone(storage);
+    let (storage, scheduler) = (Arc::clone(storage), town.scheduler.clone());
     let inspected = move |satisfied| {
+        if let Some(name) = storage.leftover() {
+            scheduler.fail(&format!(
+                "the server serves, and {name} is left of what an earlier life has not finished"
+            ));
+        }
         if satisfied {
             storage.settle();
             begin(&theirs);

@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::{Disk, LeftBackup, Listened, SimBackups};
+use crate::disk::{Disk, LeftBackup, Listened, SimBackups, Told};
 use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -57,6 +57,10 @@ pub(crate) struct Lived {
     pub(crate) turned_back: bool,
     /// Whether the life met any fault that was planned.
     pub(crate) faultless: bool,
+    /// What the doors of the data directory have told the server.
+    pub(crate) told: Told,
+    /// How the server has come to its end.
+    pub(crate) end: End,
     /// What the plan had in store for it and never came.
     pub(crate) unmet: Vec<String>,
 }
@@ -116,28 +120,14 @@ impl Stage<'_> {
         }
         let (body, server) = (Arc::clone(&rig.body), plan.server.clone());
         let inspector = cast.as_ref().map(|(_, inspector)| inspector.clone());
-        let refused = Arc::new(Shared::new(None));
-        let refusal = Arc::clone(&refused);
+        let end = Arc::new(Shared::new(End::Open));
+        let ending = Arc::clone(&end);
         let ended = scheduler.run(move || {
             if let Some(inspector) = &inspector {
                 inspector.start();
             }
-            let failed = || excused.lock().harmed_storage();
-            // Whatever fails on the disk, a server that serves goes on, until it is told to finish.
-            let may_end = |what: &str| what.starts_with(REFUSING) || outside.is_shut_down();
-            match body(machine, &server) {
-                Ok(()) if outside.open_connections() > 0 => {
-                    inside.fail("the server finished with connections open")
-                }
-                Ok(()) if outside.is_shut_down() => {}
-                Ok(()) => inside.fail("the server finished though nobody had asked it to"),
-                Err(what) if failed() && may_end(&what) => inside.note("server", &what, [0; 3]),
-                Err(what) if what.starts_with(REFUSING) && excused.lock().blame.refusal => {
-                    inside.note("refused", &what, [0; 3]);
-                    *refusal.lock() = Some(what);
-                }
-                Err(what) => inside.fail(&format!("the server gave up: {what}")),
-            }
+            let ended = body(machine, &server);
+            *ending.lock() = End::of(ended, &inside, &outside, &excused);
         });
         if let Some((cast, inspector)) = cast {
             inspector.abandon(ended.now);
@@ -147,11 +137,57 @@ impl Stage<'_> {
         let orderly = ended.outcome == Outcome::Returned;
         let disk = storage.take(orderly);
         let backups = backups.map(|backups| backups.take(orderly)).unwrap_or_default();
-        let refused = refused.lock().take();
-        let faultless = faults.lock().fired().is_empty();
-        let unmet = unmet(life, &ended, &faults.lock());
+        let end = std::mem::replace(&mut *end.lock(), End::Open);
+        let refused = if let End::Refused(why) = &end { Some(why.clone()) } else { None };
+        let faults = faults.lock();
+        let (faultless, unmet) = (faults.fired().is_empty(), unmet(life, &ended, &faults));
+        let told = faults.told.clone();
         let turned_back = life.signal.is_some() && ended.trace.phase().is_start();
-        Lived { ended, disk, backups, refused, turned_back, faultless, unmet }
+        Lived { ended, disk, backups, refused, turned_back, faultless, told, end, unmet }
+    }
+}
+
+/// How a server has come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It has not, or not as it may.
+    Open,
+    /// It was asked to finish, and has.
+    Finished,
+    /// It was asked to, and could not close its log, for an error that its directory has told.
+    Failed,
+    /// It did not start, for an error that its directory has told.
+    Unstarted,
+    /// It did not start, since what had been promised is damaged.
+    Refused(String),
+}
+
+impl End {
+    /// Judges it. Whatever fails on the disk, a server that serves goes on until it is told to finish; and whoever gives up has
+    /// to say because of what.
+    fn of(ended: Result<(), String>, scheduler: &Scheduler, wire: &Wire, faults: &Shared<Faults>) -> Self {
+        let Err(what) = ended else {
+            if wire.open_connections() > 0 {
+                scheduler.fail("the server finished with connections open");
+            } else if !wire.is_shut_down() {
+                scheduler.fail("the server finished though nobody had asked it to");
+            }
+            return Self::Finished;
+        };
+        let starting = what.starts_with(REFUSING);
+        let held = faults.lock();
+        let (told, refusable) = (held.told.ends(&what, starting), held.blame.refusal);
+        drop(held);
+        if told && (starting || wire.is_shut_down()) {
+            scheduler.note("server", &what, [0; 3]);
+            return if starting { Self::Unstarted } else { Self::Failed };
+        }
+        if starting && refusable {
+            scheduler.note("refused", &what, [0; 3]);
+            return Self::Refused(what);
+        }
+        scheduler.fail(&format!("the server gave up, for no error that its directory has told: {what}"));
+        Self::Open
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use engram::base::rng::Rng;
 use engram::env::Machine;
 
-pub(crate) use self::life::{Lived, Stage};
+pub(crate) use self::life::{End, Lived, Stage};
 use crate::disk::{Disk, Latency, LeftBackup, Loss, Sabotage};
 use crate::net;
 use crate::oracle::{Death, Oracle};
@@ -309,7 +309,7 @@ impl Run<'_> {
         let own = stage.oracle.as_ref().is_some_and(|oracle| Arc::ptr_eq(oracle, &self.oracle));
         let found = if own { self.look(&stage.disk) } else { None };
         let before = self.plan.harms_medium().then(|| stage.disk.contents());
-        let Lived { ended, mut disk, backups, refused, turned_back, faultless, unmet } =
+        let Lived { ended, mut disk, backups, refused, turned_back, faultless, told, end, unmet } =
             stage.play(self.plan, self.rig, trace, self.now);
         let report = &mut self.report;
         report.trace = ended.trace;
@@ -334,14 +334,8 @@ impl Run<'_> {
         {
             return None;
         }
-        let served = self.gave_up && !self.refused && !turned_back;
-        if own && faultless && served && !self.plan.harms_medium() {
-            let (saved, every) = self.oracle.lock().saves();
-            let removed = every && self.plan.server.snapshot_log_bytes == 0;
-            if let Some(what) = leaks::leaked(&disk.contents(), saved, removed) {
-                self.report.failure = Some(format!("life {name}: the server has finished, and {what}"));
-                return None;
-            }
+        if own && !turned_back && !self.judge_files(&name, &disk, &told, &end) {
+            return None;
         }
         let operated = own && self.plan.server.operator && faultless;
         if let Some(why) = refused.as_ref().filter(|_| operated)
