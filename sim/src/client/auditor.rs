@@ -1,17 +1,15 @@
 //! The auditor comes when all are through, and looks whether the server's own accounts have come to rest.
 //!
-//! It asks INFO again and again: what is still on its way may need a while, but not for ever. What it wants is that the
-//! server counts the connections that the network has, that no job is under way and nobody waits for one, that the
-//! log lags behind nothing, and that clients who are silent cost little memory. Then it takes the memory away, to see
-//! writes refused and everything else served.
+//! It asks INFO again and again: what is still on its way may need a while, but not for ever ([`Accounts`]). Then it takes
+//! the memory away, to see writes refused and everything else served.
 
 use std::sync::Arc;
 
 use engram::resp::client::{Value, parse_reply};
 
+use super::accounts::Accounts;
 use super::town::Town;
 use crate::net::{End, LinkId};
-use crate::plan::Tier;
 use crate::shared::{Held, Shared};
 
 /// Virtual nanoseconds between two questions.
@@ -40,8 +38,6 @@ const OUT_OF_MEMORY: [(usize, &str, &str); 18] = [
     (0, "PING", "+PONG"),
     (1, "PING", "+PONG"),
 ];
-/// Most bytes that a connection keeps which has nothing to do.
-const IDLE_BYTES: u64 = 64 << 10;
 
 struct State {
     link: Option<LinkId>,
@@ -49,8 +45,11 @@ struct State {
     second: Option<LinkId>,
     input: Vec<u8>,
     asked: u64,
-    /// A question has no answer yet.
+    /// A question has no answer yet, and when the last one was sent.
     waits: bool,
+    sent: u64,
+    /// Commands that the server had counted at the question before.
+    commands: Option<u64>,
     /// The accounts are right, and so many answers have come since.
     refusals: Option<usize>,
 }
@@ -66,8 +65,16 @@ pub(crate) struct Auditor {
 impl Auditor {
     /// An auditor who calls `done` when the accounts are right.
     pub(crate) fn new(town: &Town, done: impl Fn() + Send + Sync + 'static) -> Self {
-        let state =
-            State { link: None, second: None, input: Vec::new(), asked: 0, waits: false, refusals: None };
+        let state = State {
+            link: None,
+            second: None,
+            input: Vec::new(),
+            asked: 0,
+            waits: false,
+            sent: 0,
+            commands: None,
+            refusals: None,
+        };
         Self { town: town.clone(), done: Arc::new(done), state: Arc::new(Shared::new(state)) }
     }
 
@@ -88,9 +95,12 @@ impl Auditor {
         let this = self.clone();
         let link = *state.link.get_or_insert_with(|| self.town.wire.connect(move |id| this.hear(id)));
         let waits = std::mem::replace(&mut state.waits, true);
-        drop(state);
-        if !waits && self.state.lock().refusals.is_none() {
-            self.town.wire.send(link, b"INFO clients memory engram\r\n");
+        if !waits && state.refusals.is_none() {
+            state.sent = self.town.scheduler.now();
+            drop(state);
+            self.town.wire.send(link, b"INFO clients memory persistence stats keyspace engram\r\n");
+        } else {
+            drop(state);
         }
         let this = self.clone();
         self.town.scheduler.later(EVERY, move || this.ask());
@@ -117,8 +127,8 @@ impl Auditor {
         if state.refusals.is_some() {
             return self.hear_refusals(state);
         }
-        let text = match parse_reply(&state.input) {
-            Ok(Some((Value::Bulk(text), _))) => text,
+        let (text, came) = match parse_reply(&state.input) {
+            Ok(Some((Value::Bulk(text), len))) => (text, len),
             Ok(Some((Value::Error(_), _))) => {
                 // One client too many, which is told before the connection ends.
                 (state.link, state.second) = (None, None);
@@ -130,18 +140,20 @@ impl Auditor {
         };
         state.input.clear();
         state.waits = false;
-        let (asked, text) = (state.asked, String::from_utf8_lossy(&text).into_owned());
+        let (asked, sent, text) = (state.asked, state.sent, String::from_utf8_lossy(&text).into_owned());
+        let accounts = Accounts::new(&self.town, &text, came, sent);
+        let before = std::mem::replace(&mut state.commands, accounts.number("total_commands_processed"));
         drop(state);
-        match self.wrong(&text) {
-            None => {
+        match accounts.judge(before) {
+            Ok(()) => {
                 let mut state = self.state.lock();
                 state.refusals = Some(0);
                 self.ask_next(&mut state);
             }
-            Some(what) if asked >= self.questions() => {
+            Err(what) if asked >= self.questions() => {
                 self.town.scheduler.fail(&format!("all are through, but {what}"))
             }
-            Some(_) => {}
+            Err(_) => {}
         }
     }
 
@@ -180,30 +192,5 @@ impl Auditor {
         if over {
             (self.done)();
         }
-    }
-
-    /// What is not at rest.
-    fn wrong(&self, info: &str) -> Option<String> {
-        let field = |name: &str| {
-            let mut lines = info.lines().filter_map(|line| line.split_once(':'));
-            lines.find(|(key, _)| *key == name).map(|(_, value)| value)
-        };
-        let open = self.town.wire.open_connections() as u64;
-        let most = |name: &str, most: u64| {
-            let value = field(name).and_then(|value| value.parse::<u64>().ok());
-            let right = value.is_some_and(|value| value <= most);
-            (!right).then(|| format!("{name} is {:?}, not {most} at most", field(name)))
-        };
-        let counted = field("connected_clients").and_then(|value| value.parse::<u64>().ok());
-        if counted != Some(open) {
-            return Some(format!("connected_clients is {counted:?} where the network has {open}"));
-        }
-        // One that need not sync before it finishes may be behind at any moment.
-        let syncs = self.town.weakest < Tier::No && field("log_status") == Some("ok");
-        let log = if syncs { most("log_lag", 0) } else { None };
-        most("blocked_clients", 0)
-            .or_else(|| most("jobs_in_flight", 0))
-            .or_else(|| most("mem_clients_normal", open * IDLE_BYTES))
-            .or(log)
     }
 }

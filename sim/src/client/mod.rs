@@ -5,6 +5,7 @@
 //! comes back, and looks at all of its keys before it goes on. The first client of a life is the inspector: it looks
 //! at everything and does nothing else.
 
+mod accounts;
 mod auditor;
 mod breaks;
 mod cut;

@@ -1,15 +1,24 @@
 //! The world as those see it who talk to the server: the ways to it, and what the plan lets it do to them.
 
+use std::sync::Arc;
+
 use super::visitor::{PIECE, judge};
+use crate::disk::SimStorage;
 use crate::net::{LinkId, Wire};
+use crate::oracle::Oracle;
 use crate::plan::{Errand, ServerPlan, Tier};
 use crate::scheduler::Scheduler;
+use crate::shared::Shared;
 
 /// What all who talk to the server of one life have in common.
 #[derive(Clone)]
 pub(crate) struct Town {
     pub(crate) scheduler: Scheduler,
     pub(crate) wire: Wire,
+    pub(crate) storage: Arc<SimStorage>,
+    pub(crate) oracle: Arc<Shared<Oracle>>,
+    /// Nothing in the plan changes what lies on the disk, or keeps it from getting there unseen.
+    pub(crate) sound: bool,
     pub(crate) server: ServerPlan,
     /// The weakest tier that it ever has.
     pub(crate) weakest: Tier,

@@ -181,6 +181,7 @@ impl Net for SimNet {
         }
         link.moved = now;
         link.taken += len as u64;
+        state.read += len as u64;
         state.misread(&mut buf[..len]);
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];
@@ -207,6 +208,7 @@ impl Net for SimNet {
             receiver.tear();
         }
         state.links[id.0].moved = now;
+        state.written += len as u64;
         let late = state.delays(&bytes);
         drop(state);
         let numbers = [conn.0, len as u64, u64::from(crc32c(&buf[..len]))];

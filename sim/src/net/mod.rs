@@ -28,7 +28,7 @@ use crate::shared::Shared;
 pub use doors::SimNet;
 pub use link::{End, LinkId, Received};
 pub use sabotage::Sabotage;
-pub use wire::{Look, Wire};
+pub use wire::{Look, Totals, Wire};
 
 /// How the bytes of one call are cut, beside planned faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +125,8 @@ pub fn network(
         backlog: VecDeque::new(),
         accepting: true,
         made: 0,
+        read: 0,
+        written: 0,
         pipe: settings.stuffed.min(settings.pipe.max(1)),
         woken: (settings.stuffed > 0).then_some(0),
         ghosts: 0,
@@ -172,6 +174,9 @@ struct State {
     backlog: VecDeque<LinkId>,
     accepting: bool,
     made: u64,
+    /// Bytes that the server has read and written.
+    read: u64,
+    written: u64,
     /// Bytes in the self-pipe, and when the first of them will be seen.
     pipe: usize,
     woken: Option<u64>,

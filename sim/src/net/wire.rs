@@ -28,6 +28,19 @@ pub struct Look {
     pub waiting: usize,
 }
 
+/// What the server has had to do with clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections that it has accepted.
+    pub accepted: u64,
+    /// Those of them that were more than it may have.
+    pub crowded: u64,
+    /// Bytes that it has read.
+    pub read: u64,
+    /// Bytes that it has written.
+    pub written: u64,
+}
+
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Wire")
@@ -142,6 +155,14 @@ impl Wire {
             taken: link.taken,
             waiting: link.inbound.len(),
         }
+    }
+
+    /// What the server has had to do with clients so far. It may have `most` at a time.
+    #[must_use]
+    pub fn totals(&self, most: usize) -> Totals {
+        let state = self.inner.state.lock();
+        let crowded = state.links.iter().filter(|link| link.conn.is_some() && link.others >= most).count();
+        Totals { accepted: state.made, crowded: crowded as u64, read: state.read, written: state.written }
     }
 
     /// Connections that the server has accepted and not closed.

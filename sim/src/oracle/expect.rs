@@ -6,10 +6,11 @@ use std::sync::Arc;
 use engram::resp::client::Value;
 
 use super::context::Context;
+use super::described::check_info;
 use super::index::Index;
 use super::names::{Names, scanned};
 use super::search::check_hits;
-use crate::plan::{Op, WIDTHS};
+use crate::plan::Op;
 
 /// What an answer has to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,39 +174,6 @@ fn formless(text: &[u8], busy: u64, may_go: bool, context: Context<'_>) -> bool 
     } else {
         context.finishing && text == b"ERR the server is shutting down, and the change of form is given up"
     }
-}
-
-fn check_info(index: &Index, items: &[Value], asked: u64) -> Result<(), String> {
-    let field = |name: &str| {
-        let pairs = items.as_chunks::<2>().0;
-        pairs
-            .iter()
-            .find(|[key, _]| *key == Value::Simple(name.as_bytes().to_vec()))
-            .map(|[_, value]| value.clone())
-    };
-    let form = match field("quant-type") {
-        Some(Value::Simple(name)) => String::from_utf8_lossy(&name).into_owned(),
-        other => return Err(format!("VINFO's quant-type is {other:?}")),
-    };
-    if !index.forms.may_be(&form, asked) {
-        return Err(format!("VINFO's quant-type is {form} instead of {}", index.forms));
-    }
-    let number = |n: usize| Some(Value::Integer(n as i64));
-    let metric = Some(Value::Simple(index.metric.as_bytes().to_vec()));
-    let wanted = [
-        ("vector-dim", number(index.dim)),
-        ("hnsw-m", number(WIDTHS.0)),
-        ("ef-construction", number(WIDTHS.1)),
-        ("size", number(index.rows.len())),
-        ("count", number(index.rows.len())),
-        ("metric", metric),
-    ];
-    for (name, value) in wanted {
-        if field(name) != value {
-            return Err(format!("VINFO's {name} is {:?} instead of {value:?}", field(name)));
-        }
-    }
-    Ok(())
 }
 
 /// A reply for a report.

@@ -5,6 +5,8 @@
 //! unknown, an inspection settles them. It sees only what clients see.
 
 mod context;
+mod counts;
+mod described;
 mod excuses;
 mod expect;
 mod forms;
@@ -340,18 +342,7 @@ impl Oracle {
         let (Op::DbSize, [Value::Integer(count)], false) = (op, replies, self.log_failed()) else {
             return Ok(());
         };
-        let span = self.span(at, now);
-        let others_fly = (0..self.flying.len()).any(|other| other != client && self.flying[other] > 0);
-        let mut known = vec![if others_fly { None } else { self.shared.count() }];
-        for other in 0..self.clients.len() {
-            let since = if other == client { u64::MAX } else { at };
-            let flies = other != client && self.flying[other] > 0;
-            known.push(if flies { None } else { self.clients[other].count(since, at, span) });
-        }
-        let most = |number: usize| if number == 0 { shared_keys().len() } else { keys_of(number - 1).len() };
-        let least: usize = known.iter().map(|known| known.map_or(0, |(least, _)| least)).sum();
-        let most: usize =
-            known.iter().enumerate().map(|(i, known)| known.map_or_else(|| most(i), |(_, most)| most)).sum();
+        let (least, most) = self.count(Some(client), at, now);
         let right = usize::try_from(*count).is_ok_and(|count| (least..=most).contains(&count));
         if right { Ok(()) } else { Err(format!("{count} instead of a number from {least} to {most}")) }
     }

@@ -4,6 +4,8 @@
 //! there is one state, or a few where expiry is in doubt, and a crash leaves that state plus some prefix of the
 //! operations that were sent and not answered. Nothing in between, nothing with a hole.
 
+mod counts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -431,19 +433,6 @@ impl Model {
             }
         }
         self.states = states;
-    }
-
-    /// How many of its keys the server may count during `span`, which began at `asked`, at least and at most; none where
-    /// something may change them. What has changed them from `since` on may have done so before or after.
-    pub(super) fn count(&self, since: u64, asked: u64, span: Span) -> Option<(usize, usize)> {
-        let touched = self.cleared >= since || self.touched.values().any(|when| *when >= since);
-        let due = self.states.iter().any(|state| !state.due.is_empty());
-        if touched || due || !self.pending.is_empty() || self.is_clearing(asked) {
-            return None;
-        }
-        let least = self.states.iter().map(|state| state.names(None, span).must.len()).min();
-        let most = self.states.iter().map(|state| state.entries.len()).max();
-        least.zip(most)
     }
 
     /// Another client was told of this name by an answer that it had asked for at `asked`. If none of the answered

@@ -243,11 +243,13 @@ fn an_internal_error_needs_a_planned_panic() {
 #[test]
 fn an_index_that_forgets_how_it_was_made_is_wrong() {
     let told = |width: i64, form: &'static str| {
-        let pairs: [(&str, i64); 5] =
-            [("vector-dim", 2), ("hnsw-m", 4), ("ef-construction", width), ("size", 0), ("count", 0)];
+        let none = "size count attributes-count projection-input-dim rows hnsw-max-node-uid tombstones free unlinked \
+                    max-level quant-change-rows mapped-bytes bytes vset-uid";
+        let none = none.split_whitespace().map(|name| (name, 0));
+        let pairs = none.chain([("vector-dim", 2), ("hnsw-m", 4), ("ef-construction", width)]);
         let name = |name: &str| Value::Simple(name.as_bytes().to_vec());
-        let numbers = pairs.iter().flat_map(|(key, n)| [name(key), Value::Integer(*n)]);
-        let words = ["metric", "l2", "quant-type", form].map(name);
+        let numbers = pairs.flat_map(|(key, n)| [name(key), Value::Integer(n)]);
+        let words = ["metric", "l2", "quant-type", form, "quant-change", "none"].map(name);
         Value::Array(numbers.chain(words).collect())
     };
     let mut oracle = Oracle::new(1);

@@ -8,7 +8,7 @@ use engram::env::Machine;
 use super::{Rig, cast};
 use crate::client::Town;
 use crate::clock;
-use crate::disk::{Disk, LeftBackup, Listened, SimBackups, Told};
+use crate::disk::{Disk, LeftBackup, Listened, SimBackups, SimStorage, Told};
 use crate::faults::{Fault, Faults, Planned};
 use crate::net::{self, Wire};
 use crate::oracle::Oracle;
@@ -108,7 +108,7 @@ impl Stage<'_> {
                 oracle.lock().grant_room(room_again(life));
                 let town = Town {
                     audits: rig.audits && !plan.server.password,
-                    ..town(plan, life, &scheduler, &wire)
+                    ..town(plan, life, (&scheduler, &wire), (&storage, &oracle))
                 };
                 Some(cast::cast(life, &town, (&oracle, &storage), &stream))
             }
@@ -269,10 +269,18 @@ fn room_again(life: &Life) -> u64 {
 }
 
 /// What everyone who talks to the server has to know.
-fn town(plan: &Plan, life: &Life, scheduler: &Scheduler, wire: &Wire) -> Town {
+fn town(
+    plan: &Plan,
+    life: &Life,
+    (scheduler, wire): (&Scheduler, &Wire),
+    (storage, oracle): (&Arc<SimStorage>, &Arc<Shared<Oracle>>),
+) -> Town {
     Town {
         scheduler: scheduler.clone(),
         wire: wire.clone(),
+        storage: Arc::clone(storage),
+        oracle: Arc::clone(oracle),
+        sound: !plan.harms_medium(),
         server: plan.server.clone(),
         weakest: plan.weakest(),
         capacity: life.net.capacity,
