@@ -85,8 +85,8 @@ impl Model {
         let (asked, now) = context.times;
         self.clear_until(asked);
         self.log_failed |= context.log_failed;
-        if let Op::Scan { pattern, .. } = context.op {
-            return self.scanned(pattern.as_deref(), replies, at, context);
+        if let Op::Scan { pattern, kind, .. } = context.op {
+            return self.scanned((pattern.as_deref(), kind.as_deref()), replies, at, context);
         }
         self.touch(context.op, now);
         if context.op.is_write() && !self.log_failed && !self.past.is_kept() {
@@ -163,7 +163,7 @@ impl Model {
     /// shown.
     fn scanned(
         &self,
-        pattern: Option<&str>,
+        (pattern, kind): (Option<&str>, Option<&str>),
         replies: &[Value],
         at: Span,
         context: Context<'_>,
@@ -173,7 +173,7 @@ impl Model {
         }
         let mut names: Option<Names> = None;
         for state in &self.states {
-            let own = state.names(pattern, at);
+            let own = state.names_of(kind, pattern, at);
             names = Some(match names {
                 None => own,
                 Some(mut all) => {

@@ -182,6 +182,8 @@ pub enum Op {
     Scan {
         pattern: Option<String>,
         count: Option<u64>,
+        /// Only keys that hold this, in letters of either case.
+        kind: Option<String>,
     },
     FlushAll,
     FlushDb,

@@ -289,7 +289,9 @@ fn keys(name: &str, r: &mut Reader<'_>) -> Result<Option<Op>, String> {
         "WATCH" => Op::Watch(r.rest()?),
         "KEYS" if r.takes("*") => Op::Keys,
         "KEYS" => Op::KeysLike(r.text()?),
-        "SCAN" if r.takes("0") => Op::Scan { pattern: r.option("MATCH")?, count: r.option("COUNT")? },
+        "SCAN" if r.takes("0") => {
+            Op::Scan { pattern: r.option("MATCH")?, count: r.option("COUNT")?, kind: r.option("TYPE")? }
+        }
         _ => return Ok(None),
     }))
 }

@@ -244,8 +244,9 @@ impl Op {
             Self::Watch(keys) => Words::new("WATCH").all(keys),
             Self::Keys => on("KEYS", "*"),
             Self::KeysLike(pattern) => on("KEYS", pattern),
-            Self::Scan { pattern, count } => {
-                on("SCAN", "0").option("MATCH", pattern.as_ref()).option("COUNT", *count)
+            Self::Scan { pattern, count, kind } => {
+                let words = on("SCAN", "0").option("MATCH", pattern.as_ref()).option("COUNT", *count);
+                words.option("TYPE", kind.as_ref())
             }
             _ => return None,
         })

@@ -18,7 +18,8 @@ pub(super) fn told(op: &Op, replies: &[Value]) -> Option<(Names, bool)> {
         (Op::Keys, [Value::Array(_)]) => (None, true),
         (Op::KeysLike(pattern), [Value::Array(_)]) => (Some(pattern), true),
         (Op::RandomKey, [Value::Bulk(_)]) => (None, false),
-        (Op::Scan { pattern, .. }, _) => (pattern.as_ref(), scanned(replies).ok()?.1),
+        // One that was not told may hold something else.
+        (Op::Scan { pattern, kind, .. }, _) => (pattern.as_ref(), scanned(replies).ok()?.1 && kind.is_none()),
         _ => return None,
     };
     let is_meant = |name: &String| pattern.is_none_or(|pattern| like(pattern.as_bytes(), name.as_bytes()));

@@ -38,16 +38,14 @@ impl State {
                 Expect::Integer(1)
             }
             Op::Copy { from, to, replace } => self.copy(from, to, *replace),
-            Op::Type(key) => Expect::simple(match self.held(key) {
-                None => "none",
-                Some(Held::Text(_)) => "string",
-                Some(Held::Index(_)) => "vectorset",
-            }),
+            Op::Type(key) => Expect::simple(self.held(key).map_or("none", Held::kind)),
             Op::DbSize => Expect::Between(self.names(None, at).must.len() as i64, i64::MAX),
             Op::RandomKey => Expect::SomeKey(self.names(None, at)),
             Op::Keys => Expect::Names(self.names(None, at)),
             Op::KeysLike(pattern) => Expect::Names(self.names(Some(pattern), at)),
-            Op::Scan { pattern, .. } => Expect::Scanned(self.names(pattern.as_deref(), at)),
+            Op::Scan { pattern, kind, .. } => {
+                Expect::Scanned(self.names_of(kind.as_deref(), pattern.as_deref(), at))
+            }
             _ => Expect::Anything,
         }
     }
@@ -122,11 +120,17 @@ impl State {
 
     /// The names that must, and that may, be shown by what tells names during `at`.
     pub(in super::super) fn names(&self, pattern: Option<&str>, at: Span) -> Names {
+        self.names_of(None, pattern, at)
+    }
+
+    /// The same of keys that hold this kind of thing only.
+    pub(in super::super) fn names_of(&self, kind: Option<&str>, pattern: Option<&str>, at: Span) -> Names {
         let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in &self.entries {
             let lives = entry.deadline.is_none_or(|deadline| deadline.from > at.to + SLACK);
             let gone = entry.deadline.is_some_and(|deadline| deadline.to + SLACK < at.from);
-            if gone || !pattern.is_none_or(|pattern| like(pattern.as_bytes(), key.as_bytes())) {
+            let other = kind.is_some_and(|kind| !entry.held.kind().eq_ignore_ascii_case(kind));
+            if gone || other || !pattern.is_none_or(|pattern| like(pattern.as_bytes(), key.as_bytes())) {
                 continue;
             }
             if lives {

@@ -50,6 +50,16 @@ pub enum Held {
     Index(Arc<Index>),
 }
 
+impl Held {
+    /// What TYPE calls it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+            Self::Index(_) => "vectorset",
+        }
+    }
+}
+
 /// A key that is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

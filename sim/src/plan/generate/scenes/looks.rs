@@ -87,7 +87,7 @@ impl Scene {
 
     /// Ways to hear of names.
     fn names_told(&mut self, rng: &mut Rng) -> Vec<Op> {
-        let scan = Op::Scan { pattern: None, count: Some(100) };
+        let scan = Op::Scan { pattern: None, count: Some(100), kind: None };
         vec![pick(rng, &[Op::Keys, Op::KeysLike("shared:*".to_owned()), Op::RandomKey, Op::DbSize, scan])]
     }
 }

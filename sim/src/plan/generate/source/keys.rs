@@ -173,14 +173,17 @@ impl Source {
             "*:k[0-2]".to_owned(),
             "c?:[^k]*".to_owned(),
         ];
-        let pattern = patterns[rng.index(patterns.len())].clone();
+        let drawn = rng.index(patterns.len());
+        let pattern = patterns[drawn].clone();
+        let kinds = ["string", "vectorset", "VectorSet", "hash"];
         match rng.below(6) {
             0 => Op::RandomKey,
             1 => Op::Keys,
             2 => Op::KeysLike(patterns[1 + rng.index(patterns.len() - 1)].clone()),
-            _ => Op::Scan {
+            way => Op::Scan {
                 pattern: (rng.below(2) == 0).then_some(pattern),
                 count: (rng.below(4) > 0).then(|| 1 + spread(rng, 16)),
+                kind: (way == 5).then(|| kinds[drawn % kinds.len()].to_owned()),
             },
         }
     }
