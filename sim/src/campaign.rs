@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engram::base::rng::mix64;
 
 use crate::coverage::Coverage;
+use crate::oracle::Effort;
 use crate::plan::{Plan, generate};
 use crate::rig::{Report, Rig};
 use crate::shared::Shared;
@@ -31,8 +32,8 @@ pub struct Totals {
     pub calls: u64,
     /// Answers that were judged.
     pub judged: u64,
-    /// Steps that the oracle took to find orders, and questions that took too many and were given up.
-    pub orders: (u64, u64),
+    /// How the oracle has looked for orders.
+    pub orders: Effort,
     /// Virtual nanoseconds.
     pub nanos: u64,
     /// What was covered.
@@ -115,7 +116,7 @@ impl Totals {
         self.steps += report.steps;
         self.calls += report.calls;
         self.judged += report.judged;
-        self.orders = (self.orders.0 + report.orders.0, self.orders.1 + report.orders.1);
+        self.orders = self.orders.and(report.orders);
         self.nanos += report.nanos;
     }
 }

@@ -16,7 +16,8 @@ use super::flags::{Words, cores, now, range, unknown};
 pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--twice] [--kernels NAME] [--coverage FILE] [--covered] [--rates FILE]
                  [--keep DIR] [--sabotage LIE]
       runs seeds A to B-1; a line `FAIL seed=N: what` for each violation, exit code 1 if there was one;
-      a summary of what was covered, and a closing line `seeds=N failures=N seconds=S`
+      a summary of what was covered, and a closing line `seeds=N failures=N seconds=S`; exit code 1, too, where of 1000 seeds or
+      more too large a share of the questions for an order of what clients did together took too long
       --jobs N         threads of the host (default: one for each core)
       --twice          run every seed twice; two traces that differ are a violation
       --kernels NAME   force the distance kernels: scalar, avx2, avx512, neon (default: auto)
@@ -30,6 +31,9 @@ pub(super) const RUN_HELP: &str = "  engram-sim run --seeds A..B [--jobs N] [--t
 pub(super) const HASH_HELP: &str = "  engram-sim hash --seeds A..B [--jobs N] [--kernels NAME]
       one hash over the traces of all seeds, to compare builds and machines
 ";
+
+/// Seeds from which on a campaign says something about the share of questions that are given up.
+const MANY: u64 = 1_000;
 
 struct Flags {
     seeds: Range<u64>,
@@ -138,14 +142,15 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
     let per = |n: u64| n as f64 / totals.seeds.max(1) as f64;
     println!(
         "a seed on average: {:.1} lives, {:.1} answers judged, {:.0} scheduling points, {:.0} calls, {:.2} virtual s; \
-         {:.1} steps to find orders, {} given up",
+         {:.1} steps to find orders, {} of {} questions given up",
         per(totals.lives),
         per(totals.judged),
         per(totals.steps),
         per(totals.calls),
         per(totals.nanos) / 1e9,
-        per(totals.orders.0),
-        totals.orders.1
+        per(totals.orders.steps),
+        totals.orders.given_up,
+        totals.orders.asked
     );
     let summary = totals.coverage.summary(totals.seeds);
     println!("{summary}");
@@ -158,7 +163,11 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode, String> {
     }
     println!("seeds={} failures={} seconds={seconds:.1}", totals.seeds, totals.failures.len());
     let covered = !flags.covered || summary.is_complete();
-    Ok(if covered { verdict(&totals) } else { ExitCode::FAILURE })
+    let judged = totals.seeds < MANY || !totals.orders.gives_up_too_much();
+    if !judged {
+        println!("too many questions were given up: what they ask was not judged");
+    }
+    Ok(if covered && judged { verdict(&totals) } else { ExitCode::FAILURE })
 }
 
 pub(super) fn hash(words: &[&str]) -> Result<ExitCode, String> {

@@ -50,6 +50,7 @@ use crate::shared::Shared;
 
 pub use expect::show;
 pub(crate) use kinds::internal;
+pub use linear::Effort;
 pub use mirror::Mirror;
 pub use promise::Death;
 pub use search::{distance, read_rows};
@@ -440,10 +441,10 @@ impl Oracle {
         self.shared.inspected(&shared, &ends, now)
     }
 
-    /// Steps that looking for orders has taken, and how often it was given up.
+    /// How orders were looked for.
     #[must_use]
-    pub fn effort(&self) -> (u64, u64) {
-        (self.shared.steps, self.shared.given_up)
+    pub fn effort(&self) -> Effort {
+        self.shared.effort
     }
 
     /// Answers that were judged, and requests whose effect is unknown: how far a run with one plan has come.

@@ -21,7 +21,7 @@ use engram::env::Machine;
 pub(crate) use self::life::{End, Lived, Stage};
 use crate::disk::{Disk, Latency, LeftBackup, Loss, Sabotage};
 use crate::net;
-use crate::oracle::{Death, Oracle};
+use crate::oracle::{Death, Effort, Oracle};
 use crate::plan::{Ending, Life, Plan, ServerPlan, Tier};
 use crate::scheduler::{Carry, Choice, Outcome, Pool, Strategy};
 use crate::shared::{Binding, Shared};
@@ -62,8 +62,8 @@ pub struct Report {
     pub calls: u64,
     /// Answers that the oracle judged.
     pub judged: u64,
-    /// Steps that the oracle took to find orders, and questions that took too many and were given up.
-    pub orders: (u64, u64),
+    /// How the oracle has looked for orders.
+    pub orders: Effort,
     /// Virtual nanoseconds.
     pub nanos: u64,
     /// How each life was scheduled, in order; a campaign keeps them only of a run with a violation.

@@ -9,6 +9,7 @@
 //! keys together it is asked for each group of keys that belong together; what takes too long even then is counted.
 
 mod act;
+mod effort;
 mod explore;
 mod hits;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use engram::resp::client::Value;
 
 use self::act::{Act, Deed, World, hits_of};
+pub use self::effort::Effort;
 use self::explore::{Found, Question, explore};
 use self::told::told;
 use super::context::Context;
@@ -65,10 +67,8 @@ pub(super) struct History {
     acts: Vec<Act>,
     /// For each client what it has done on its connection.
     lines: BTreeMap<usize, Line>,
-    /// Steps taken so far.
-    pub(super) steps: u64,
-    /// Questions that were given up.
-    pub(super) given_up: u64,
+    /// How orders were looked for so far.
+    pub(super) effort: Effort,
     /// More was lost than can be judged: the next look at the keys is taken as it is.
     unknown: bool,
     /// Memory is limited: of what was not answered any may have been passed over.
@@ -84,8 +84,7 @@ impl Default for History {
             since: 0,
             acts: Vec::new(),
             lines: BTreeMap::new(),
-            steps: 0,
-            given_up: 0,
+            effort: Effort::default(),
             unknown: false,
             tight: false,
             roomless: false,
@@ -274,7 +273,8 @@ impl History {
         let is_end = |world: &World| seen.explained_by(&world.state, NEVER, false).map(drop);
         let question = Question { acts: &all, start: &start, is_end: &is_end, may_lose: &may_lose };
         let (found, steps) = explore(&question, STEPS_TOGETHER);
-        self.steps += steps;
+        self.effort.asked += u64::from(!all.is_empty());
+        self.effort.steps += steps;
         match found {
             Found::Order => Ok(()),
             Found::Nothing(why) => {
@@ -295,7 +295,8 @@ impl History {
                 |world: &World| seen.explained_by(&world.state.only(&within), NEVER, false).map(drop);
             let question = Question { acts: &part, start: &start, is_end: &is_end, may_lose: &|_| true };
             let (found, steps) = explore(&question, STEPS_APART);
-            self.steps += steps;
+            self.effort.asked += 1;
+            self.effort.steps += steps;
             match found {
                 Found::Order => {}
                 Found::Nothing(why) => {
@@ -304,7 +305,7 @@ impl History {
                         group.join(" ")
                     ));
                 }
-                Found::TooLong => self.given_up += 1,
+                Found::TooLong => self.effort.given_up += 1,
             }
         }
         Ok(())
