@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub may_not_save: bool,
     /// The server was asked to finish: it gives up what it has not saved or changed yet.
     pub finishing: bool,
+    /// As many backups may have waited as may.
+    pub backups_abound: bool,
     /// The medium has changed vectors under the server: distances may be wrong, and nothing else.
     pub vectors_rotten: bool,
     /// What was acknowledged may be gone after this life.

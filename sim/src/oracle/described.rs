@@ -10,7 +10,7 @@ use crate::plan::WIDTHS;
 const MAX_LEVEL: i64 = 15;
 
 /// An answer to VINFO.
-struct Described<'a>(&'a [Value]);
+pub(super) struct Described<'a>(pub(super) &'a [Value]);
 
 impl Described<'_> {
     fn field(&self, name: &str) -> Option<&Value> {
@@ -18,7 +18,7 @@ impl Described<'_> {
         pairs.find(|[key, _]| *key == Value::Simple(name.as_bytes().to_vec())).map(|[_, value]| value)
     }
 
-    fn number(&self, name: &str) -> Result<i64, String> {
+    pub(super) fn number(&self, name: &str) -> Result<i64, String> {
         match self.field(name) {
             Some(Value::Integer(number)) => Ok(*number),
             other => Err(format!("VINFO's {name} is {other:?}, which is no number")),
@@ -35,7 +35,7 @@ impl Described<'_> {
         }
     }
 
-    fn word(&self, name: &str) -> Result<String, String> {
+    pub(super) fn word(&self, name: &str) -> Result<String, String> {
         match self.field(name) {
             Some(Value::Simple(word)) => Ok(String::from_utf8_lossy(word).into_owned()),
             other => Err(format!("VINFO's {name} is {other:?}, which is no word")),

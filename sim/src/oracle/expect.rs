@@ -25,6 +25,8 @@ pub enum Expect {
     Between(i64, i64),
     /// An error whose code is this.
     Error(&'static str),
+    /// An error that says this.
+    Refused(&'static str),
     /// `OK`, or an error where the plan let the disk fail since.
     Saved,
     /// `OK`, or that a change is under way (until `busy` one may have been), or that the index is gone or the server going.
@@ -106,6 +108,9 @@ impl Expect {
             (Self::Error(code), Value::Error(text)) => {
                 text.strip_prefix(code.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
             }
+            (Self::Refused(says), Value::Error(text)) => {
+                text.starts_with(b"ERR ") && String::from_utf8_lossy(text).contains(says)
+            }
             (Self::Saved, Value::Simple(text)) => text == b"OK",
             (Self::Saved, Value::Error(text)) => context.may_not_save || saveless(text, context),
             (Self::Formed { .. }, Value::Simple(text)) => text == b"OK",
@@ -159,7 +164,9 @@ fn saveless(text: &[u8], context: Context<'_>) -> bool {
         Op::Backup(name) => format!("backup {name}"),
         _ => "snapshot".to_owned(),
     };
-    context.finishing && text == format!("ERR the {what} failed: the server is shutting down").as_bytes()
+    let crowded = context.backups_abound && text == b"ERR as many backups wait already as may";
+    let finishing = || text == format!("ERR the {what} failed: the server is shutting down").as_bytes();
+    (crowded && matches!(context.op, Op::Backup(_))) || (context.finishing && finishing())
 }
 
 /// Whether VQUANT may be refused with this text.
@@ -196,6 +203,7 @@ impl std::fmt::Display for Expect {
             Self::Integer(n) => write!(f, "{n}"),
             Self::Between(least, most) => write!(f, "a number from {least} to {most}"),
             Self::Error(code) => write!(f, "an error {code}"),
+            Self::Refused(says) => write!(f, "an error that says: {says}"),
             Self::Hits(index) => write!(f, "hits among {} vectors", index.rows.len()),
             Self::Info(_) => f.write_str("a description of the index"),
             other => write!(f, "{other:?}"),

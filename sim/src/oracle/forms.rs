@@ -42,6 +42,11 @@ impl Forms {
         self.busy
     }
 
+    /// Whether it is known, and no other was ever asked for in this life.
+    pub(super) fn is_the_only_one(&self) -> bool {
+        self.busy == 0 && matches!(self.all.as_slice(), [Form { since: 0, .. }])
+    }
+
     /// VQUANT is executed.
     pub(super) fn ask(&mut self, name: &'static str) {
         self.all.push(Form { name, since: u64::MAX, busy: self.busy });

@@ -4,6 +4,8 @@
 //! That is what a crash at that moment would leave. So a copy of the oracle is kept from the moment when the backup was asked
 //! for; it hears of every later request, and never of an answer.
 
+use engram::base::limits::MAX_BACKUPS;
+
 use super::Oracle;
 use crate::plan::Op;
 
@@ -18,6 +20,8 @@ pub struct Mirror {
     pub spoiled: bool,
     /// What the backup has to hold may yet become more.
     open: bool,
+    /// When it was answered; the largest number before that.
+    until: u64,
     /// Who judges what it holds.
     pub oracle: Oracle,
 }
@@ -43,13 +47,15 @@ impl Oracle {
         open.for_each(|mirror| mirror.oracle.asked(client, op, at));
         let Some(flight) = &mut self.flight else { return };
         flight[client].push((op.clone(), at));
-        if let Op::Backup(name) = op {
-            let mut oracle = self.clone();
-            oracle.mirrors.clear();
+        if let (Op::Backup(name), false) = (op, self.is_copy) {
+            let mirrors = std::mem::take(&mut self.mirrors);
+            let oracle = Self { is_copy: true, ..self.clone() };
+            self.mirrors = mirrors;
             // What was lost with a connection may have taken place or not, each for itself, until its client has looked.
             let unknown = self.clients.iter().any(|client| !client.is_settled());
             let (name, spoiled) = (name.clone(), self.tight || unknown);
-            self.mirrors.push(Mirror { name, answered: false, spoiled, open: true, oracle });
+            let until = u64::MAX;
+            self.mirrors.push(Mirror { name, answered: false, spoiled, open: true, until, oracle });
         }
     }
 
@@ -68,6 +74,11 @@ impl Oracle {
         let Some(mirror) = place.and_then(|place| self.mirrors.get_mut(place)) else { return };
         mirror.answered = done;
         mirror.close(now);
+    }
+
+    /// Whether as many backups as may wait could wait while one was asked for that was asked for at `at`.
+    pub(super) fn backups_abound(&self, at: u64) -> bool {
+        self.mirrors.iter().filter(|mirror| mirror.until >= at).count() >= MAX_BACKUPS
     }
 
     /// A client's connection is another one now, of which the copies know nothing.
@@ -94,6 +105,7 @@ impl Mirror {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
+        self.until = now;
         let flight = self.oracle.flight.take().unwrap_or_default();
         for (client, requests) in flight.into_iter().enumerate() {
             requests.iter().for_each(|(op, at)| self.oracle.unanswered(client, op, *at, now));

@@ -28,6 +28,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod unwritten;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use self::past::{Ends, at_one_moment};
 use self::promise::{Loss, Promise};
 use self::recall::Recall;
 use self::state::{Span, clears};
+use self::weight::Weights;
 use crate::clock::Timeline;
 use crate::faults::Faults;
 use crate::plan::{Op, Tier};
@@ -86,10 +88,14 @@ pub struct Oracle {
     /// The same with every request, where backups are asked for, and what is known of those.
     flight: Option<Flight>,
     mirrors: Vec<Mirror>,
+    /// It is what is known of a backup, and does not look after others.
+    is_copy: bool,
     /// Virtual nanoseconds for which writes may be refused once a disk has room again.
     room_again: u64,
     /// How well searches have found what there is.
     recall: Recall,
+    /// What indexes weigh.
+    weights: Weights,
     /// When snapshots were asked for in this life, and of how many it was heard that they are there.
     saves: (Vec<u64>, usize),
     /// When the server was ordered to make one and finish.
@@ -135,6 +141,7 @@ impl Oracle {
         self.told_of_panics = 0;
         self.saves = (Vec::new(), 0);
         self.ordered.clear();
+        self.weights.begin();
         self.flying.fill(0);
         self.clients.iter_mut().for_each(Model::begin);
         self.promise.begin();
@@ -190,6 +197,7 @@ impl Oracle {
     pub fn asked(&mut self, client: usize, op: &Op, at: u64) {
         self.flies(client, op, 1);
         self.saves.0.extend(saves(op).then_some(at));
+        self.weights.asked(client, op);
         op.tiers().into_iter().for_each(|tier| self.promise.ordered(tier, at));
         if clears(op) {
             let id = self.next_number();
@@ -303,6 +311,7 @@ impl Oracle {
             client,
             may_not_save: self.may_not_save(at, matches!(op, Op::Backup(_))),
             finishing: self.finishing,
+            backups_abound: self.backups_abound(at),
             vectors_rotten: self.vectors_rotten(),
             log_failed: self.log_failed(),
             may_lose: self.clients[client].past.is_kept(),
@@ -310,7 +319,13 @@ impl Oracle {
         let span = self.span(at, now);
         self.clients[client].answered(replies, span, context)?;
         self.set_back(client, at, now);
-        Ok(())
+        match (op, replies) {
+            (Op::Info(key), [Value::Array(items)]) => match self.clients[client].index(key) {
+                Some(index) => self.weights.told(client, (key, index), items),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// The number under which others know a request that clears everything.

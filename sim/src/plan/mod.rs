@@ -14,6 +14,7 @@ mod op;
 mod op_parse;
 mod op_words;
 mod parse;
+mod passed;
 mod show;
 mod smaller;
 mod tier;
@@ -32,6 +33,7 @@ pub use limits::Limits;
 pub use op::{Form, Lifetime, Only, Op, Silence, WIDTHS, Word, pack};
 pub(crate) use op_parse::QUANTS;
 pub use parse::parse;
+pub use passed::{PASSED, Passed, long_pattern};
 pub use tier::Tier;
 pub use visitor::{Errand, Visitor};
 

@@ -380,6 +380,7 @@ fn context<'a>(act: &Act, op: &'a Op) -> Context<'a> {
         client: act.client,
         may_not_save: true,
         finishing: true,
+        backups_abound: true,
         vectors_rotten: false,
         may_lose: true,
         log_failed: true,

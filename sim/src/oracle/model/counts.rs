@@ -1,5 +1,6 @@
 //! How many keys a client has, and what they weigh at least.
 
+use super::super::index::Index;
 use super::super::state::{Held, Span, State};
 use super::Model;
 
@@ -15,6 +16,14 @@ impl Model {
         let least = self.states.iter().map(|state| state.names(None, span).must.len()).min();
         let most = self.states.iter().map(|state| state.entries.len()).max();
         least.zip(most)
+    }
+
+    /// The index at a key, where it is certain which there is.
+    pub(in super::super) fn index(&self, key: &str) -> Option<&Index> {
+        match self.states.as_slice() {
+            [state] if self.pending.is_empty() => state.index(key),
+            _ => None,
+        }
     }
 
     /// Bytes of strings and their names that were surely there from `asked` on, during `span`.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::expect::Expect;
 use super::index::Index;
 use super::names::is_shared;
-use crate::plan::{Form, Lifetime, Op, Silence};
+use crate::plan::{Form, Lifetime, Op, Passed, Silence, Word};
 
 /// Milliseconds of wall-clock time, from the first to the last moment that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,8 @@ impl State {
                 Expect::simple("RESET")
             }
             Op::Hello(version) => Expect::Greeting(*version),
-            Op::Nested | Op::Wrong(_) | Op::Unfit(_) => ERROR,
+            Op::Nested | Op::Wrong(_) => ERROR,
+            Op::Unfit(words) => self.unfit(words),
             Op::NewIndex { .. }
             | Op::Add { .. }
             | Op::Remove { .. }
@@ -232,6 +233,26 @@ impl State {
                 Some(expect) => expect,
                 None => self.keyed(op, at),
             },
+        }
+    }
+
+    /// What is refused: because it passes a limit, unless its key does not hold what it is about.
+    fn unfit(&self, words: &[Word]) -> Expect {
+        let Some(passed) = Passed::of(words) else { return ERROR };
+        let Some(wanted) = passed.on else { return Expect::Refused(passed.says) };
+        let key = if let Some(Word::Text(key)) = words.get(1) { key.as_str() } else { "" };
+        let misfits = |entry: &Entry| match (&entry.held, words.get(2)) {
+            (Held::Index(index), Some(Word::Vector(vector))) => vector.len() != index.dim,
+            _ => false,
+        };
+        match self.entries.get(key) {
+            _ if !self.due.is_empty() => Expect::Anything,
+            Some(entry) if misfits(entry) => ERROR,
+            Some(entry) if entry.deadline.is_some() => Expect::Anything,
+            Some(entry) if entry.held.kind() == wanted => Expect::Refused(passed.says),
+            Some(_) => WRONG_TYPE,
+            None if wanted == "string" => Expect::Refused(passed.says),
+            None => ERROR,
         }
     }
 

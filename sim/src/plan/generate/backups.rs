@@ -8,6 +8,9 @@ use super::{Break, Ending, Life, Op, ServerPlan, pick};
 use crate::disk::Loss;
 use crate::plan::{ClientPlan, WHOLE};
 
+/// More than may wait at a time, with the one that is being written.
+const MANY: u64 = 20;
+
 /// Has backups made, where no disk fails.
 pub(super) fn order(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
     if rng.below(10) > 0 || !may_be_judged(server, lives) {
@@ -16,7 +19,15 @@ pub(super) fn order(rng: &mut Rng, server: &ServerPlan, lives: &mut [Life]) {
     for life in lives {
         let (number, crashes) = (life.number, life.ending != Ending::Shutdown);
         let busy: Vec<usize> = (0..life.clients.len()).filter(|&at| !life.clients[at].is_idle()).collect();
-        for name in 0..if busy.is_empty() { 0 } else { rng.below(3) } {
+        let wanted = if busy.is_empty() { 0 } else { rng.below(3) };
+        if wanted > 0 && rng.below(24) == 0 {
+            let client = &mut life.clients[busy[0]];
+            (client.depth, client.send) = (MANY as usize, WHOLE);
+            let names = (wanted..wanted + MANY).map(|name| Op::Backup(format!("backup.{number}.{name}")));
+            drop(client.ops.splice(0..0, names));
+            client.breaks.iter_mut().for_each(|(behind, _)| *behind += MANY as usize);
+        }
+        for name in 0..wanted {
             let client = &mut life.clients[busy[rng.index(busy.len())]];
             let at = rng.index(client.ops.len() + 1);
             client.ops.insert(at, Op::Backup(format!("backup.{number}.{name}")));

@@ -6,7 +6,7 @@ use engram::base::rng::Rng;
 
 use super::super::{Op, pick};
 use super::Source;
-use crate::plan::{Among, Word};
+use crate::plan::{Among, PASSED, Word, long_pattern};
 
 /// Commands that there are not, or with too few or too many words. `K` stands for a key.
 const WRONG: [&str; 14] = [
@@ -49,7 +49,13 @@ const UNFIT: [&str; 16] = [
 impl Source {
     /// A request that is refused.
     pub(super) fn refused(&self, rng: &mut Rng) -> Op {
-        if rng.below(2) == 0 { self.wrong(rng) } else { Op::Unfit(self.filled(pick(rng, &UNFIT), rng)) }
+        if rng.below(2) == 0 {
+            return self.wrong(rng);
+        }
+        let number = rng.index(UNFIT.len() + PASSED.len());
+        let template =
+            number.checked_sub(UNFIT.len()).map_or_else(|| UNFIT[number], |past| PASSED[past].words);
+        Op::Unfit(self.filled(template, rng))
     }
 
     /// A request that is refused before it can be queued.
@@ -58,8 +64,14 @@ impl Source {
     }
 
     fn filled(&self, template: &str, rng: &mut Rng) -> Vec<Word> {
-        let word = |word: &str| if word == "K" { self.key(rng) } else { word.to_owned() };
-        template.split(' ').map(word).map(Word::Text).collect()
+        let word = |word: &str| match word {
+            "K" => Word::Text(self.key(rng)),
+            "I" => Word::Text(self.index_key(rng)),
+            "V" => Word::Vector(self.vector(rng)),
+            "P" => Word::Text(long_pattern()),
+            word => Word::Text(word.to_owned()),
+        };
+        template.split(' ').map(word).collect()
     }
 
     /// A vector operation with a vector that no index takes, or on a key that holds something else.
