@@ -32,11 +32,12 @@ impl Oracle {
         self.finishing = yes;
     }
 
-    /// Whether a snapshot that was asked for in this life is known to be there, and whether each of them is.
+    /// Whether a snapshot that was asked for in this life is known to be there, and whether each of them is. Of one that a server
+    /// makes before it finishes nobody is told.
     #[must_use]
     pub fn saves(&self) -> (bool, bool) {
         let (asked, done) = &self.saves;
-        (*done > 0, *done > 0 && asked.len() == *done)
+        (*done > 0, *done > 0 && asked.len() == *done && self.ordered.is_empty())
     }
 
     /// The server is ordered to make a snapshot, and to finish.
