@@ -36,6 +36,7 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.snapshot_slice = plan.snapshot_slice;
         options.sweep_from = plan.sweep_from;
         options.sweep_slice = plan.sweep_slice;
+        options.sweep_room = plan.sweep_room;
         options.table_bits = plan.table_bits;
         options.expiries_per_turn = plan.expiries_per_turn;
         options.workers = plan.workers;

@@ -92,8 +92,11 @@ pub const EXPIRIES_PER_TURN: usize = 64;
 pub const EXACT_BELOW: usize = 1_000;
 /// Dead rows of an index below which it is not swept; above, it is when one row in forty is dead.
 pub const SWEEP_FROM: usize = 64;
-/// Rows that a slice of a sweep looks at, at most; each list that it changes counts for 64.
+/// Rows that a slice of a sweep looks at, at most; what it changes counts for more ([`crate::index`] says how much), so that a
+/// slice lasts about a millisecond.
 pub const SWEEP_SLICE: usize = 1 << 12;
+/// Dead rows of an index, beyond as many as live, above which inserts into it wait in their client's input while it is swept.
+pub const SWEEP_ROOM: usize = 1 << 10;
 /// Entries that a running snapshot looks at in one turn of the loop at most.
 pub const SNAPSHOT_SLICE: usize = 256;
 /// Snapshots and backups that wait for the one that is being written, at most.

@@ -465,6 +465,17 @@ impl Engine {
         Some(Job(job::Kind::Sweep { index, budget: self.store.options.sweep_slice }))
     }
 
+    /// Bytes of the free places of the index `key`, which are among [`Engine::used_memory`].
+    pub fn free_bytes(&self, key: &[u8]) -> usize {
+        self.store.free_bytes(key)
+    }
+
+    /// True while inserts into the index `key` should wait for its sweep: more of it is dead than alive, by a bound.
+    #[must_use]
+    pub fn is_overgrown(&self, key: &[u8]) -> bool {
+        self.store.is_overgrown(key)
+    }
+
     /// True while a slice of a sweep is under way.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {

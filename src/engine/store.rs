@@ -31,6 +31,8 @@ pub struct StoreOptions {
     pub sweep_from: usize,
     /// Rows that a slice of a sweep looks at.
     pub sweep_slice: usize,
+    /// Dead rows of an index, beyond as many as live, above which it is overgrown.
+    pub sweep_room: usize,
 }
 
 /// What applying an operation did, where its command needs to know.
@@ -319,6 +321,22 @@ impl Store {
             }
         }
         None
+    }
+
+    /// Bytes of the free places of the index under `key`, if there is one.
+    pub(crate) fn free_bytes(&self, key: &[u8]) -> usize {
+        match self.keyspace.get(key).map(|entry| &entry.value) {
+            Some(Value::Vectors(set)) => set.writer.free_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// True while the index under `key`, if there is one, had better be swept before more is added to it.
+    pub(crate) fn is_overgrown(&self, key: &[u8]) -> bool {
+        match self.keyspace.get(key).map(|entry| &entry.value) {
+            Some(Value::Vectors(set)) => set.writer.index().is_overgrown(self.options.sweep_room),
+            _ => false,
+        }
     }
 
     /// True while a slice of a sweep is under way.

@@ -209,5 +209,13 @@ fn a_record_with_an_impossible_index_is_refused_and_changes_nothing() {
 
 fn options() -> StoreOptions {
     let (kernels, hash) = (Kernels::best(), HashKey::from_seed(1));
-    StoreOptions { kernels, exact_below: 0, hash, table_bits: 1, sweep_from: 1, sweep_slice: 100 }
+    StoreOptions {
+        kernels,
+        exact_below: 0,
+        hash,
+        table_bits: 1,
+        sweep_from: 1,
+        sweep_slice: 100,
+        sweep_room: 100,
+    }
 }

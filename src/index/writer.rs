@@ -240,6 +240,13 @@ impl Writer {
         self.table.random(|slots| rng.index(slots)).map(|row| self.index.keys.get(row))
     }
 
+    /// Bytes of the memory in use that rows which come can have: those of free places, as many as a place has on average.
+    #[must_use]
+    pub fn free_bytes(&self) -> usize {
+        let each = (self.index.own_bytes() + self.coding_bytes()) / self.index.rows().max(1);
+        each * self.index.sweep.swept()
+    }
+
     /// Bytes of memory in use: those of [`super::Stats`] and the key table.
     #[must_use]
     pub fn bytes(&self) -> usize {

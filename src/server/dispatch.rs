@@ -9,9 +9,9 @@ use super::run::{run, start_outcome};
 use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::engine::Outcome;
-use crate::engine::command::{self, Command, Flags, Group, Handler};
+use crate::engine::command::{self, Command, Flags, Handler};
 use crate::env::Level;
-use crate::resp::{Args, eq_ignore_case};
+use crate::resp::{Args, OwnedArgs, eq_ignore_case};
 
 /// What has become of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn run_words(server: &mut Server, connection: &mut Connection, args: Args<'_>) -
     if server.pause.holds(connection, command) {
         return Dispatched::Paused;
     }
-    if must_wait(server, connection, command) {
+    if must_wait(server, connection, command, args) {
         return Dispatched::Parked;
     }
     connection.session.last_command = command.name;
@@ -138,7 +138,7 @@ fn admit(server: &Server, connection: &Connection, args: Args<'_>) -> Result<&'s
         if let Some(why) = server.engine.refuses() {
             return Err(why.to_owned());
         }
-        if command.flags.contains(Flags::DENY_OOM) && server.is_out_of_memory() {
+        if command.flags.contains(Flags::DENY_OOM) && server.lacks_memory_for(command, args) {
             reached(Mark::OutOfMemory);
             return Err("OOM command not allowed when used memory > 'maxmemory'.".to_owned());
         }
@@ -165,15 +165,36 @@ fn unknown(args: Args<'_>) -> String {
     text
 }
 
-/// True if the command needs room that is not there: among the jobs for what walks a graph, in the log for a write.
-fn must_wait(server: &Server, connection: &Connection, command: &Command) -> bool {
-    let exec = matches!(command.handler, Handler::Server(command::ServerCommand::Exec));
-    let queued = connection.session.transaction.as_ref().filter(|_| exec);
-    let vector = command.group == Group::Vector || queued.is_some();
-    let write = command.flags.contains(Flags::WRITE) || queued.is_some();
-    let full = vector && server.pool.in_flight() >= server.options.shares.jobs;
+/// True while the command that lies parsed in `connection`, which had to wait, has to wait on.
+pub(super) fn must_wait_on(server: &Server, connection: &Connection) -> bool {
+    connection.parked && {
+        let args = connection.input.args();
+        command::lookup(&args[0]).is_some_and(|command| must_wait(server, connection, command, args))
+    }
+}
+
+/// True if the command, or one that EXEC would run, needs room that is not there. One that is only queued needs none.
+fn must_wait(server: &Server, connection: &Connection, command: &Command, args: Args<'_>) -> bool {
+    match &connection.session.transaction {
+        None => lacks_room(server, command, args),
+        Some(transaction) => {
+            let lacks = |(command, args): &(&Command, OwnedArgs)| lacks_room(server, command, args.args());
+            command.name == "exec" && transaction.commands.iter().any(lacks)
+        }
+    }
+}
+
+/// True if there is no room for it: among the jobs for what walks a graph, in the log for a write, in an index for what adds
+/// to it.
+fn lacks_room(server: &Server, command: &Command, args: Args<'_>) -> bool {
+    let full =
+        matches!(command.name, "vadd" | "vsearch") && server.pool.in_flight() >= server.options.shares.jobs;
     if full {
         reached(Mark::JobQueueFull);
     }
-    full || (write && server.engine.is_behind())
+    let overgrown = command.name == "vadd" && server.engine.is_overgrown(&args[1]);
+    if overgrown {
+        reached(Mark::SweepAwaited);
+    }
+    full || overgrown || (command.flags.contains(Flags::WRITE) && server.engine.is_behind())
 }

@@ -8,7 +8,7 @@ use super::{Server, admin};
 use crate::base::mark::{Mark, reached};
 use crate::engine::Outcome;
 use crate::engine::command::{Command, Flags};
-use crate::resp::Reply;
+use crate::resp::{OwnedArgs, Reply};
 use crate::wal::Lsn;
 
 /// `EXEC`: queues its own reply, since that may have many parts.
@@ -24,8 +24,10 @@ pub(super) fn exec(server: &mut Server, connection: &mut Connection) {
         server.engine.end();
         return connection.refuse("EXECABORT Transaction discarded because of previous errors.");
     }
-    let grows = |(command, _): &(&Command, _)| command.flags.contains(Flags::DENY_OOM);
-    if server.is_out_of_memory() && transaction.commands.iter().any(grows) {
+    let lacks_memory = |(command, args): &(&Command, OwnedArgs)| {
+        command.flags.contains(Flags::DENY_OOM) && server.lacks_memory_for(command, args.args())
+    };
+    if transaction.commands.iter().any(lacks_memory) {
         reached(Mark::ExecOutOfMemory);
         server.engine.end();
         return connection.refuse("OOM command not allowed when used memory > 'maxmemory'.");

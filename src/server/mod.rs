@@ -71,7 +71,7 @@ pub struct Server {
     connection_memory: usize,
     /// Connections with something to do, each once.
     listed: VecDeque<ConnId>,
-    /// Connections whose next command waits for room in the pool or the log.
+    /// Connections whose next command waits for room in the pool, in the log, or in an index.
     parked: Vec<ConnId>,
     /// Connections with replies that wait for the log.
     behind_log: Vec<ConnId>,
@@ -220,7 +220,8 @@ impl Server {
 
     /// When the next turn has to begin whatever happens; the present when there is more to do.
     fn deadline(&self) -> Option<Mono> {
-        if self.busy || !self.listed.is_empty() || (!self.parked.is_empty() && self.has_room()) {
+        let ready = || self.has_room() && self.parked.iter().any(|id| !self.waits_on(*id));
+        if self.busy || !self.listed.is_empty() || ready() {
             return Some(self.now);
         }
         if !self.behind_log.is_empty() && self.now < self.spin_until && self.pool.in_flight() == 0 {

@@ -1,6 +1,9 @@
 //! The worker threads: jobs in, answers out. The loop lends a hand with brief jobs: one that comes alone is done at once,
 //! without waking anybody.
 //!
+//! What nobody waits for (slices of sweeps and of changes of form, things to drop) has a lane of its own, and the lanes are
+//! served in turn: however many jobs of clients are queued, a slice waits for one of them at most, and they for one slice.
+//!
 //! Guarantees: every job that is not silent is answered exactly once, one that panics with an error, unless it can be
 //! begun again and then comes to its end; the loop is woken after answers have been laid out. Bounded by its caller
 //! ([`super::options::Shares::jobs`]).
@@ -58,20 +61,30 @@ struct Shared {
 
 #[derive(Default)]
 struct Jobs {
-    queue: VecDeque<(Option<Ticket>, Job)>,
+    /// What nobody waits for.
+    silent: VecDeque<Job>,
+    /// What somebody waits for.
+    asked: VecDeque<(Ticket, Job)>,
+    /// A silent job was the last to be taken.
+    silent_was_last: bool,
     closed: bool,
 }
 
 impl Jobs {
-    /// Takes the next job if it is brief.
-    fn next_brief(&mut self) -> Option<(Ticket, Job)> {
-        match self.queue.pop_front()? {
-            (Some(ticket), job) if job.is_brief() => Some((ticket, job)),
-            other => {
-                self.queue.push_front(other);
-                None
-            }
+    /// Takes the next job: from each lane in turn.
+    fn next(&mut self) -> Option<(Option<Ticket>, Job)> {
+        let silent = !self.asked.is_empty() && self.silent_was_last;
+        let job = if silent { None } else { self.silent.pop_front() };
+        self.silent_was_last = job.is_some();
+        match job {
+            Some(job) => Some((None, job)),
+            None => self.asked.pop_front().map(|(ticket, job)| (Some(ticket), job)),
         }
+    }
+
+    /// Takes the next job that somebody waits for if it is brief.
+    fn next_brief(&mut self) -> Option<(Ticket, Job)> {
+        self.asked.front()?.1.is_brief().then(|| self.asked.pop_front())?
     }
 }
 
@@ -115,7 +128,7 @@ impl Pool {
         if job.is_brief() {
             self.own.push_back((ticket, job));
         } else {
-            self.enqueue(Some(ticket), job);
+            self.enqueue(|jobs| jobs.asked.push_back((ticket, job)));
         }
     }
 
@@ -125,8 +138,7 @@ impl Pool {
         if given == 0 {
             return;
         }
-        let rest = self.own.drain(kept..).map(|(ticket, job)| (Some(ticket), job));
-        self.shared.jobs.lock().queue.extend(rest);
+        self.shared.jobs.lock().asked.extend(self.own.drain(kept..));
         for _ in 0..given.min(self.threads.len()) {
             self.shared.filled.notify_one();
         }
@@ -144,11 +156,11 @@ impl Pool {
 
     /// Puts a job in that nobody waits for.
     pub(super) fn put_silent(&self, job: Job) {
-        self.enqueue(None, job);
+        self.enqueue(|jobs| jobs.silent.push_back(job));
     }
 
-    fn enqueue(&self, ticket: Option<Ticket>, job: Job) {
-        self.shared.jobs.lock().queue.push_back((ticket, job));
+    fn enqueue(&self, put: impl FnOnce(&mut Jobs)) {
+        put(&mut self.shared.jobs.lock());
         self.shared.filled.notify_one();
     }
 
@@ -164,12 +176,12 @@ impl Pool {
     pub(super) fn close(self) {
         let mut jobs = self.shared.jobs.lock();
         jobs.closed = true;
-        let queued = std::mem::take(&mut jobs.queue);
+        let (silent, asked) = (std::mem::take(&mut jobs.silent), std::mem::take(&mut jobs.asked));
         drop(jobs);
-        if !queued.is_empty() {
+        if !silent.is_empty() || !asked.is_empty() {
             reached(Mark::FinishingWithJobs);
         }
-        drop(queued);
+        drop((silent, asked));
         self.shared.filled.notify_all();
         for thread in self.threads {
             // A worker contains the panics of its jobs; whatever else ended it has no one left to tell.
@@ -222,7 +234,7 @@ fn attempt(job: &mut Job, scratch: &mut Scratch) -> Finished {
 fn next(shared: &Shared) -> Option<(Option<Ticket>, Job)> {
     let mut jobs = shared.jobs.lock();
     loop {
-        if let Some(job) = jobs.queue.pop_front() {
+        if let Some(job) = jobs.next() {
             return Some(job);
         }
         if jobs.closed {

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::dispatch::Dispatched;
 use super::{Server, dispatch};
 use crate::base::mark::{Mark, reached};
-use crate::env::Level;
+use crate::env::{ConnId, Level};
 use crate::resp::{ParseLimits, Progress};
 
 /// How serving a connection's input stopped.
@@ -91,7 +91,10 @@ impl Server {
     /// take it.
     pub(super) fn serve_listed(&mut self) {
         if self.has_room() {
-            for id in std::mem::take(&mut self.parked).into_iter().rev() {
+            let parked = std::mem::take(&mut self.parked);
+            let (waiting, ready) = parked.into_iter().partition::<Vec<_>, _>(|id| self.waits_on(*id));
+            self.parked = waiting;
+            for id in ready.into_iter().rev() {
                 let Some(connection) = self.connections.get_mut(&id) else { continue };
                 connection.waits_for_room = false;
                 if !connection.listed {
@@ -107,6 +110,11 @@ impl Server {
             connection.unserved = self.execute_some(&mut connection) == Stop::Unserved;
             self.settle(connection);
         }
+    }
+
+    /// True while a connection that waits for room has to wait on.
+    pub(super) fn waits_on(&self, id: ConnId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| dispatch::must_wait_on(self, connection))
     }
 
     /// True while there is room for more jobs and more log.

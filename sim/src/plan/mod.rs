@@ -96,6 +96,8 @@ pub struct ServerPlan {
     pub sweep_from: usize,
     /// Rows that a slice of a sweep looks at.
     pub sweep_slice: usize,
+    /// Dead rows of an index, beyond as many as live, above which inserts wait for its sweep.
+    pub sweep_room: usize,
     /// Buckets of the smallest table of keys, as a power of two.
     pub table_bits: u32,
     /// Keys that one turn removes because their time has come.
@@ -231,6 +233,7 @@ impl Default for ServerPlan {
             snapshot_slice: 256,
             sweep_from: 64,
             sweep_slice: 4_096,
+            sweep_room: 1_024,
             table_bits: 9,
             expiries_per_turn: 64,
             lookout: 50_000_000,

@@ -67,6 +67,7 @@ impl Fields for ServerPlan {
         each("snapshot-slice", &mut self.snapshot_slice);
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);
+        each("sweep-room", &mut self.sweep_room);
         each("table-bits", &mut self.table_bits);
         each("expiries-per-turn", &mut self.expiries_per_turn);
         each("lookout", &mut self.lookout);

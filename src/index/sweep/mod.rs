@@ -33,8 +33,14 @@ use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, point};
 const SHARE: usize = 40;
 /// Rows between two scheduling points of a pass that only looks.
 const STRIDE: u32 = 256;
-/// What a list that is changed costs of a slice's budget, in rows that are looked at.
+/// What a list that is changed costs of a slice's budget, in rows that are looked at; ...
 const CHANGE: usize = 64;
+/// ... a condemned row whose children are looked for; ...
+const ASKED: usize = 4;
+/// ... a child that gets another parent; ...
+const REHOMED: usize = 32;
+/// ... and a row that is cleared.
+const CLEARED: usize = 8;
 
 /// Which pass a sweep is in, or waits to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -265,6 +271,18 @@ impl Index {
         !self.sweep.closed.load() && (self.sweep.stage() != Stage::Idle || self.sweep_is_due(from))
     }
 
+    /// True while a sweep is on its way to its end and there are more dead rows than live ones, by more than `room`. One that has
+    /// to wait for a capture, or for a link that has panicked, may wait for long.
+    #[must_use]
+    pub fn is_overgrown(&self, room: usize) -> bool {
+        let sweep = &self.sweep;
+        self.tombstones() > self.live().saturating_add(room)
+            && sweep.stage() != Stage::Idle
+            && !sweep.closed.load()
+            && !sweep.is_captured()
+            && sweep.broken.load() == 0
+    }
+
     /// True while a slice is under way.
     #[must_use]
     pub fn sweep_is_busy(&self) -> bool {
@@ -362,7 +380,7 @@ impl Index {
 
     fn clear_some(&self, work: &mut Work, budget: usize) {
         let (mut freed, mut cleared) = (Vec::new(), 0);
-        for at in work.take((budget / CHANGE) as u32) {
+        for at in work.take((budget / CLEARED) as u32) {
             point("sweep: clear");
             let row = work.condemned[at as usize];
             for layer in 0..=self.level(row) {

@@ -7,7 +7,7 @@ use super::super::epochs::Inside;
 use super::super::graph::{KEPT, LINKED, PARENT, STATE, SWEPT, kept, links};
 use super::super::near::Near;
 use super::super::scratch::{Linking, Scratch};
-use super::{CHANGE, Work};
+use super::{ASKED, REHOMED, Work};
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::mix64;
 use crate::base::sync::point;
@@ -87,8 +87,10 @@ impl Inside<'_> {
 
     pub(super) fn rehome_some(&self, work: &mut Work, budget: usize, scratch: &mut Scratch) {
         let linking = &mut scratch.linking;
-        for at in work.take((budget / CHANGE) as u32) {
-            let row = work.condemned[at as usize];
+        let mut left = budget;
+        while work.at < work.end && left > 0 {
+            let row = work.condemned[work.at as usize];
+            left = left.saturating_sub(ASKED);
             // The list of a condemned row does not change.
             let children = kept(self.list(row, 0)).filter(|child| !work.is_condemned(*child));
             for child in children.filter(|child| self.parent(*child) == Some(row)) {
@@ -96,16 +98,15 @@ impl Inside<'_> {
                 // Under this lock a capture comes into being.
                 let _settling = self.settling.lock();
                 if self.sweep.is_captured() {
-                    work.at = at;
                     return;
                 }
                 if !self.rehome(child, work, linking) {
                     // The child stays where it is, and with it all that is condemned: nothing has been taken away yet.
-                    self.sweep.closed.store(true);
-                    work.at = at;
-                    return;
+                    return self.sweep.closed.store(true);
                 }
+                left = left.saturating_sub(REHOMED);
             }
+            work.at += 1;
         }
     }
 

@@ -214,7 +214,16 @@ impl Server {
         self.engine.used_memory() + self.connection_memory
     }
 
-    /// True while writes that need memory are to be refused.
+    /// True while `command`, which needs memory, is to be refused. A vector may take a place that is free in its index: what such
+    /// places occupy is counted, and is there for it.
+    pub(in crate::server) fn lacks_memory_for(&self, command: &Command, args: Args<'_>) -> bool {
+        self.is_out_of_memory() && {
+            let free = if command.name == "vadd" { self.engine.free_bytes(&args[1]) } else { 0 };
+            self.used_memory().saturating_sub(free) > self.options.maxmemory
+        }
+    }
+
+    /// True while more memory is in use than may be.
     pub(in crate::server) fn is_out_of_memory(&self) -> bool {
         let most = self.options.maxmemory;
         most > 0 && self.used_memory() > most

@@ -93,6 +93,8 @@ pub struct Options {
     pub sweep_from: usize,
     /// See `sweep_from`.
     pub sweep_slice: usize,
+    /// Dead rows of an index, beyond as many as live, above which inserts wait for its sweep. Not a setting.
+    pub sweep_room: usize,
     /// Buckets of the smallest table of keys, as a power of two, and keys that one turn removes because their time has come.
     /// Not settings: a simulation makes them small.
     pub table_bits: u32,
@@ -144,6 +146,7 @@ impl Options {
             snapshot_slice: limits::SNAPSHOT_SLICE,
             sweep_from: limits::SWEEP_FROM,
             sweep_slice: limits::SWEEP_SLICE,
+            sweep_room: limits::SWEEP_ROOM,
             table_bits: limits::TABLE_BITS,
             expiries_per_turn: limits::EXPIRIES_PER_TURN,
             shares: Shares::default(),
@@ -174,6 +177,7 @@ impl Options {
                 table_bits: self.table_bits,
                 sweep_from: self.sweep_from,
                 sweep_slice: self.sweep_slice,
+                sweep_room: self.sweep_room,
             },
             seed,
         })
