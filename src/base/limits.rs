@@ -21,7 +21,8 @@ pub const OUTPUT_BUFFER: usize = 256 << 20;
 pub const OUTPUT_PAUSE: usize = 1 << 20;
 /// Unfinished jobs (searches, inserts) of one client above which no more of its commands are read.
 pub const JOBS_PER_CLIENT: usize = 256;
-/// Unfinished jobs of all clients above which commands that need one wait in their client's input.
+/// Unfinished jobs of all clients above which commands that need one wait in their client's input. What EXEC brings beyond
+/// [`JOBS_PER_CLIENT`] is not among them: it waits in the server, within the transaction's own bound.
 pub const JOBS: usize = 1024;
 /// Replies of one client that wait for the log above which no more of its commands are read.
 pub const WAITING_REPLIES: usize = 16 << 10;

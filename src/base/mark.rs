@@ -215,6 +215,7 @@ marks! {
         PipelinePaused: "a client's commands wait until it takes its replies, or its jobs are done",
         CommandParked: "a command waits for room among the jobs or in the log",
         JobQueueFull: "the job queue is full",
+        JobHeldBack: "a transaction's job waits until earlier ones of its client are done",
         SweepAwaited: "a command waits until dead rows have been swept",
         QueryTooLong: "an unfinished command passes the limit",
         OutputTooLong: "unread replies pass the limit",

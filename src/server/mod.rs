@@ -129,7 +129,7 @@ impl Server {
             }
             opened => opened.map_err(|e| ServeError(e.to_string()))?,
         };
-        let pool = Pool::start(options.workers, net.waker())
+        let pool = Pool::start(options.workers, options.shares.jobs_per_client, net.waker())
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
         let ledger = Ledger::new(now, clock.wall(), run_id(seed));

@@ -5,14 +5,16 @@
 //! served in turn: however many jobs of clients are queued, a slice waits for one of them at most, and they for one slice.
 //!
 //! Guarantees: every job that is not silent is answered exactly once, one that panics with an error, unless it can be
-//! begun again and then comes to its end; the loop is woken after answers have been laid out. Bounded by its caller
-//! ([`super::options::Shares::jobs`]).
+//! begun again and then comes to its end; the loop is woken after answers have been laid out. Of one client there are never more
+//! jobs in the queue and under way than its share: what EXEC brings beyond that is held back, and enters as its earlier jobs are
+//! done. So it costs others no room, and the queue is bounded by its caller ([`super::options::Shares::jobs`]) plus one share.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::replies::Place;
+use crate::base::hash::FixedMap;
 use crate::base::mark::{Mark, reached};
 use crate::base::sync::{self, Condvar, JoinHandle, Mutex};
 use crate::base::time::Mono;
@@ -43,13 +45,25 @@ pub(super) struct Ticket {
 pub(super) struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle>,
-    /// Jobs put in and not yet taken out, silent ones not counted.
+    /// Jobs put in and not yet taken out, neither silent ones counted nor those that are held back.
     in_flight: usize,
+    /// Of each client that has any.
+    clients: FixedMap<ConnId, Client>,
+    /// Most jobs in flight of one client.
+    share: usize,
     /// Jobs that have panicked and come to nothing.
     failed: usize,
     /// Brief jobs of this turn, which no worker knows of yet.
     own: VecDeque<(Ticket, Job)>,
     scratch: Scratch,
+}
+
+/// A client's jobs.
+#[derive(Default)]
+struct Client {
+    in_flight: usize,
+    /// What enters when others are done; none while fewer than a share are in flight.
+    held: VecDeque<(Ticket, Job)>,
 }
 
 struct Shared {
@@ -89,7 +103,8 @@ impl Jobs {
 }
 
 impl Pool {
-    pub(super) fn start(workers: usize, waker: Arc<dyn Waker>) -> io::Result<Self> {
+    /// With so many threads, and most jobs in flight of one client.
+    pub(super) fn start(workers: usize, share: usize, waker: Arc<dyn Waker>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             jobs: Mutex::new("jobs", Jobs::default()),
             filled: Condvar::new("jobs filled"),
@@ -105,13 +120,15 @@ impl Pool {
             shared,
             threads,
             in_flight: 0,
+            clients: FixedMap::default(),
+            share: share.max(1),
             failed: 0,
             own: VecDeque::new(),
             scratch: Scratch::default(),
         })
     }
 
-    /// Jobs whose answers have not been taken.
+    /// Jobs whose answers have not been taken, without those that are held back: where there are such, there are others.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -124,11 +141,37 @@ impl Pool {
     /// Puts a job in whose answer goes to `ticket`.
     pub(super) fn put(&mut self, ticket: Ticket, job: Job) {
         assert!(!job.is_silent(), "nobody waits for a silent job");
+        let client = self.clients.entry(ticket.conn).or_default();
+        if client.in_flight >= self.share {
+            reached(Mark::JobHeldBack);
+            client.held.push_back((ticket, job));
+        } else {
+            client.in_flight += 1;
+            self.enter(ticket, job);
+        }
+    }
+
+    fn enter(&mut self, ticket: Ticket, job: Job) {
         self.in_flight += 1;
         if job.is_brief() {
             self.own.push_back((ticket, job));
         } else {
             self.enqueue(|jobs| jobs.asked.push_back((ticket, job)));
+        }
+    }
+
+    /// A job of `conn` is in flight no more: one that was held back may be.
+    fn settle(&mut self, conn: ConnId) {
+        self.in_flight -= 1;
+        let Some(client) = self.clients.get_mut(&conn) else { unreachable!("a client with jobs is known") };
+        match client.held.pop_front() {
+            Some((ticket, job)) => self.enter(ticket, job),
+            None => {
+                client.in_flight -= 1;
+                if client.in_flight == 0 {
+                    self.clients.remove(&conn);
+                }
+            }
         }
     }
 
@@ -147,7 +190,7 @@ impl Pool {
     /// Does a brief job on the calling thread, if one is next. Its answer is not among those of [`Pool::take`].
     pub(super) fn help(&mut self) -> Option<(Ticket, Finished)> {
         let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().next_brief())?;
-        self.in_flight -= 1;
+        self.settle(ticket.conn);
         let (finished, job) = run(job, &mut self.scratch);
         self.failed += usize::from(finished.failed);
         job.into_garbage().into_iter().for_each(|garbage| self.put_silent(garbage));
@@ -167,7 +210,7 @@ impl Pool {
     /// Takes the answers that have come.
     pub(super) fn take(&mut self, answers: &mut Vec<(Ticket, Finished)>) {
         std::mem::swap(&mut *self.shared.done.lock(), answers);
-        self.in_flight -= answers.len();
+        answers.iter().for_each(|(ticket, _)| self.settle(ticket.conn));
         self.failed += answers.iter().filter(|(_, finished)| finished.failed).count();
     }
 

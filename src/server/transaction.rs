@@ -1,7 +1,8 @@
 //! MULTI, EXEC, DISCARD, WATCH.
 //!
 //! A transaction's commands run one after another in one turn, and all that they change is one log record. A VADD or
-//! VSEARCH among them starts in its place; what it walks, it walks afterwards, and EXEC's reply waits for all.
+//! VSEARCH among them starts in its place; what it walks, it walks afterwards, as many at a time as of any client, and EXEC's
+//! reply waits for all.
 
 use super::Server;
 use super::connection::{Connection, Transaction};
