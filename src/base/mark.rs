@@ -227,6 +227,7 @@ marks! {
         IdleClosed: "an idle client is closed",
         IdleSlimmed: "an idle client's input gives its memory back",
         ClosedWithJobs: "a connection closes while its jobs are under way",
+        SearchesDropped: "searches are dropped whose client has gone",
         ClosedInMulti: "a connection closes inside a transaction",
         AnswerForNobody: "an answer comes for a connection that is closed",
         AnswersMerge: "an answer joins others that the loop has not taken: one wake-up for both",

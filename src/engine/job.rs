@@ -93,13 +93,19 @@ impl Job {
         matches!(self.0, Kind::Drop(_) | Kind::Sweep { .. } | Kind::Recode { .. })
     }
 
+    /// True for work that is of use only to who waits for it.
+    #[must_use]
+    pub fn is_search(&self) -> bool {
+        matches!(self.0, Kind::Search(_))
+    }
+
     /// True for work that takes about as long as handing it to another thread and back.
     #[must_use]
     pub fn is_brief(&self) -> bool {
         matches!(&self.0, Kind::Search(search) if search.recall.looks_at(&search.index) <= BRIEF)
     }
 
-    /// What is left to drop of a job that was done on the loop, if it was the last to hold an index: that takes long.
+    /// What is left to drop of a job that was done on the loop, or that nobody will do, if it was the last to hold an index: that takes long.
     #[must_use]
     pub fn into_garbage(self) -> Option<Self> {
         let Kind::Search(search) = self.0 else { return None };

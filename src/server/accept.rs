@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// Closes a connection and forgets it; answers of its jobs will find nobody.
+    /// Closes a connection and forgets it; its searches are not begun any more, and answers of other jobs will find nobody.
     pub(super) fn forget(&mut self, mut connection: Box<Connection>) {
         if connection.session.transaction.is_some() {
             reached(Mark::ClosedInMulti);
@@ -92,6 +92,7 @@ impl Server {
         if connection.jobs > 0 {
             reached(Mark::ClosedWithJobs);
             self.savers.retain(|(_, ticket)| ticket.conn != connection.id);
+            self.pool.forget(connection.id);
         }
         self.net.close(connection.id);
         self.connection_memory -= connection.accounted;

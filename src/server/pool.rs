@@ -4,7 +4,8 @@
 //! What nobody waits for (slices of sweeps and of changes of form, things to drop) has a lane of its own, and the lanes are
 //! served in turn: however many jobs of clients are queued, a slice waits for one of them at most, and they for one slice.
 //!
-//! Guarantees: every job that is not silent is answered exactly once, one that panics with an error, unless it can be
+//! Guarantees: every job that is not silent is answered exactly once, or is a search whose client has gone, which may be dropped;
+//! one that panics with an error, unless it can be
 //! begun again and then comes to its end; the loop is woken after answers have been laid out. Of one client there are never more
 //! jobs in the queue and under way than its share: what EXEC brings beyond that is held back, and enters as its earlier jobs are
 //! done. So it costs others no room, and the queue is bounded by its caller ([`super::options::Shares::jobs`]) plus one share.
@@ -82,6 +83,14 @@ struct Jobs {
     /// A silent job was the last to be taken.
     silent_was_last: bool,
     closed: bool,
+}
+
+/// Takes out the searches of `conn`.
+fn take_searches(queue: &mut VecDeque<(Ticket, Job)>, conn: ConnId) -> Vec<Job> {
+    let (searches, rest): (Vec<_>, _) =
+        std::mem::take(queue).into_iter().partition(|(ticket, job)| ticket.conn == conn && job.is_search());
+    *queue = rest.into();
+    searches.into_iter().map(|(_, job)| job).collect()
 }
 
 impl Jobs {
@@ -173,6 +182,20 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// `conn` has gone. Its searches are dropped, save those that are under way; its rows are linked all the same.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let held = take_searches(&mut client.held, conn);
+        let mut queued = take_searches(&mut self.own, conn);
+        queued.append(&mut take_searches(&mut self.shared.jobs.lock().asked, conn));
+        if !queued.is_empty() {
+            reached(Mark::SearchesDropped);
+        }
+        queued.iter().for_each(|_| self.settle(conn));
+        let garbage = held.into_iter().chain(queued).filter_map(Job::into_garbage);
+        garbage.for_each(|garbage| self.put_silent(garbage));
     }
 
     /// Hands brief jobs to the workers, all but the `kept` first.

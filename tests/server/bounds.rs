@@ -140,3 +140,57 @@ fn a_transaction_that_was_queued_with_room_is_refused_without() {
     assert!(is_error(&client.say("EXEC"), "OOM"));
     assert_eq!(client.say("GET k"), Value::Null);
 }
+
+/// An index `i` whose exact searches for everything take a while; and one of them.
+fn slow_searches(client: &mut Client) -> Vec<Vec<u8>> {
+    let vector = |n: u32| -> Vec<u8> { (0..64).flat_map(|i| ((n * 7 + i) as f32).to_le_bytes()).collect() };
+    client.say("VNEW i 64 METRIC l2 M 4 EF_CONSTRUCTION 8");
+    for n in 0..3_000 {
+        client.ask(&[b"VADD", b"i", &n.to_string().into_bytes(), &vector(n)]);
+    }
+    ["VSEARCH", "i", "", "3000", "WITHVECTORS", "EXACT"]
+        .map(|word| if word.is_empty() { vector(1) } else { word.as_bytes().to_vec() })
+        .to_vec()
+}
+
+#[test]
+fn a_transaction_of_many_searches_lets_others_in_between() {
+    let server = start(None, Options { workers: 1, ..options() });
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let search = slow_searches(&mut client);
+    let mut bytes = Vec::new();
+    write_command(&mut bytes, &["MULTI"]);
+    (0..1_500).for_each(|_| write_command(&mut bytes, &search));
+    client.send_raw(&bytes);
+    (0..1_501).for_each(|_| drop(client.receive()));
+    client.send(&[b"EXEC"]);
+    assert_eq!(other.ask(&[b"VADD", b"i", b"other", &search[2]]), Value::Integer(1));
+    assert!(client.hears_nothing_for(Duration::from_millis(1)), "the transaction is not done by then");
+}
+
+#[test]
+fn searches_whose_client_has_gone_are_not_begun() {
+    const SEARCHES: u32 = 200;
+    let server = start(None, Options { workers: 1, ..options() });
+    let (mut other, mut client) = (server.connect(), server.connect());
+    let search = slow_searches(&mut other);
+    let mut bytes = Vec::new();
+    write_command(&mut bytes, &search);
+    let start = Instant::now();
+    other.send_raw(&bytes);
+    drop(other.receive());
+    let each = start.elapsed();
+    (1..SEARCHES).for_each(|_| write_command(&mut bytes, &search));
+    let start = Instant::now();
+    client.send_raw(&bytes);
+    let jobs = |client: &mut Client| {
+        let Value::Bulk(info) = client.say("INFO") else { panic!("a text") };
+        let info = String::from_utf8(info).unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("jobs_in_flight:")).unwrap();
+        line.parse::<u32>().unwrap()
+    };
+    while jobs(&mut other) < SEARCHES / 2 {}
+    drop(client);
+    while jobs(&mut other) > 0 {}
+    assert!(start.elapsed() < each * SEARCHES / 2, "{:?}, and a search takes {each:?}", start.elapsed());
+}

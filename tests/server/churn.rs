@@ -91,7 +91,7 @@ fn an_index_that_is_overwritten_without_a_pause_stays_small() {
     for n in 0..keys {
         client.ask(&[b"VADD", b"i", &n.to_string().into_bytes(), &vector(n)]);
     }
-    overwrite_at_once(&server, keys, 20);
+    overwrite_at_once(&server, keys, 5);
     // As many dead as alive, what is admitted before a sweep begins, and what is being swept.
     let rows = fact(&mut client, "rows");
     assert!(rows < 2 * i64::from(keys) + 64 + 2 * 1_024, "{rows} rows");
