@@ -12,6 +12,7 @@ mod dispatch;
 mod exec;
 mod finish;
 mod input;
+mod lanes;
 mod options;
 mod pool;
 mod ran;

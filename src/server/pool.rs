@@ -1,19 +1,19 @@
 //! The worker threads: jobs in, answers out. The loop lends a hand with brief jobs: one that comes alone is done at once,
 //! without waking anybody.
 //!
-//! What nobody waits for (slices of sweeps and of changes of form, things to drop) has a lane of its own, and the lanes are
-//! served in turn: however many jobs of clients are queued, a slice waits for one of them at most, and they for one slice.
+//! In which order jobs are done [`super::lanes`] says.
 //!
-//! Guarantees: every job that is not silent is answered exactly once, or is a search whose client has gone, which may be dropped;
-//! one that panics with an error, unless it can be
-//! begun again and then comes to its end; the loop is woken after answers have been laid out. Of one client there are never more
-//! jobs in the queue and under way than its share: what EXEC brings beyond that is held back, and enters as its earlier jobs are
-//! done. So it costs others no room, and the queue is bounded by its caller ([`super::options::Shares::jobs`]) plus one share.
+//! Guarantees: every job that is not silent is answered exactly once, one that panics with an error, unless it can be
+//! begun again and then comes to its end; only searches whose client has gone may be dropped instead. The loop is woken after
+//! answers have been laid out. Of one client no more jobs are in flight than its share: what EXEC brings beyond that is held back
+//! and enters as earlier ones are done, so that it takes no room from others. How many are in flight of all clients is bounded by
+//! the caller ([`super::options::Shares::jobs`]) plus one share.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use super::lanes::Lanes;
 use super::replies::Place;
 use crate::base::hash::FixedMap;
 use crate::base::mark::{Mark, reached};
@@ -76,39 +76,16 @@ struct Shared {
 
 #[derive(Default)]
 struct Jobs {
-    /// What nobody waits for.
-    silent: VecDeque<Job>,
-    /// What somebody waits for.
-    asked: VecDeque<(Ticket, Job)>,
-    /// A silent job was the last to be taken.
-    silent_was_last: bool,
+    lanes: Lanes,
     closed: bool,
 }
 
 /// Takes out the searches of `conn`.
 fn take_searches(queue: &mut VecDeque<(Ticket, Job)>, conn: ConnId) -> Vec<Job> {
-    let (searches, rest): (Vec<_>, _) =
+    let (searches, rest): (Vec<_>, Vec<_>) =
         std::mem::take(queue).into_iter().partition(|(ticket, job)| ticket.conn == conn && job.is_search());
     *queue = rest.into();
     searches.into_iter().map(|(_, job)| job).collect()
-}
-
-impl Jobs {
-    /// Takes the next job: from each lane in turn.
-    fn next(&mut self) -> Option<(Option<Ticket>, Job)> {
-        let silent = !self.asked.is_empty() && self.silent_was_last;
-        let job = if silent { None } else { self.silent.pop_front() };
-        self.silent_was_last = job.is_some();
-        match job {
-            Some(job) => Some((None, job)),
-            None => self.asked.pop_front().map(|(ticket, job)| (Some(ticket), job)),
-        }
-    }
-
-    /// Takes the next job that somebody waits for if it is brief.
-    fn next_brief(&mut self) -> Option<(Ticket, Job)> {
-        self.asked.front()?.1.is_brief().then(|| self.asked.pop_front())?
-    }
 }
 
 impl Pool {
@@ -165,7 +142,7 @@ impl Pool {
         if job.is_brief() {
             self.own.push_back((ticket, job));
         } else {
-            self.enqueue(|jobs| jobs.asked.push_back((ticket, job)));
+            self.enqueue(|lanes| lanes.put(ticket, job));
         }
     }
 
@@ -189,9 +166,11 @@ impl Pool {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         let held = take_searches(&mut client.held, conn);
         let mut queued = take_searches(&mut self.own, conn);
-        queued.append(&mut take_searches(&mut self.shared.jobs.lock().asked, conn));
-        if !queued.is_empty() {
+        queued.extend(self.shared.jobs.lock().lanes.forget(conn));
+        if !held.is_empty() || !queued.is_empty() {
             reached(Mark::SearchesDropped);
+            // What waited until they had left their indexes may go on.
+            self.shared.waker.wake();
         }
         queued.iter().for_each(|_| self.settle(conn));
         let garbage = held.into_iter().chain(queued).filter_map(Job::into_garbage);
@@ -204,7 +183,9 @@ impl Pool {
         if given == 0 {
             return;
         }
-        self.shared.jobs.lock().asked.extend(self.own.drain(kept..));
+        let mut jobs = self.shared.jobs.lock();
+        self.own.drain(kept..).for_each(|(ticket, job)| jobs.lanes.put(ticket, job));
+        drop(jobs);
         for _ in 0..given.min(self.threads.len()) {
             self.shared.filled.notify_one();
         }
@@ -212,7 +193,7 @@ impl Pool {
 
     /// Does a brief job on the calling thread, if one is next. Its answer is not among those of [`Pool::take`].
     pub(super) fn help(&mut self) -> Option<(Ticket, Finished)> {
-        let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().next_brief())?;
+        let (ticket, job) = self.own.pop_front().or_else(|| self.shared.jobs.lock().lanes.next_brief())?;
         self.settle(ticket.conn);
         let (finished, job) = run(job, &mut self.scratch);
         self.failed += usize::from(finished.failed);
@@ -222,11 +203,11 @@ impl Pool {
 
     /// Puts a job in that nobody waits for.
     pub(super) fn put_silent(&self, job: Job) {
-        self.enqueue(|jobs| jobs.silent.push_back(job));
+        self.enqueue(|lanes| lanes.put_silent(job));
     }
 
-    fn enqueue(&self, put: impl FnOnce(&mut Jobs)) {
-        put(&mut self.shared.jobs.lock());
+    fn enqueue(&self, put: impl FnOnce(&mut Lanes)) {
+        put(&mut self.shared.jobs.lock().lanes);
         self.shared.filled.notify_one();
     }
 
@@ -242,12 +223,12 @@ impl Pool {
     pub(super) fn close(self) {
         let mut jobs = self.shared.jobs.lock();
         jobs.closed = true;
-        let (silent, asked) = (std::mem::take(&mut jobs.silent), std::mem::take(&mut jobs.asked));
+        let queued = std::mem::take(&mut jobs.lanes);
         drop(jobs);
-        if !silent.is_empty() || !asked.is_empty() {
+        if !queued.is_empty() {
             reached(Mark::FinishingWithJobs);
         }
-        drop((silent, asked));
+        drop(queued);
         self.shared.filled.notify_all();
         for thread in self.threads {
             // A worker contains the panics of its jobs; whatever else ended it has no one left to tell.
@@ -300,7 +281,7 @@ fn attempt(job: &mut Job, scratch: &mut Scratch) -> Finished {
 fn next(shared: &Shared) -> Option<(Option<Ticket>, Job)> {
     let mut jobs = shared.jobs.lock();
     loop {
-        if let Some(job) = jobs.next() {
+        if let Some(job) = jobs.lanes.next() {
             return Some(job);
         }
         if jobs.closed {

@@ -153,6 +153,12 @@ fn slow_searches(client: &mut Client) -> Vec<Vec<u8>> {
         .to_vec()
 }
 
+fn jobs_in_flight(client: &mut Client) -> u32 {
+    let Value::Bulk(info) = client.say("INFO") else { panic!("a text") };
+    let info = String::from_utf8(info).unwrap();
+    info.lines().find_map(|line| line.strip_prefix("jobs_in_flight:")).unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_transaction_of_many_searches_lets_others_in_between() {
     let server = start(None, Options { workers: 1, ..options() });
@@ -183,14 +189,44 @@ fn searches_whose_client_has_gone_are_not_begun() {
     (1..SEARCHES).for_each(|_| write_command(&mut bytes, &search));
     let start = Instant::now();
     client.send_raw(&bytes);
-    let jobs = |client: &mut Client| {
-        let Value::Bulk(info) = client.say("INFO") else { panic!("a text") };
-        let info = String::from_utf8(info).unwrap();
-        let line = info.lines().find_map(|line| line.strip_prefix("jobs_in_flight:")).unwrap();
-        line.parse::<u32>().unwrap()
-    };
-    while jobs(&mut other) < SEARCHES / 2 {}
+    while jobs_in_flight(&mut other) < SEARCHES / 2 {}
     drop(client);
-    while jobs(&mut other) > 0 {}
+    while jobs_in_flight(&mut other) > 0 {}
     assert!(start.elapsed() < each * SEARCHES / 2, "{:?}, and a search takes {each:?}", start.elapsed());
+}
+
+#[test]
+fn a_search_and_a_vector_wait_for_nobody_s_pipeline_of_searches() {
+    let server = start(None, Options { workers: 1, ..options() });
+    let (mut other, mut client) = (server.connect(), server.connect());
+    let search = slow_searches(&mut other);
+    let mut bytes = Vec::new();
+    (0..200).for_each(|_| write_command(&mut bytes, &search));
+    client.send_raw(&bytes);
+    while jobs_in_flight(&mut other) < 150 {}
+    drop(other.ask(&search.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let left = jobs_in_flight(&mut other);
+    assert!(left > 100, "a search was done when {left} others were left");
+    assert_eq!(other.ask(&[b"VADD", b"i", b"other", &search[2]]), Value::Integer(1));
+    let left = jobs_in_flight(&mut other);
+    assert!(left > 100, "a row was linked when {left} searches were left");
+}
+
+#[test]
+fn a_search_waits_for_nobody_s_pipeline_of_vectors() {
+    let server = start(None, Options { workers: 1, ..options() });
+    let (mut other, mut client) = (server.connect(), server.connect());
+    let search = slow_searches(&mut other);
+    other.say("VNEW slow 64 METRIC l2 M 16 EF_CONSTRUCTION 1000");
+    let vector =
+        |n: u32| -> Vec<u8> { (0..64).flat_map(|i| ((n * 97 + i * n % 31) as f32).to_le_bytes()).collect() };
+    let mut bytes = Vec::new();
+    (0..1_200_u32).for_each(|n| {
+        write_command(&mut bytes, &[&b"VADD"[..], b"slow", &n.to_string().into_bytes(), &vector(n)]);
+    });
+    client.send_raw(&bytes);
+    (0..900).for_each(|_| drop(client.receive()));
+    drop(other.ask(&search.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let left = jobs_in_flight(&mut other);
+    assert!(left > 20, "a search was done when {left} links were left");
 }
