@@ -10,7 +10,7 @@ use crate::recall::Recall;
 use crate::resp::{Protocol, Reply};
 use crate::wal::Lsn;
 
-/// Bytes that a brief search looks at at most: some tens of microseconds.
+/// Bytes that a brief search looks at at most, or what takes as long: about 100 µs.
 const BRIEF: usize = 1 << 20;
 
 /// One piece of work.

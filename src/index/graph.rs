@@ -8,6 +8,7 @@ use super::coding::{Coding, Current};
 use super::epochs::Epochs;
 use super::keys::Keys;
 use super::pending::Pending;
+use super::places::Places;
 use super::query::Query;
 use super::rows::Rows;
 use super::sweep::Sweep;
@@ -69,6 +70,8 @@ pub struct Index {
     pub(super) floor: AtomicU32,
     /// Rows below the floor that are not linked.
     pub(super) pending: Pending,
+    /// Which places are free.
+    pub(super) places: Places,
     /// How many rows were ever inserted or removed: what a view sees was there before.
     pub(super) moment: AtomicU32,
     /// Held while `LINKED` is set anywhere, and with it `entry`, `root` and `floor`.
@@ -119,6 +122,7 @@ impl Index {
             root: AtomicU64::new(0),
             floor: AtomicU32::new(0),
             pending: Pending::default(),
+            places: Places::new(),
             moment: AtomicU32::new(0),
             settling: Mutex::new("settling", ()),
             epochs: Epochs::default(),

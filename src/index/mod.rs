@@ -48,6 +48,7 @@ mod moved;
 mod near;
 mod open;
 mod pending;
+mod places;
 mod pool;
 mod query;
 mod recode;

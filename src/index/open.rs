@@ -166,6 +166,8 @@ fn read_facts(
         }
     }
     index.upper_used.store(upper);
+    index.places.grow_all(rows);
+    swept.iter().for_each(|row| index.places.give_back(*row));
     index.sweep.found_swept(swept);
     index.moment.store(rows);
     if header.root > rows {

@@ -95,6 +95,9 @@ impl Inside<'_> {
             return Err(format!("row {row} lives and counts as linked, but is not in the graph"));
         }
         let has_key = !self.keys.is_mapped(row) && !self.keys.get(row).is_empty();
+        if self.places.is_free(row) != (state & SWEPT != 0) {
+            return Err(format!("row {row} is swept, but no scan passes over it, or it is not"));
+        }
         if state & SWEPT != 0 && (self.in_graph(row) || has_key) {
             return Err(format!("row {row} is swept, but has a key or a parent"));
         }

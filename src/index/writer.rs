@@ -117,6 +117,7 @@ impl Writer {
             for cells in [&index.cold, &index.ground] {
                 cells.grow(row);
             }
+            index.places.grow(row);
         }
         index.cold.set(row, FAR_TERM, term.to_bits());
         for coding in codings.clone() {
@@ -145,6 +146,7 @@ impl Writer {
             index.pending.put(free.place, row);
             // Only behind its birth: see `View::lives`.
             codings.clone().for_each(|coding| coding.hot.set(row, DEATH, 0));
+            index.places.take(row);
             dead[row as usize / 64] &= !(1 << (row % 64));
             index.sweep.reused();
         }

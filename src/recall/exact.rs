@@ -1,5 +1,6 @@
 //! The exact answers: every row compared, or every row of a list. What all other answers are measured against.
 
+use super::brief::Sizes;
 use super::{Closest, Everything, Filter, Recall};
 use crate::base::mark::{Mark, reached};
 use crate::index::{Gather, Hit, Index, Met, Near, Pinned, Query, RowId, Scratch};
@@ -26,7 +27,7 @@ impl Exact {
 impl<F: Filter> Recall for Exact<F> {
     /// Keys may be of any length.
     fn looks_at(&self, index: &Index) -> usize {
-        if self.filter.is_open() { index.live().saturating_mul(index.row_bytes()) } else { usize::MAX }
+        if self.filter.is_open() { Sizes::of(index).scan() } else { usize::MAX }
     }
 
     fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
@@ -48,7 +49,7 @@ pub struct Listed {
 
 impl Recall for Listed {
     fn looks_at(&self, index: &Index) -> usize {
-        self.rows.len().saturating_mul(index.row_bytes())
+        Sizes::of(index).rows(self.rows.len())
     }
 
     fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {

@@ -8,6 +8,7 @@
 //! workers run as many at once as there are threads.
 
 mod among;
+mod brief;
 mod closest;
 mod cost;
 mod exact;
@@ -34,8 +35,8 @@ pub trait Recall: Debug + Send + Sync {
     /// be read, however long that takes.
     fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>);
 
-    /// Bytes of rows or codes that an answer will about look at: a brief one need not leave the thread that asks. Where
-    /// nobody can say, as many as there can be.
+    /// Bytes that an answer will about look at, all that it does besides reckoned in bytes as well: a brief one need not
+    /// leave the thread that asks. Where nobody can say, as many as there can be.
     fn looks_at(&self, index: &Index) -> usize {
         let _ = index;
         usize::MAX

@@ -1,6 +1,7 @@
 //! The nearest neighbours of a vector: through the graph, or by comparing every row where that costs less.
 
 use super::Recall;
+use super::brief::Sizes;
 use crate::base::mark::{Mark, reached};
 use crate::index::{Hit, Index, Pinned, Query, Scratch};
 
@@ -38,15 +39,6 @@ impl Nearest {
         Self { k, ef, exact_below: EXACT_BELOW }
     }
 
-    /// Bytes of rows or codes that an answer will about look at.
-    #[must_use]
-    pub fn bytes(&self, index: &Index, live: usize, rows: usize) -> usize {
-        match self.way(live, rows) {
-            Way::Exact => live.saturating_mul(index.row_bytes()),
-            Way::Graph => self.ef.max(self.k).saturating_mul(COMPARED * index.walk_bytes()),
-        }
-    }
-
     /// How it would be answered on an index with `live` living rows of `rows` that a walk can come to. The walk passes through dead rows as
     /// well, the scan does not compare them.
     #[must_use]
@@ -63,7 +55,11 @@ impl Nearest {
 
 impl Recall for Nearest {
     fn looks_at(&self, index: &Index) -> usize {
-        self.bytes(index, index.live(), index.held())
+        let sizes = Sizes::of(index);
+        match self.way(index.live(), index.held()) {
+            Way::Exact => sizes.scan(),
+            Way::Graph => sizes.walk(self.ef.max(self.k), self.k),
+        }
     }
 
     fn recall(&self, index: &Pinned, query: &Query, scratch: &mut Scratch, hits: &mut Vec<Hit>) {

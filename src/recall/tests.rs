@@ -268,3 +268,33 @@ fn an_empty_index_has_no_answers() {
         assert_eq!(ask(&writer, recall, &[0.0; DIM], &[], 5), (0, 0));
     }
 }
+
+#[test]
+fn what_an_answer_costs_goes_by_the_lists_and_the_places_of_the_index() {
+    let of = |m: usize| {
+        let config = Config {
+            dim: DIM,
+            metric: &L2,
+            quant: Quant::Int8,
+            m,
+            ef_construction: 4,
+            seed: 1,
+            kernels: Kernels::best(),
+        };
+        let (mut writer, mut rng) = (Writer::new(config), Rng::new(3));
+        for n in 0..2_000_u32 {
+            writer.insert(&n.to_le_bytes(), &vector(&mut rng)).unwrap();
+        }
+        writer
+    };
+    let nearest = Nearest { k: 10, ef: 100, exact_below: EXACT_BELOW };
+    let [short, mut long] = [16, 256].map(of);
+    assert_eq!(nearest.way(2_000, 2_000), Way::Graph);
+    assert!(nearest.looks_at(long.index()) > 4 * nearest.looks_at(short.index()));
+    // All but a few die: until they have been swept a scan looks at each.
+    let before = Exact::new(10).looks_at(long.index());
+    (500..2_000_u32).for_each(|n| assert!(long.remove(&n.to_le_bytes())));
+    assert_eq!(Exact::new(10).looks_at(long.index()), before);
+    assert_eq!(nearest.way(long.index().live(), long.index().held()), Way::Exact);
+    assert_eq!(nearest.looks_at(long.index()), before);
+}

@@ -389,6 +389,7 @@ impl Index {
             self.sweep.key_bytes.fetch_add(self.keys.clear(row) as u64);
             self.cold.set(row, PARENT, 0);
             self.cold.set(row, STATE, CLAIMED | LINKED | SWEPT);
+            self.places.give_back(row);
             cleared += 1;
             if row < self.rows.mapped() {
                 reached(Mark::SweptInMap);

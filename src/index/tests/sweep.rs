@@ -367,3 +367,27 @@ fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
         sweep(&writer, usize::MAX);
     }
 }
+
+#[test]
+fn a_scan_of_an_index_that_shrank_and_grew_again_finds_what_lives() {
+    let vectors = random_vectors(72, sized(60, 700), 4);
+    let mut writer = built(config(4, &L2), &vectors);
+    for n in (0..vectors.len()).filter(|n| n % 97 != 5) {
+        assert!(writer.remove(&(n as u32).to_le_bytes()));
+    }
+    let mut scratch = Scratch::new();
+    while writer.index().sweep_is_ready(1) {
+        writer.index().sweep_some(1 << 20, &mut scratch);
+    }
+    let passed = |index: &Index| index.rows() - index.places.taken(index.rows() as u32).count();
+    for grown in [0, 3, 40] {
+        for n in 0..grown {
+            writer.insert(&[7, n], &vectors[usize::from(n)]).unwrap();
+        }
+        assert_eq!(passed(writer.index()), writer.index().stats().free);
+        assert_eq!(scanned(writer.index(), &vectors[0], usize::MAX).len(), writer.len());
+        let (opened, _) = super::codec::reopened(&writer);
+        assert_eq!(scanned(opened.index(), &vectors[0], 9), scanned(writer.index(), &vectors[0], 9));
+        assert_eq!(passed(opened.index()), opened.index().stats().free);
+    }
+}
