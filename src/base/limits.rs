@@ -83,8 +83,8 @@ pub const SCAN_COUNT: usize = 100_000;
 pub const RANGE_HITS: usize = 1_000_000;
 /// Most keys that a search can be confined to by name (`KEYS`); more are an error.
 pub const FILTER_KEYS: usize = 65_536;
-/// Longest pattern that a search takes (`MATCH`), in bytes: each key is held against it.
-pub const FILTER_PATTERN: usize = 1_024;
+/// Longest pattern that keys are matched with (`KEYS`, `MATCH`, `CONFIG GET`), in bytes: each is held against it.
+pub const PATTERN: usize = 1_024;
 /// Buckets of the smallest table of keys, as a power of two.
 pub const TABLE_BITS: u32 = 9;
 /// Keys that are removed in one turn because their time has come, at most; the next turn goes on.

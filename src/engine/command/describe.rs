@@ -4,9 +4,10 @@
 //! to say about engram's commands.
 
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
+use super::access;
+use super::glob::Glob;
 use super::syntax::{self, Arg};
 use super::table::{self, Command, Flags, Group, Keys, Subcommand};
-use super::{access, glob};
 use crate::resp::{Args, Reply, eq_ignore_case};
 
 /// `COMMAND [COUNT | DOCS | GETKEYS | GETKEYSANDFLAGS | HELP | INFO | LIST]`
@@ -281,10 +282,12 @@ fn list(call: &mut Call<'_>, words: Args<'_>) -> Handled {
         return Err(Refusal::SYNTAX);
     }
     let value = filter.map_or(&b""[..], |(_, value)| value);
+    let glob =
+        by_pattern.then(|| Glob::new(&value.to_ascii_lowercase())).transpose().map_err(Refusal::err)?;
     let wanted = |row: &Row| {
         !by_module
             && (!by_category || row.categories().iter().any(|c| eq_ignore_case(&c.as_bytes()[1..], value)))
-            && (!by_pattern || glob::matches(&value.to_ascii_lowercase(), row.name().as_bytes()))
+            && glob.as_ref().is_none_or(|glob| glob.matches(row.name().as_bytes()))
     };
     let rows = table::all().map(Row::of).flat_map(|row| std::iter::once(row).chain(row.subs()));
     let names: Vec<String> = rows.filter(wanted).map(Row::name).collect();

@@ -4,7 +4,7 @@
 //! all the while exactly once.
 
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
-use super::glob;
+use super::glob::Glob;
 use super::integer;
 use crate::base::limits;
 use crate::resp::{Reply, eq_ignore_case};
@@ -14,7 +14,8 @@ const DEFAULT_COUNT: usize = 10;
 
 /// `KEYS pattern`
 pub(super) fn keys(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
-    let filter = Filter { pattern: Some(&call.args[1]), kind: None };
+    let pattern = Glob::new(&call.args[1]).map_err(Refusal::err)?;
+    let filter = Filter { pattern: Some(pattern), kind: None };
     let mut cursor = 0;
     let mut found = Found::default();
     loop {
@@ -39,7 +40,7 @@ pub(super) fn scan(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     while let Some(word) = words.next() {
         let value = words.next().ok_or(Refusal::SYNTAX)?;
         if eq_ignore_case(word, b"MATCH") {
-            filter.pattern = Some(value);
+            filter.pattern = Some(Glob::new(value).map_err(Refusal::err)?);
         } else if eq_ignore_case(word, b"COUNT") {
             let wanted = Some(integer(value)?).filter(|count| *count > 0).ok_or(Refusal::SYNTAX)?;
             count = usize::try_from(wanted).unwrap_or(usize::MAX).min(limits::SCAN_COUNT);
@@ -60,7 +61,7 @@ pub(super) fn scan(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
 
 /// Which keys are wanted.
 struct Filter<'a> {
-    pattern: Option<&'a [u8]>,
+    pattern: Option<Glob>,
     kind: Option<&'a [u8]>,
 }
 
@@ -85,7 +86,7 @@ impl Found {
         let mut elements = Reply::new(&mut self.elements, call.reply.protocol());
         engine.keyspace().scan(cursor, count, &mut |entry| {
             let alive = entry.expire_at == 0 || entry.expire_at > now;
-            let named = filter.pattern.is_none_or(|pattern| glob::matches(pattern, &entry.key));
+            let named = filter.pattern.as_ref().is_none_or(|pattern| pattern.matches(&entry.key));
             let kind = entry.value.type_name().as_bytes();
             if alive && named && filter.kind.is_none_or(|wanted| eq_ignore_case(wanted, kind)) {
                 elements.bulk(&entry.key);

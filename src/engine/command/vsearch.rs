@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::job::{Job, Kind, Search};
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
-use super::glob;
+use super::glob::Glob;
 use super::vectors::{count, expect_set, number, quote};
 use crate::base::limits;
 use crate::index::{self, RowId, Writer};
@@ -26,11 +26,12 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let k = count(&args[3], "k")?;
     let wanted = Wanted::read(k, args.skip(4))?;
     let index = set.writer.index().pin();
+    let with_vectors = wanted.vectors;
     let recall = wanted.recall(&set.writer, exact_below);
     let last = Arc::clone(&set.last);
     let query = index.query(&vector);
     let protocol = call.reply.protocol();
-    let search = Search { index, last, query, recall, with_vectors: wanted.vectors, protocol };
+    let search = Search { index, last, query, recall, with_vectors, protocol };
     Ok(Outcome::Job(Job(Kind::Search(Box::new(search)))))
 }
 
@@ -45,21 +46,17 @@ struct Wanted<'a> {
 }
 
 /// Whose rows may be hits.
-#[derive(Clone, Copy)]
 enum Keys<'a> {
     All,
     Prefix(&'a [u8]),
-    Match(&'a [u8]),
+    Match(Glob),
     Listed(Args<'a>),
 }
 
 /// Keys that match a pattern.
-#[derive(Debug)]
-struct Pattern(Vec<u8>);
-
-impl Filter for Pattern {
+impl Filter for Glob {
     fn accepts(&self, key: &[u8]) -> bool {
-        glob::matches(&self.0, key)
+        self.matches(key)
     }
 }
 
@@ -104,12 +101,7 @@ impl<'a> Wanted<'a> {
         } else if eq_ignore_case(word, b"PREFIX") {
             self.confine(Keys::Prefix(value()?))?;
         } else if eq_ignore_case(word, b"MATCH") {
-            let (pattern, most) = (value()?, limits::FILTER_PATTERN);
-            if pattern.len() > most {
-                let len = pattern.len();
-                return Err(Refusal::err(format_args!("MATCH takes {most} bytes at most, not {len}")));
-            }
-            self.confine(Keys::Match(pattern))?;
+            self.confine(Keys::Match(Glob::new(value()?).map_err(Refusal::err)?))?;
         } else if eq_ignore_case(word, b"KEYS") {
             let n = number(value()?, "the number of KEYS", 1, limits::FILTER_KEYS)?;
             let listed = rest.skip(1);
@@ -137,13 +129,13 @@ impl<'a> Wanted<'a> {
     }
 
     /// The primitive that answers.
-    fn recall(&self, writer: &Writer, exact_below: usize) -> Box<dyn Recall> {
+    fn recall(mut self, writer: &Writer, exact_below: usize) -> Box<dyn Recall> {
         let nearest = Nearest { k: self.k, ef: self.ef, exact_below };
-        match self.keys {
+        match std::mem::replace(&mut self.keys, Keys::All) {
             Keys::All if self.within.is_none() && !self.exact => Box::new(nearest),
             Keys::All => self.filtered(nearest, Everything),
             Keys::Prefix(prefix) => self.filtered(nearest, Prefix(prefix.to_vec())),
-            Keys::Match(pattern) => self.filtered(nearest, Pattern(pattern.to_vec())),
+            Keys::Match(glob) => self.filtered(nearest, glob),
             Keys::Listed(keys) => {
                 let mut rows: Vec<RowId> = keys.iter().filter_map(|key| writer.get(key)).collect();
                 rows.sort_unstable();

@@ -3,7 +3,7 @@
 use super::sub::Runners;
 use super::{Answer, Ran, Request};
 use crate::engine::Refusal;
-use crate::engine::command::glob;
+use crate::engine::command::glob::Glob;
 use crate::server::Server;
 use crate::server::options::{Changes, Options, SETTINGS, named};
 
@@ -24,8 +24,9 @@ const FIXED: [Fixed; 5] = [
 ];
 
 fn get(r: &mut Request<'_>) -> Answer {
-    let patterns: Vec<Vec<u8>> = r.args.skip(2).iter().map(<[u8]>::to_ascii_lowercase).collect();
-    let wanted = |name: &str| patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes()));
+    let globs = r.args.skip(2).iter().map(|pattern| Glob::new(&pattern.to_ascii_lowercase()));
+    let globs = globs.collect::<Result<Vec<_>, _>>().map_err(Refusal::err)?;
+    let wanted = |name: &str| globs.iter().any(|glob| glob.matches(name.as_bytes()));
     let options = &r.server.options;
     let mut found: Vec<(&str, String)> = Vec::new();
     for setting in SETTINGS {

@@ -102,7 +102,7 @@ fn replies_have_the_shape_of_any_search() {
 #[test]
 fn what_is_wrong_with_a_predicate_is_said() {
     let mut engine = engine();
-    let pattern = format!("1 MATCH {}", "x".repeat(limits::FILTER_PATTERN + 1));
+    let pattern = format!("1 MATCH {}", "x".repeat(limits::PATTERN + 1));
     let table = [
         ("1 PREFIX", "option 'PREFIX' needs a value"),
         ("1 match", "option 'MATCH' needs a value"),
@@ -116,7 +116,7 @@ fn what_is_wrong_with_a_predicate_is_said() {
         ("1 PREFIX a MATCH b", "VSEARCH takes one of PREFIX, MATCH and KEYS, once"),
         ("1 KEYS 1 a KEYS 1 b", "VSEARCH takes one of PREFIX, MATCH and KEYS, once"),
         ("1000001 WITHIN 3", "k must be a number from 1 to 1000000 with WITHIN, not 1000001"),
-        (&pattern, "MATCH takes 1024 bytes at most, not 1025"),
+        (&pattern, "a pattern takes 1024 bytes at most, not 1025"),
         (
             "1 FILTER a",
             "unknown option 'FILTER': VSEARCH takes EF, WITHIN, PREFIX, MATCH, KEYS, WITHVECTORS, EXACT",
