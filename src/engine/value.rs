@@ -112,7 +112,7 @@ impl Held for Value {
     fn bytes(&self) -> usize {
         match self {
             Self::String(bytes) => bytes.capacity(),
-            Self::Vectors(set) => size_of::<VectorSet>() + set.writer.bytes(),
+            Self::Vectors(set) => size_of::<VectorSet>() + size_of::<LastWrite>() + set.writer.bytes(),
         }
     }
 }

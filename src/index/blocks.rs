@@ -8,6 +8,12 @@ const FIRST_BITS: u32 = 4;
 /// Blocks enough for `u32::MAX` items.
 const BLOCKS: usize = 29;
 
+/// How many items count as touched where the first `n` are used: what is used, and all of the first block. Of the other
+/// blocks, what is behind the last item that was used is memory that nobody has touched, and that nobody has been given.
+pub(super) fn touched(n: usize) -> usize {
+    if n == 0 { 0 } else { n.max(1 << FIRST_BITS) }
+}
+
 /// The blocks of a table.
 #[derive(Debug)]
 pub(super) struct Blocks<B> {

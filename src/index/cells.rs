@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, touched};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -43,6 +43,11 @@ impl Cells {
     /// An empty table of groups of `stride` words.
     pub(super) fn new(stride: usize) -> Self {
         Self { stride, blocks: Blocks::new() }
+    }
+
+    /// Bytes of memory that `n` groups take.
+    pub(super) fn bytes(&self, n: usize) -> usize {
+        touched(n) * self.stride * size_of::<u32>()
     }
 
     /// Words in a group.

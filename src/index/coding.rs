@@ -67,9 +67,10 @@ impl Coding {
         &self.codes
     }
 
-    /// Bytes of memory for so many rows, of which `taken` lie in places of a map.
+    /// Bytes of memory for so many rows, of which `taken` lie in places of a map, and its own.
     pub(super) fn bytes(&self, rows: usize, taken: usize) -> usize {
-        self.hot.stride() * size_of::<u32>() * rows + self.codes.bytes(rows, taken)
+        let own = size_of::<Self>() + self.coder.as_ref().map_or(0, Coder::bytes);
+        own + self.hot.bytes(rows) + self.codes.bytes(rows, taken)
     }
 
     /// Makes sure that there is room for a row. Only the one writer calls this.

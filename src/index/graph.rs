@@ -99,7 +99,8 @@ pub struct Stats {
     pub unlinked: usize,
     /// The highest layer of the graph.
     pub max_level: usize,
-    /// Bytes of memory in use by rows, links and keys; neither the key table nor mapped files.
+    /// Bytes of memory in use by the index itself, rows, links and keys, whole first blocks of them; neither the key table
+    /// nor mapped files. What blocks have in store behind that is not in use.
     pub bytes: usize,
     /// Bytes of mapped files that rows are served from.
     pub mapped_bytes: usize,
@@ -242,12 +243,10 @@ impl Index {
     /// [`Stats::bytes`] without the coding, in constant time: every change of a key is weighed with it.
     pub(super) fn own_bytes(&self) -> usize {
         let rows = self.rows();
-        let owned = rows - (self.rows.mapped() - self.rows.within()) as usize;
-        let words = self.rows.stride() * owned
-            + (self.ground.stride() + COLD) * rows
-            + self.upper.stride() * self.upper_used.load() as usize;
-        let keys = self.key_bytes.load() as usize + owned * super::keys::SLOT;
-        words * size_of::<u32>() + keys
+        let keys = self.keys.bytes(rows, self.rows.within() as usize) + self.key_bytes.load() as usize;
+        let lists = self.ground.bytes(rows) + self.upper.bytes(self.upper_used.load() as usize);
+        let facts = self.cold.bytes(rows) + self.places.bytes(rows) + self.pending.bytes();
+        size_of::<Self>() + size_of::<Rows>() + self.rows.bytes(rows) + lists + facts + keys
     }
 
     /// Dead rows that have not been swept.

@@ -6,7 +6,7 @@
 
 use std::cell::UnsafeCell;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, touched};
 use super::moved::Moved;
 use crate::base::bytes::DecodeError;
 use crate::env::MappedBytes;
@@ -77,6 +77,15 @@ impl Keys {
             Some(mapped) if row >= mapped.count => Some((&self.behind, row - mapped.count)),
             Some(mapped) => mapped.moved.slot(row).map(|slot| (&self.within, slot)),
         }
+    }
+
+    /// Bytes of memory that the slots of so many rows take, of which `taken` lie in places of the map. Not those of the
+    /// keys themselves.
+    pub(super) fn bytes(&self, rows: usize, taken: usize) -> usize {
+        let (mapped, places) =
+            self.mapped.as_ref().map_or((0, 0), |mapped| (mapped.count as usize, mapped.moved.bytes()));
+        let within = if mapped > 0 { taken } else { 0 };
+        (touched(rows - mapped) + touched(within)) * SLOT + places
     }
 
     /// Whether the keys of the map still are those that were checked when it was opened.

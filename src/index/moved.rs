@@ -19,6 +19,11 @@ impl Moved {
         Self { count, slots: OnceLock::new(), taken: AtomicU32::new(0) }
     }
 
+    /// Bytes of memory that it takes besides its own.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.get().map_or(0, |slots| size_of_val(&**slots))
+    }
+
     /// How many places there are.
     pub(super) fn places(&self) -> u32 {
         self.count

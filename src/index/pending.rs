@@ -16,6 +16,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Bytes of memory that it takes besides its own.
+    pub(super) fn bytes(&self) -> usize {
+        self.places.get().map_or(0, |places| size_of_val(&**places))
+    }
+
     /// True when `place` is free.
     pub(super) fn is_free(&self, place: usize) -> bool {
         self.places.get().is_none_or(|places| places[place].load(Ordering::Acquire) == 0)

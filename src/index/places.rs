@@ -25,6 +25,11 @@ impl Places {
         Self { free: Cells::new(1) }
     }
 
+    /// Bytes of memory that so many places take.
+    pub(super) fn bytes(&self, count: usize) -> usize {
+        self.free.bytes(count.div_ceil(WORD as usize))
+    }
+
     /// Makes `place` be there. Only the one writer calls this.
     pub(super) fn grow(&self, place: u32) {
         self.free.grow(place / WORD);

@@ -99,6 +99,11 @@ impl Rows {
         self.strips.are_intact()
     }
 
+    /// Bytes of memory that so many rows take, and what tells of places of the map.
+    pub(super) fn bytes(&self, rows: usize) -> usize {
+        self.strips.bytes(rows, self.within() as usize) + self.moved.bytes()
+    }
+
     /// Bytes of the map that rows are served from.
     pub(super) fn mapped_bytes(&self) -> usize {
         self.strips.mapped_bytes()

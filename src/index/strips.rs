@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, touched};
 use super::moved::Moved;
 use crate::base::bytes::DecodeError;
 use crate::env::MappedBytes;
@@ -126,8 +126,9 @@ impl<T: Plain> Strips<T> {
 
     /// Bytes of memory that strips of so many rows take, of which `taken` lie in places of the map.
     pub(super) fn bytes(&self, rows: usize, taken: usize) -> usize {
-        let mapped = self.mapped.as_ref().map_or(0, |mapped| mapped.count as usize - taken);
-        (rows - mapped) * self.stride * size_of::<T>()
+        let mapped = self.mapped.as_ref().map_or(0, |mapped| mapped.count as usize);
+        let within = if mapped > 0 { taken } else { 0 };
+        (touched(rows - mapped) + touched(within)) * self.stride * size_of::<T>()
     }
 
     /// Whether what is in the map still is what was checked when it was opened.

@@ -1,5 +1,5 @@
 //! What rows of an index weigh: between two looks of its client at it, VINFO's bytes have grown by what the new rows take at
-//! least, their codes included.
+//! least, their codes included. The first row counts with the whole block that it begins.
 //!
 //! Only where nothing else has changed what it takes: no other form was ever asked for, no row was swept or has taken the place
 //! of another, and none is served from a snapshot's map.
@@ -16,6 +16,8 @@ use crate::plan::{Op, WIDTHS};
 const LINE: usize = 64;
 /// Bytes of a row's key slot, of what is rarely read of it, and of its birth, its death and a term.
 const REST: usize = 16 + 16 + 12;
+/// Rows of the first block of each table of an index.
+const FIRST: usize = 16;
 
 /// What was told of one index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl Weights {
         else {
             return Ok(());
         };
-        let least = before.bytes + grown * row(index.dim, &form);
+        let least = before.bytes + (touched(rows) - touched(before.rows)) * row(index.dim, &form);
         if bytes >= least {
             return Ok(());
         }
@@ -83,6 +85,11 @@ impl Weights {
             before.bytes
         ))
     }
+}
+
+/// Rows that count where there are so many: all of the first block of a table, once there is one.
+fn touched(rows: usize) -> usize {
+    if rows == 0 { 0 } else { rows.max(FIRST) }
 }
 
 fn changes_form(op: &Op) -> bool {
@@ -135,10 +142,14 @@ mod tests {
         assert_eq!(least, 64 + 64 + 44 + 4 + 3);
         let mut weights = Weights::default();
         let mut tell = |inserted, said: &[Value]| weights.told(0, ("k", &index(inserted)), said);
-        tell(1, &told(7, 1, 500)).unwrap();
-        tell(3, &told(7, 3, 500 + 2 * least)).unwrap();
-        tell(4, &told(7, 4, 499 + 3 * least)).unwrap_err();
-        tell(5, &told(8, 5, 500)).unwrap();
-        tell(7, &told(8, 6, 500)).unwrap();
+        tell(0, &told(7, 0, 500)).unwrap();
+        tell(3, &told(7, 3, 500 + 16 * least)).unwrap();
+        tell(16, &told(7, 16, 500 + 16 * least)).unwrap();
+        tell(18, &told(7, 18, 500 + 18 * least)).unwrap();
+        tell(19, &told(7, 19, 499 + 19 * least)).unwrap_err();
+        tell(20, &told(8, 0, 500)).unwrap();
+        tell(21, &told(8, 1, 499 + 16 * least)).unwrap_err();
+        tell(22, &told(9, 5, 500)).unwrap();
+        tell(24, &told(9, 6, 500)).unwrap();
     }
 }

@@ -123,6 +123,11 @@ impl Coder {
         self.code
     }
 
+    /// Bytes of memory that it takes besides its own.
+    pub(super) fn bytes(&self) -> usize {
+        self.rotation.bytes()
+    }
+
     /// Bytes of a code.
     pub(super) fn stride(&self) -> usize {
         self.code.stride(self.dim)

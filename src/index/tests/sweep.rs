@@ -391,3 +391,17 @@ fn a_scan_of_an_index_that_shrank_and_grew_again_finds_what_lives() {
         assert_eq!(passed(opened.index()), opened.index().stats().free);
     }
 }
+
+#[test]
+fn an_empty_index_is_cheap_and_the_first_row_counts_with_its_block() {
+    let quant = Quant::Int8;
+    let dim = crate::base::limits::MAX_DIM;
+    let mut writer = Writer::new(Config { quant, ..config(dim, &L2) });
+    let empty = writer.bytes();
+    assert!((size_of::<Index>() + dim / 2..64 << 10).contains(&empty), "{empty} bytes");
+    writer.insert(b"", &vec![1.0; dim]).unwrap();
+    let first = writer.bytes() - empty;
+    assert!((16 * 5 * dim..17 * 5 * dim).contains(&first), "{first} bytes");
+    writer.insert(b"a", &vec![1.0; dim]).unwrap();
+    assert!(writer.bytes() - empty - first < 2_000, "there was room for it");
+}

@@ -161,7 +161,7 @@ fn scarce(rng: &mut Rng, server: &mut ServerPlan, lives: &mut [Life]) {
     if rng.below(12) > 0 || lives.iter().any(fails) {
         return;
     }
-    server.limits.maxmemory = pick(rng, &[8 << 10, 20 << 10, 40 << 10, 80 << 10]);
+    server.limits.maxmemory = pick(rng, &[8 << 10, 40 << 10, 80 << 10, 160 << 10]);
     for client in lives.iter_mut().flat_map(|life| &mut life.clients) {
         client.depth = client.depth.min(4);
         client.ops.retain(|op| !matches!(op, Op::Unheard(..)));
