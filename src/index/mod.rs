@@ -121,14 +121,19 @@ pub struct Hit {
 /// Why a row was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexError {
-    /// There are `limits::MAX_ROWS` rows, or 2^32 - 2 were inserted, counting those that were overwritten or removed since.
-    Full,
+    /// There are `limits::MAX_ROWS` rows, counting those that were overwritten or removed.
+    Rows,
+    /// There were 2^32 - 2 writes, counting the removal of each row that lives, since the index was made or opened.
+    Writes,
 }
 
 impl std::fmt::Display for IndexError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Full => f.write_str("the index has used up its row numbers"),
+            Self::Rows => f.write_str("the index has as many rows as one can have: the others go to another index"),
+            Self::Writes => f.write_str(
+                "the index has counted as many writes as it can, and takes none until a restart from a snapshot (VSAVE)",
+            ),
         }
     }
 }

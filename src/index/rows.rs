@@ -138,7 +138,7 @@ impl Pen {
         let next = rows.published.load();
         let row = free.unwrap_or(next);
         if row as usize >= MAX_ROWS {
-            return Err(IndexError::Full);
+            return Err(IndexError::Rows);
         }
         assert!(row <= next, "rows follow one another");
         assert!(vector.len() <= rows.stride(), "a vector fits its row");

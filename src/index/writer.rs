@@ -102,9 +102,7 @@ impl Writer {
     /// Adds a row that [`super::check_vector`] has passed under `key`, and kills the one that the key had. From here
     /// on searches find it; linking it into the graph is left to [`Index::link`]. Takes time for one copy.
     pub fn insert(&mut self, key: &[u8], vector: &[f32]) -> Result<Inserted, IndexError> {
-        if self.is_full() {
-            return Err(IndexError::Full);
-        }
+        self.check_room()?;
         let hash = self.hash(key);
         self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
         let free = self.take_free();
@@ -184,12 +182,14 @@ impl Writer {
         self.free.pop().map(|row| Free { row, place })
     }
 
-    /// True when no row can be added.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
+    /// Why no row can be added, if none can.
+    pub fn check_room(&self) -> Result<(), IndexError> {
+        if self.index.rows() >= MAX_ROWS {
+            return Err(IndexError::Rows);
+        }
         // A moment is kept for the removal of each.
         let moments = u64::from(self.index.moment.load()) + self.len() as u64;
-        self.index.rows() >= MAX_ROWS || moments >= MOMENTS
+        if moments >= MOMENTS { Err(IndexError::Writes) } else { Ok(()) }
     }
 
     /// Removes the key; false where it was not there. Its row stays as a waypoint until it is swept.

@@ -64,9 +64,7 @@ pub(super) fn vadd(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let set = expect_set(engine, call, key)?;
     let dim = set.dim();
     index::read_vector(vector, dim, &mut Vec::new()).map_err(Refusal::err)?;
-    if set.writer.is_full() {
-        return Err(Refusal::err("the index has used up its row numbers: save it to a new one"));
-    }
+    set.writer.check_room().map_err(Refusal::err)?;
     let shared = Arc::clone(set.writer.index());
     let applied = engine.change(call, Op::PutVector { key, element, vector })?;
     let Applied::Row { row, replaced } = applied else { unreachable!("a vector becomes a row") };

@@ -369,6 +369,22 @@ fn a_capture_goes_on_holding_what_a_sweep_behind_it_takes_away() {
 }
 
 #[test]
+fn an_index_that_has_used_up_its_moments_takes_removals_and_after_it_was_opened_again_all() {
+    let mut writer = built(config(4, &L2), &random_vectors(71, 20, 4));
+    writer.index().moment.store(u32::MAX - 2 - 20);
+    assert!(!writer.insert(b"new", &[1.0; 4]).unwrap().replaced);
+    for key in [&b"newer"[..], b"new"] {
+        assert_eq!(writer.insert(key, &[1.0; 4]), Err(IndexError::Writes));
+    }
+    (0..20_u32).for_each(|n| assert!(writer.remove(&n.to_le_bytes())));
+    assert_eq!(writer.insert(b"new", &[1.0; 4]), Err(IndexError::Writes));
+    assert!(writer.remove(b"new"));
+    writer.validate().unwrap();
+    let (mut opened, _) = super::codec::reopened(&writer);
+    assert!(!opened.insert(b"newer", &[1.0; 4]).unwrap().replaced);
+}
+
+#[test]
 fn a_scan_of_an_index_that_shrank_and_grew_again_finds_what_lives() {
     let vectors = random_vectors(72, sized(60, 700), 4);
     let mut writer = built(config(4, &L2), &vectors);
