@@ -72,7 +72,7 @@ pub use codes::Quant;
 pub use epochs::Pinned;
 pub use gather::{Gather, Met};
 pub use graph::{Index, Stats};
-pub use metric::{Assume, ByDot, Cosine, Dot, L2, METRICS, Metric, Side, metric_named, metric_with_code};
+pub use metric::*;
 pub use near::Near;
 pub use query::Query;
 pub use recode::{Making, Part, Retired};

@@ -166,6 +166,12 @@ impl Writer {
         self.coding.quant()
     }
 
+    /// The form that walks go by: [`Quant::F32`] where the metric has no use for codes, whatever was asked for.
+    #[must_use]
+    pub fn walked_by(&self) -> Quant {
+        if self.coding.coder.is_some() { self.coding.quant() } else { Quant::F32 }
+    }
+
     /// The coding that is being made.
     #[must_use]
     pub fn making(&self) -> Option<&Arc<Making>> {

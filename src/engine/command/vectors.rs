@@ -117,7 +117,7 @@ pub(super) fn vinfo(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     ];
     reply.map(numbers.len() + 3);
     reply.simple("quant-type");
-    reply.simple(set.writer.quant().name());
+    reply.simple(set.writer.walked_by().name());
     for (name, value) in numbers {
         reply.simple(name);
         reply.integer(i64::try_from(value).unwrap_or(i64::MAX));

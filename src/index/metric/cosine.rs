@@ -57,6 +57,6 @@ impl Metric for Cosine {
     }
 
     fn assume(&self) -> Assume {
-        Assume { symmetric: true, metric: false, least: 0.0, greatest: 2.0 }
+        Assume { least: 0.0, greatest: 2.0 }
     }
 }

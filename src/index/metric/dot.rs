@@ -2,7 +2,7 @@
 //!
 //! Not a metric in the mathematical sense: a vector need not be its own nearest neighbour.
 
-use super::{Assume, ByDot, Metric, Side};
+use super::{ByDot, Metric, Side};
 use crate::kernels::Kernels;
 
 /// `-(a·b)`.
@@ -41,9 +41,5 @@ impl Metric for Dot {
 
     fn report(&self, distance: f32) -> f32 {
         distance
-    }
-
-    fn assume(&self) -> Assume {
-        Assume { symmetric: true, ..Assume::NOTHING }
     }
 }

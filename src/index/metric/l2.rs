@@ -41,6 +41,6 @@ impl Metric for L2 {
     }
 
     fn assume(&self) -> Assume {
-        Assume { symmetric: true, metric: true, least: 0.0, ..Assume::NOTHING }
+        Assume { least: 0.0, ..Assume::NOTHING }
     }
 }

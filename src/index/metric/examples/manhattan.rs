@@ -32,15 +32,16 @@ impl Metric for Manhattan {
 
     fn assume(&self) -> Assume {
         // May be left out. A WITHIN below `least` is answered without a look at any row.
-        Assume { symmetric: true, metric: true, least: 0.0, ..Assume::NOTHING }
+        Assume { least: 0.0, ..Assume::NOTHING }
     }
 }
 
 /// `n` points on a spiral, linked into a graph.
 fn spiral(n: u32) -> Writer {
     let kernels = Kernels::best();
-    let config =
-        Config { dim: 3, metric: &Manhattan, quant: Quant::F32, m: 8, ef_construction: 60, seed: 1, kernels };
+    // A metric without `by_dot` has no codes: whatever is asked for, walks go by the vectors.
+    let quant = Quant::Int8;
+    let config = Config { dim: 3, metric: &Manhattan, quant, m: 8, ef_construction: 60, seed: 1, kernels };
     let (mut writer, mut scratch) = (Writer::new(config), Scratch::new());
     for i in 0..n {
         let turn = i as f32 * 0.05;
@@ -78,6 +79,7 @@ mod tests {
     fn works_exactly_and_by_graph() {
         let writer = spiral(2_000);
         writer.validate().unwrap();
+        assert_eq!((writer.quant(), writer.walked_by()), (Quant::Int8, Quant::F32));
         for query in [[0.0; 3], [3.0, -2.0, 20.0], [-50.0, 50.0, 80.0]] {
             let index = writer.index().pin();
             let row = |i: u32| index.vector(engram::index::RowId(i));
