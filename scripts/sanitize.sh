@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs what threads share under two checkers of the nightly toolchain: the index under Miri, and the threaded tests of
-# the index and of the workers under ThreadSanitizer. Takes some minutes; tests are smaller under Miri.
+# the index and of the workers under ThreadSanitizer. Takes some minutes; tests are smaller under Miri. Among those of
+# `threads` are rows swept and written again, and forms changed and let go of, beside searches.
 #
 #   scripts/sanitize.sh [miri|threads]
 set -eu
@@ -27,5 +28,5 @@ if [ "$what" = all ] || [ "$what" = threads ]; then
         index::epochs index::rows index::tests::between index::tests::sweep index::tests::threads \
         index::tests::codec
     RUSTFLAGS="-Z sanitizer=thread" TSAN_OPTIONS="halt_on_error=1" \
-        cargo +nightly test -Z build-std --target "$host" --package engram --test server -- churned
+        cargo +nightly test -Z build-std --target "$host" --package engram --test server -- churned forms::
 fi

@@ -173,6 +173,83 @@ fn look_for_all(index: &Arc<Index>, keys: u32, exactly: bool, done: &AtomicBool)
     }
 }
 
+/// Writes the slices of each coding in the making, as they come.
+fn write_slices(makings: std::sync::mpsc::Receiver<Arc<Making>>) {
+    let mut scratch = Scratch::new();
+    for making in makings {
+        while let Some(part) = making.give_out() {
+            part.write(sized(2, 20), &mut scratch);
+        }
+    }
+}
+
+/// What the loop does for a change of form between two requests: begins one, ends one that is made, lets go of what was
+/// there before. Returns true when a form has been let go of.
+fn go_on_changing(writer: &mut Writer, makings: &std::sync::mpsc::Sender<Arc<Making>>) -> bool {
+    if writer.is_retiring() {
+        return writer.retire().is_some();
+    }
+    match writer.making().cloned() {
+        Some(making) if making.is_done() => writer.change(making.quant()),
+        Some(_) => {}
+        None => {
+            let at = Quant::ALL.iter().position(|quant| *quant == writer.quant()).unwrap();
+            makings.send(writer.begin_making(Quant::ALL[(at + 1) % Quant::ALL.len()])).unwrap();
+        }
+    }
+    false
+}
+
+#[test]
+fn forms_change_and_are_let_go_of_while_others_search_link_and_sweep() {
+    let keys = sized(4, 150) as u32;
+    let mut writer = Writer::new(Config { m: 4, quant: Quant::Int8, ..config(12, &L2) });
+    for key in 0..keys {
+        writer.insert(&key.to_le_bytes(), &telling(key, 0)).unwrap();
+    }
+    let index = Arc::clone(writer.index());
+    (0..keys).for_each(|row| index.link(RowId(row), &mut Scratch::new()));
+    let done = AtomicBool::new(false);
+    let (send, receive) = std::sync::mpsc::sync_channel::<RowId>(16);
+    let receive = Mutex::new("receive", receive);
+    let (slices, wanted) = std::sync::mpsc::sync_channel::<()>(1);
+    let (makings, made) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let (index, done) = (&index, &done);
+        for exactly in [false, true] {
+            scope.spawn(move || look_for_all(index, keys, exactly, done));
+        }
+        scope.spawn(|| link_what_comes(index, &receive));
+        scope.spawn(|| write_slices(made));
+        scope.spawn(move || {
+            let mut scratch = Scratch::new();
+            wanted.iter().for_each(|()| index.sweep_some(sized(50, 300), &mut scratch));
+        });
+        let (mut rng, mut n, mut gone) = (Rng::new(10), 0, 0);
+        // Each form is come to, walked by and let go of, some of them several times.
+        while gone < sized(4, 12) {
+            if index.stats().tombstones < keys as usize {
+                let (key, version) = (rng.below(u64::from(keys)) as u32, 1 + n % 1_000);
+                send.send(writer.insert(&key.to_le_bytes(), &telling(key, version)).unwrap().row).unwrap();
+                n += 1;
+            }
+            gone += usize::from(go_on_changing(&mut writer, &makings));
+            // One thread asks whether anybody is inside, for a sweep and for a coding.
+            if index.sweep_is_ready(1) {
+                slices.send(()).unwrap();
+            }
+        }
+        drop((send, slices, makings));
+        while index.stats().unlinked > 0 {
+            std::hint::spin_loop();
+        }
+        done.store(true, Ordering::Release);
+    });
+    drop(writer.give_up_making());
+    writer.validate().unwrap();
+    assert_eq!(searched(&index, &telling(0, 1), 1_000, 1_000), scanned(&index, &telling(0, 1), 1_000));
+}
+
 #[test]
 fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
     let (keys, rounds) = (sized(4, 200) as u32, sized(3, 12) as u32);
