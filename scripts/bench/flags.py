@@ -20,6 +20,7 @@ def parse(description):
     parser.add_argument("--build-threads", type=int, nargs="+", default=[2, 1], choices=[1, 2])
     parser.add_argument("--seconds", type=float, default=0.2, help="least seconds of searching per width and round, in process")
     parser.add_argument("--wire-seconds", type=float, default=2.0, help="seconds of searching per width and round, over the wire")
+    parser.add_argument("--wire-builds", type=int, default=3, help="rounds of building in process and over the wire")
     parser.add_argument("--forms", nargs="+", default=["int8"], choices=["f32", "int8", "int4", "bin"], help="engram's forms over the wire")
     parser.add_argument("--only", help="names of contenders in process, with commas between")
     parser.add_argument("--engram", default="", help="more flags for engram's program in process")
@@ -28,7 +29,7 @@ def parse(description):
         "--clock",
         choices=["cpu", "wall"],
         default="cpu",
-        help="in process: seconds are those that the process had a core (cpu), which a busy machine distorts less",
+        help="searches in process: seconds are those that the process had a core (cpu), which a busy machine distorts less",
     )
     return parser.parse_args()
 

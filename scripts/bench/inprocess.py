@@ -60,8 +60,9 @@ def table(contenders, rounds, clock):
         lines.append("| " + " | ".join([contender.name, *(number(cell, 2) for cell in cells)]) + " |")
     lines += [f"\n{contender.name}: refused: {contender.refusal}" for contender in contenders if contender.refusal]
     per = "each second of processor time" if clock == "cpu" else "each second"
+    # What is built goes by the wall clock always.
     lines.append(
-        f"\nMedians of {rounds} alternating rounds, queries and rows for {per}; recall@10. Ratios are medians of the ratios "
+        f"\nMedians of {rounds} alternating rounds, queries for {per}, rows for each second; recall@10. Ratios are medians of the ratios "
         "within a round, less the cost of the Python call.\nPlain f32 at every step: " + ", ".join(PLAIN) + "."
     )
     return "\n".join(lines)

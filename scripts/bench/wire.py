@@ -1,5 +1,8 @@
 """Over the wire: engram in one form or several (`--forms`) beside redis-server's vector sets, one and eight connections, and
-beside two threads in process.
+beside two threads in process. Engram builds in process and over the wire in turns, so that their ratio is one of neighbours.
+
+All servers write a log, in a directory that is removed afterwards, and nobody waits for its syncs: `--server-args "--fsync always"` has
+engram's wait.
 
     scripts/bench.sh runs it. REDIS_SERVER=PATH names another redis-server than the one on the PATH.
 
@@ -20,7 +23,7 @@ import flags
 import race
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from engramlib import ReplyError, Rows, Server, die_cleanly  # noqa: E402
+from engramlib import ReplyError, Rows, Scratch, Server, die_cleanly  # noqa: E402
 from loads import Program  # noqa: E402
 
 K = 10
@@ -38,10 +41,11 @@ class Served:
     def __init__(self, name, server, form):
         self.name, self.server, self.form = name, server, form
         self.recalls, self.rounds = {}, {}  # width -> recall; (connections) -> [{width: (recall, queries/s)}, ..]
-        self.rows_per_second = None
+        self.fills = []  # rows a second, by round
 
     def create(self, dim):
         with self.server.client() as client:
+            client.call("DEL", "bench")
             client.call("VNEW", "bench", dim, "METRIC", "cosine", "M", 16, "EF_CONSTRUCTION", 200, "QUANT", self.form)
 
     def add(self, row, vector):
@@ -55,7 +59,8 @@ class VectorSet(Served):
     """Redis 8's vector set, as f32 or as int8."""
 
     def create(self, dim):
-        pass
+        with self.server.client() as client:
+            client.call("DEL", "bench")
 
     def add(self, row, vector):
         return ("VADD", "bench", "FP32", vector, row, self.form, "EF", 200, "M", 16)
@@ -73,14 +78,20 @@ def has_vector_sets(program):
     return bool(known and known[0])
 
 
-def servers(args):
+def servers(args, folder):
     """Those that run here, engram's forms first, and a remark on what does not."""
-    ours = [(form, Server(args=args.server_args.split()).start()) for form in args.forms]
+
+    def started(name, *flags, **more):
+        os.mkdir(os.path.join(folder, name))
+        return Server(os.path.join(folder, name), args=flags, **more).start()
+
+    ours = [(form, started(form, "--fsync", "no", *args.server_args.split())) for form in args.forms]
     out, remark = [Served(f"engram {form}", server, form) for form, server in ours], ""
     program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if program and has_vector_sets(program):
         for name, form in (("Redis f32", "NOQUANT"), ("Redis int8", "Q8")):
-            out.append(VectorSet(name, Server(redis=True, program=program).start(), form))
+            server = started(name, "--appendfsync", "no", redis=True, program=program)
+            out.append(VectorSet(name, server, form))
     else:
         version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else ""
         version = version.split("sha=")[0].strip() or "no redis-server"
@@ -104,13 +115,29 @@ def asked(args, served, commands, connections, seconds, lines=1):
     return Program(args.client, served.server.port, commands, connections, seconds, lines).start().finish()
 
 
-def prepare(served, args, chosen, truth):
-    """Fills the server, and finds the widths around the two recalls."""
-    rows, queries = Rows(chosen.base, chosen.dim), Rows(chosen.query, chosen.dim)
+def fill(served, args, chosen):
+    """Fills the server, anew where it has been."""
+    rows = Rows(chosen.base, chosen.dim)
     served.create(chosen.dim)
     adds = (served.add(row, rows[row]) for row in range(len(rows)))
-    served.rows_per_second = asked(args, served, adds, LOADING, 0)["per_second"]
-    race.say(f"{served.name}: {served.rows_per_second:,.0f} rows/s over {LOADING} connections")
+    served.fills.append(asked(args, served, adds, LOADING, 0)["per_second"])
+    race.say(f"{served.name}: {served.fills[-1]:,.0f} rows/s over {LOADING} connections")
+
+
+def build(all_served, threads, args, chosen):
+    """Rows a second in process and over the wire, in turns; the other servers are filled once."""
+    for _ in range(args.wire_builds):
+        for same, inside in zip(all_served, threads):
+            inside.build(2)
+            race.say(f"{inside.name}: {inside.builds[2][-1]:,.0f} rows/s")
+            fill(same, args, chosen)
+    for served in all_served[len(threads) :]:
+        fill(served, args, chosen)
+
+
+def prepare(served, chosen, truth):
+    """Finds the widths around the two recalls."""
+    queries = Rows(chosen.query, chosen.dim)
     for width in race.WIDTHS:
         served.recalls[width] = recall(served, queries, truth, width)
         if served.recalls[width] > max(race.RECALLS) + 0.004:
@@ -160,12 +187,16 @@ def table(all_served, threads, pings, out, dim):
     for served in all_served:
         cells = [served.name] + [number(race.median(speeds(served.rounds[c], r))) for c, r in wanted]
         cells += [number(race.ratio(speeds(ours.rounds[8], r), speeds(served.rounds[8], r)), 2) for r in race.RECALLS]
-        lines.append("| " + " | ".join([*cells, number(served.rows_per_second)]) + " |")
+        lines.append("| " + " | ".join([*cells, number(race.median(served.fills))]) + " |")
     for same, inside in zip(all_served, threads):
         cells = [inside.name, "-", "-"] + [number(race.median(speeds(inside.rounds, r))) for r in race.RECALLS]
         cells += [number(race.ratio(speeds(same.rounds[8], r), speeds(inside.rounds, r)), 2) for r in race.RECALLS]
         lines.append("| " + " | ".join([*cells, number(race.median(inside.builds[2]))]) + " |")
     lines += stand_ins(ours, out, dim)
+    for same, inside in zip(all_served, threads):
+        pairs = [fill / built for fill, built in zip(same.fills, inside.builds[2])]
+        told = ", ".join(f"{pair:.2f}" for pair in pairs)
+        lines.append(f"\n{same.name} builds over the wire at {race.median(pairs):.2f} of two threads in process (in turns: {told}).")
     for connections, rate in pings.items():
         lines.append(f"\nPINGs a second by the same client, {connections} connections: {rate:,.0f}.")
     return lines
@@ -204,14 +235,27 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     chosen = data.chosen(args, args.out)
     truth = [set(row[:K].tolist()) for row in data.read(chosen)[2]]
-    all_served, remark = servers(args)
-    for served in all_served:
-        prepare(served, args, chosen, truth)
+    with Scratch("engram-wire-") as scratch:
+        all_served, remark = servers(args, scratch.path)
+        text, curves = measured(args, chosen, truth, all_served, remark)
+        for served in all_served:
+            served.server.kill()
+    print(text)
+    with open(os.path.join(args.out, "wire.md"), "w") as file:
+        file.write(text + "\n")
+    axes = draw.Axis("recall@10", kind="recall"), draw.Axis("queries per second", kind="log")
+    draw.plot(os.path.join(args.out, "wire.svg"), "recall@10 against queries per second, over the wire", curves, *axes)
+
+
+def measured(args, chosen, truth, all_served, remark):
+    """All that is measured: the tables as text, and the curves for the plot."""
     threads = [
         race.Contender(f"engram {form}, two threads in process", flags.engram(args, chosen, ["--quant", form]))
         for form in args.forms
     ]
-    race.each(threads, lambda inside: inside.build(2, "wall"))
+    build(all_served, threads, args, chosen)
+    for served in all_served:
+        prepare(served, chosen, truth)
     pings = {
         connections: asked(args, all_served[0], [("PING",)], connections, args.wire_seconds)["per_second"]
         for connections in CONNECTIONS
@@ -227,10 +271,6 @@ def main():
         inside.end()
     lines = table(all_served, threads, pings, args.out, chosen.dim)
     lines.append(f"\nMedians of {args.rounds} alternating rounds of {args.wire_seconds:g} s a figure, closed loop. {remark}")
-    text = "\n".join(lines)
-    print(text)
-    with open(os.path.join(args.out, "wire.md"), "w") as file:
-        file.write(text + "\n")
     curves = {
         f"{served.name}, {connections} connections": [
             (served.recalls[width], race.median([points[width][1] for points in rounds])) for width in served.widths
@@ -238,8 +278,7 @@ def main():
         for served in all_served
         for connections, rounds in served.rounds.items()
     }
-    axes = draw.Axis("recall@10", kind="recall"), draw.Axis("queries per second", kind="log")
-    draw.plot(os.path.join(args.out, "wire.svg"), "recall@10 against queries per second, over the wire", curves, *axes)
+    return "\n".join(lines), curves
 
 
 if __name__ == "__main__":
