@@ -4,6 +4,7 @@ Standard library only. Requests are encoded before the clock starts; a searcher 
 line ends, so keys must not contain any (these scripts use row numbers).
 """
 
+import itertools
 import multiprocessing
 import socket
 import struct
@@ -130,16 +131,17 @@ class Program:
     """benches/client.rs at work: closed-loop requests at a fraction of what Python costs.
 
     `commands` are sent in turn over all connections, again and again for so many seconds, or once each with seconds 0.
-    A reply is whole after so many line ends.
+    A reply is whole after so many line ends. With a depth so many commands are sent at once and then waited for together:
+    the times are theirs together, the rate is that of commands.
     """
 
-    def __init__(self, program, port, commands, connections, seconds, lines=1, pause_us=0):
-        self.file = tempfile.NamedTemporaryFile(prefix="engram-requests-")
-        for words in commands:
-            request = encode(*words)
+    def __init__(self, program, port, commands, connections, seconds, lines=1, pause_us=0, depth=1):
+        self.file, self.depth = tempfile.NamedTemporaryFile(prefix="engram-requests-"), depth
+        encoded = (encode(*words) for words in commands)
+        while request := b"".join(itertools.islice(encoded, depth)):
             self.file.write(struct.pack("<I", len(request)) + request)
         self.file.flush()
-        self.words = [program, port, self.file.name, connections, seconds, lines, *([pause_us] if pause_us else [])]
+        self.words = [program, port, self.file.name, connections, seconds, lines * depth, *([pause_us] if pause_us else [])]
 
     def start(self):
         self.process = subprocess.Popen(
@@ -154,4 +156,5 @@ class Program:
         if self.process.returncode:
             sys.exit(f"the client failed: {err.strip()[-500:]}")
         words = out.split()
-        return {name: float(value) for name, value in zip(words[::2], words[1::2])}
+        told = {name: float(value) for name, value in zip(words[::2], words[1::2])}
+        return told | {name: told[name] * self.depth for name in ("requests", "per_second")}

@@ -18,8 +18,10 @@ from loads import Program
 
 SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sample")
 K = 10
-# Requests that the inserter has ready: it begins again with overwriting when it has sent them all.
+# Requests that the inserter has ready: it begins again with overwriting when it has sent them all. Whole pipelines of them.
 FRESH = 100_000
+# Commands that the pipelining inserter has under way at once.
+DEPTH = 16
 
 
 class Engram:
@@ -67,20 +69,20 @@ class Table:
         self.searches = [served.search(queries[at], args.ef) for at in range(len(queries))]
         self.rows = rows
 
-    def program(self, commands, connections, lines=1, seconds=None, pause_us=0):
+    def program(self, commands, connections, lines=1, seconds=None, **more):
         seconds = self.args.seconds if seconds is None else seconds
-        return Program(self.args.client, self.port, commands, connections, seconds, lines, pause_us)
+        return Program(self.args.client, self.port, commands, connections, seconds, lines, **more)
 
     def fill(self):
         adds = (self.served.add(row, self.rows[row]) for row in range(len(self.rows)))
         told = self.program(adds, 32, seconds=0).start().finish()
         print(f"{self.served.name}: {len(self.rows)} x {self.args.dim} loaded, {told['per_second']:,.0f} rows/s; EF {self.args.ef}")
 
-    def line(self, name, searching=0, inserting=False, saving=False):
-        """PINGs beside the loads; returns searches a second."""
+    def line(self, name, searching=0, inserting=0, saving=False):
+        """PINGs beside the loads; returns searches a second. `inserting` is how many VADDs one connection has under way."""
         search = self.program(self.searches, searching, lines=1 + 4 * K) if searching else None
         fresh = (self.served.add(f"{name} {n}", self.rows[n % len(self.rows)]) for n in itertools.count())
-        insert = self.program(itertools.islice(fresh, FRESH), 1) if inserting else None
+        insert = self.program(itertools.islice(fresh, FRESH), 1, depth=inserting) if inserting else None
         save = self.program([self.served.save], 1) if saving else None
         ping = self.program([("PING",)], 1, pause_us=int(self.args.pause * 1e6))
         busy = {"searches": search, "inserts": insert, "saves": save}
@@ -98,9 +100,12 @@ class Table:
         many = self.args.searchers
         self.line("idle")
         alone = self.line(f"{many} search", searching=many)
-        self.line("1 inserts", inserting=True)
-        beside = self.line(f"{many} search, 1 inserts", searching=many, inserting=True)
-        print(f"searches beside the writer: {beside / alone:.2f} of those without")
+        self.line("1 inserts", inserting=1)
+        self.line(f"1 inserts, pipelined by {DEPTH}", inserting=DEPTH)
+        beside = self.line(f"{many} search, 1 inserts", searching=many, inserting=1)
+        piped = self.line(f"{many} search, 1 pipelines", searching=many, inserting=DEPTH)
+        print(f"searches beside a writer that waits for each answer: {beside / alone:.2f} of those without;")
+        print(f"beside one that has {DEPTH} under way: {piped / alone:.2f}")
         if self.served.save:
             self.line("VSAVE after VSAVE", saving=True)
 
