@@ -115,7 +115,7 @@ impl Inside<'_> {
             scratch.best.drain_sorted(&mut scratch.found);
             let linking = &mut scratch.linking;
             let mut chosen = std::mem::take(&mut linking.chosen[layer]);
-            select::neighbours(view, &scratch.found, self.config.m, linking, &mut chosen);
+            select::neighbours(view, row, &scratch.found, self.config.m, linking, &mut chosen);
             for (cell, near) in self.list(row, layer).iter().zip(&chosen) {
                 cell.store(near.row() + 1, Ordering::Release);
             }

@@ -13,8 +13,8 @@
 //! - The walk down through the upper layers is wider than one, so that groups of rows which came one after the other
 //!   find each other.
 //! - A full list keeps its length: with backfill exactly one link has to go, and the new one is written over it.
-//!   Dead rows go first, then the farthest pruned one. A list is therefore changed one word at a time and never
-//!   moves a link, and no lock is needed: a compare-and-swap decides between two writers.
+//!   Dead rows go first, then equal ones that crowd the list, then the farthest pruned one. A list is therefore changed
+//!   one word at a time and never moves a link, and no lock is needed: a compare-and-swap decides between two writers.
 //! - An overwritten or removed row stays as a waypoint until it is swept (`sweep`): then the lists that name it get other
 //!   links, and a new row may take its place. New rows link to a dead one only where living ones do not suffice.
 //!

@@ -45,6 +45,10 @@ pub(super) struct Linking {
     pub(super) kept: Vec<Near>,
     /// Pruned by it.
     pub(super) pruned: Vec<Near>,
+    /// Candidates that equal the new row.
+    pub(super) twins: Vec<Near>,
+    /// Candidates that equal another one.
+    pub(super) copies: Vec<Near>,
     /// Candidates that are dead.
     pub(super) dead: Vec<Near>,
 }

@@ -1,4 +1,4 @@
-//! Algorithm 4: which candidates become links, and which link a full list gives up.
+//! Algorithm 4: which candidates become links, and which link a full list gives up. Crowds of equal vectors are not in the paper.
 
 use super::epochs::Inside;
 use super::near::Near;
@@ -28,32 +28,52 @@ pub(super) fn spread(
 
 /// The neighbours of a new row: at most `limit` of `found`, nearest first. The living are spread out, then filled
 /// up with the nearest that were pruned (`keepPrunedConnections`), then with the dead.
+///
+/// Rows with equal vectors are as good as one another. So half of the links suffice for those that equal `row`, or else they
+/// would be all its links and lead nowhere else; and of equal ones elsewhere one is taken, the others only where room is left.
 pub(super) fn neighbours(
     view: &View<'_>,
+    row: u32,
     found: &[Near],
     limit: usize,
     linking: &mut Linking,
     out: &mut Vec<Near>,
 ) {
-    let Linking { candidates, kept, pruned, dead, .. } = linking;
-    candidates.clear();
-    dead.clear();
+    let Linking { candidates, kept, pruned, twins, copies, dead, .. } = linking;
+    [&mut *candidates, &mut *twins, &mut *copies, &mut *dead].into_iter().for_each(Vec::clear);
+    let centre = found.first().map(|near| Near::new(near.distance(), row));
+    let same = |as_this: Option<Near>, near| as_this.is_some_and(|this| equal(view, this, near));
+    let mut last = None;
     // Asked once: a row may die while this goes on.
     for near in found {
-        if view.coding.lives_on(near.row()) {
+        if !view.coding.lives_on(near.row()) {
+            if !view.index.condemned(near.row()) {
+                dead.push(*near);
+            }
+        } else if same(centre, *near) {
+            twins.push(*near);
+        } else if same(last, *near) {
+            copies.push(*near);
+        } else {
+            last = Some(*near);
             candidates.push(*near);
-        } else if !view.index.condemned(near.row()) {
-            dead.push(*near);
         }
     }
     spread(view, candidates, limit, kept, pruned);
+    let (some, more) = twins.split_at(twins.len().min(limit / 2));
     out.clear();
-    out.extend(kept.iter().chain(pruned.iter()).chain(dead.iter()).take(limit));
+    let all = [some, kept, pruned, more, copies, dead];
+    out.extend(all.into_iter().flatten().take(limit));
 }
 
-/// The link that a full list of `owner` gives up for `fresh`: the farthest dead one, or else the farthest pruned one, or
-/// else the farthest. Never one that it keeps. `None` where it should be `fresh` itself, or
-/// every link is a child; with `must`, `fresh` stays.
+/// True for two rows with equal vectors, which are therefore as far from a third: where they are not, no vector is looked at.
+fn equal(view: &View<'_>, a: Near, b: Near) -> bool {
+    a.distance() == b.distance() && view.row(a.row()) == view.row(b.row())
+}
+
+/// The link that a full list of `owner` gives up for `fresh`: the farthest dead one, or else one of equal ones that are more
+/// than half of them all, or else the farthest pruned one, or else the farthest. Never one that it keeps. `None` where it
+/// should be `fresh` itself, or every link is a child; with `must`, `fresh` stays.
 ///
 /// `linking.links` holds the list; where the answer stands in it is returned.
 pub(super) fn victim(
@@ -82,7 +102,14 @@ pub(super) fn victim(
         let measure = view.measure_row(far.row(), coded);
         candidates[..*at].iter().any(|other| view.near_by(measure, other.row()).distance() < far.distance())
     };
-    let gone = dead.or_else(|| {
+    let half = candidates.len() / 2;
+    // Equal ones lead to one another; without this, each that leads elsewhere would be given up for one of them.
+    let crowd = || {
+        let run = candidates.chunk_by(|a, b| a.distance() == b.distance()).find(|run| run.len() > half)?;
+        let crowded = |near: &&Near| run.iter().filter(|other| equal(&view, **near, **other)).count() > half;
+        run.iter().rev().filter(may_go).find(crowded)
+    };
+    let gone = dead.or_else(crowd).or_else(|| {
         let may = |at: &usize| may_go(&&candidates[*at]);
         let at = (0..candidates.len()).rev().filter(may).find(occluded);
         at.map(|at| &candidates[at]).or_else(|| candidates.iter().rev().find(may_go))

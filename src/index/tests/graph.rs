@@ -64,6 +64,40 @@ fn every_linked_row_is_found_by_its_own_vector_in_groups_that_came_one_after_the
     }
 }
 
+/// How many of a hundred of `others` a search finds by their own vectors where many equal ones are there too, which come
+/// before them, behind them, and between them.
+fn found_beside_equals(equals: &[f32], others: &[Vec<f32>], config: Config) -> [usize; 3] {
+    let before: Vec<&[f32]> =
+        std::iter::repeat_n(equals, 5 * others.len() / 2).chain(others.iter().map(Vec::as_slice)).collect();
+    let behind: Vec<&[f32]> = before.iter().rev().copied().collect();
+    // No common divisor with the number: each comes once.
+    let between = (0..before.len()).map(|at| before[at * 1_009 % before.len()]).collect();
+    [before, behind, between].map(|vectors| {
+        let writer = built(config, &vectors.iter().map(|vector| vector.to_vec()).collect::<Vec<_>>());
+        writer.validate().unwrap();
+        let hits = others.iter().take(100).map(|other| searched(writer.index(), other, 1, 30)[0].row);
+        hits.zip(others).filter(|(row, other)| writer.index().pin().vector(*row) == &other[..]).count()
+    })
+}
+
+#[test]
+fn a_crowd_of_equal_vectors_does_not_hide_the_others() {
+    let others = random_vectors(31, sized(20, 400), 32);
+    let (one, zero) = (random_vectors(32, 1, 32).remove(0), vec![0.0; 32]);
+    for quant in [Quant::F32, Quant::Int8] {
+        for (metric, equals) in [(&L2 as &'static dyn Metric, &one), (&Cosine, &one), (&Cosine, &zero)] {
+            let config = Config { quant, ..config(32, metric) };
+            let found = found_beside_equals(equals, &others, config);
+            let least = if cfg!(miri) { 0 } else { 95 };
+            assert!(
+                found.iter().all(|found| *found >= least),
+                "{metric:?} {quant:?}, {}: {found:?}",
+                equals[0]
+            );
+        }
+    }
+}
+
 #[test]
 fn smallest_m_keeps_every_row_reachable() {
     for vectors in [vec![vec![1.0; 4]; sized(60, 700)], clustered_vectors(9, 5, sized(12, 100), 4, 0.01)] {
