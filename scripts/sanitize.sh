@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs what threads share under two checkers of the nightly toolchain: the index under Miri, and the threaded tests of
-# the index and of the workers under ThreadSanitizer. Takes some minutes; tests are smaller under Miri. Among those of
-# `threads` are rows swept and written again, and forms changed and let go of, beside searches.
+# the index and of the workers under ThreadSanitizer. Among those of `threads` are rows swept and written again, and forms
+# changed and let go of, beside searches. Minutes under ThreadSanitizer; longer under Miri, where tests are smaller: rows
+# that are swept beside captures take more than five minutes of a core there.
 #
 #   scripts/sanitize.sh [miri|threads]
 set -eu
