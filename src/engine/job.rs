@@ -120,6 +120,13 @@ impl Job {
         matches!(self.0, Kind::Link { .. })
     }
 
+    /// To be called where it has panicked for good: nobody is to wait for what it does not free.
+    pub fn give_up(&self) {
+        if let Kind::Sweep { index, .. } = &self.0 {
+            index.give_up_slice();
+        }
+    }
+
     /// Does the work, on a worker thread whose scratch this is. To be called once, or until it does not panic.
     pub fn run(&mut self, scratch: &mut Scratch) -> Finished {
         match &mut self.0 {

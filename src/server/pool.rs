@@ -263,6 +263,9 @@ fn run(mut job: Job, scratch: &mut Scratch) -> (Finished, Job) {
         reached(Mark::LinkRepeated);
         finished = attempt(&mut job, scratch);
     }
+    if finished.failed {
+        job.give_up();
+    }
     (finished, job)
 }
 

@@ -359,6 +359,13 @@ impl Index {
         slice.done = true;
     }
 
+    /// A slice that was asked for will not be done: there will be no more of this index.
+    pub fn give_up_slice(&self) {
+        if self.sweep.busy.load() {
+            drop(Slice { sweep: &self.sweep, done: false });
+        }
+    }
+
     fn end_pass(&self, work: &mut Work) {
         let next = match self.sweep.stage() {
             Stage::Mark if !work.condemned.is_empty() => Stage::Rehome,
