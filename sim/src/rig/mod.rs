@@ -367,10 +367,12 @@ fn refusal(
     disk: &mut Disk,
     faultless: bool,
 ) -> Result<(), String> {
-    if !before.keys().any(|name| why.contains(name)) {
+    // One that decay has doubled was not there before.
+    let now = disk.contents();
+    if !before.keys().chain(now.keys()).any(|name| why.contains(name)) {
         return Err(format!("the start was refused, and no file is named: {why}"));
     }
-    if faultless && disk.contents() != *before {
+    if faultless && now != *before {
         return Err(format!("the start was refused, and files were changed all the same: {why}"));
     }
     disk.restore();

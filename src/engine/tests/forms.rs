@@ -256,7 +256,7 @@ fn rows_and_codes_that_a_snapshot_holds_stay_until_it_has_written_their_index_an
     overwrite(&mut engine, ROWS, 150);
     let before = own(&engine);
     overwrite(&mut engine, ROWS, 100);
-    let reused = own(&engine) - before;
+    let reused = own(&engine).saturating_sub(before);
     engine.plan_snapshots(SnapshotPlan { rate: 1, ..SnapshotPlan::default() });
     engine.request_snapshot().unwrap();
     turn(&mut engine);
