@@ -475,7 +475,7 @@ def backup_on_full_disk():
 
 
 def told_while_it_starts(directory):
-    vectors = 3_000
+    vectors = 8_000
     server = serve(directory)
     with server.client() as client:
         client.call("VNEW", "i", 256, "METRIC", "l2", "M", "32", "EF_CONSTRUCTION", "1000")
@@ -483,7 +483,7 @@ def told_while_it_starts(directory):
             client.pipeline([("VADD", "i", f"e{m}", pack([random.random() for _ in range(256)])) for m in range(n, n + 100)])
     server.kill()
     process = subprocess.Popen([binary_path(), "--dir", directory, "--port", "0"], stderr=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    time.sleep(0.25)
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     text = process.communicate(timeout=30)[1]
