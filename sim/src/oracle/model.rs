@@ -351,6 +351,7 @@ impl Model {
             ));
         }
         self.states = explained;
+        self.unwritten.told_again(lost, (since, now));
         self.note_gone(&were, (since, now), false);
         self.looked = since;
         self.past.forget(older.saturating_sub(last));

@@ -45,6 +45,17 @@ impl Unwritten {
         self.0.retain(|gone| gone.told.is_some_and(|(_, answered)| answered >= since));
     }
 
+    /// Everything was looked at, from `asked` to `answered`. A key that was not there may have been back since the life began, where
+    /// so much may be `lost`, and have expired once more: then it is this that the log has heard.
+    pub(super) fn told_again(&mut self, lost: Option<&Loss>, (asked, answered): (u64, u64)) {
+        let Some(lost) = lost else { return };
+        for told in self.0.iter_mut().filter_map(|gone| gone.told.as_mut()) {
+            if lost.may_wake(told.0, told.1) {
+                *told = (asked, answered);
+            }
+        }
+    }
+
     /// Adds what the states are if some of the keys are back, where so much may be `lost`.
     pub(super) fn maybe_wake(&self, states: &mut Vec<State>, lost: Option<&Loss>) {
         let may_wake = |gone: &&Gone| {
