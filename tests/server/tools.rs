@@ -72,7 +72,9 @@ fn a_damaged_snapshot_is_told_of_once() {
 /// The binary as a user who may do nothing that others may not, with a copy of it that this user can run.
 fn unprivileged(place: &Path, words: &[&str]) -> Command {
     let copy = place.join("engram");
-    fs::copy(env!("CARGO_BIN_EXE_engram"), &copy).unwrap();
+    // By a process of its own: what another test starts meanwhile would hold the copy open for writing, and nobody may run it then.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_engram")).arg(&copy).status().unwrap();
+    assert!(copied.success());
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(place, Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
