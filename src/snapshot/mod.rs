@@ -34,6 +34,8 @@ use crate::wal::{Lsn, remove_leftover};
 /// The first error of the disk; what is left is removed by the next call.
 pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<Vec<String>> {
     let mut names = storage.list()?;
+    // A rename that the system took back has left both names.
+    let twice = names.contains(&format::name(keep, format::Stage::Published));
     names.retain(|name| match format::parse_name(name) {
         Some((_, format::Stage::Temporary)) => {
             reached(Mark::TemporaryRemoved);
@@ -43,6 +45,7 @@ pub fn remove_stale(storage: &dyn Storage, keep: Lsn) -> io::Result<Vec<String>>
             reached(Mark::OlderSnapshotRemoved);
             true
         }
+        Some((lsn, format::Stage::Moving)) => lsn == keep && twice,
         _ => false,
     });
     if names.is_empty() {
