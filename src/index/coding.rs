@@ -8,8 +8,8 @@
 //! are published, for as long as somebody may read it.
 //!
 //! The invariants behind the unsafe code: a coding that has been replaced is let go of when everyone has left who was inside
-//! then ([`super::epochs`]), and only who is inside reads one; the strip of a row is written before the row, or the coding, can
-//! be read, by one thread.
+//! then ([`super::epochs`]), and only who is inside reads one, who holds the index; so the index keeps it until then, for its
+//! writer may be gone before. The strip of a row is written before the row, or the coding, can be read, by one thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -19,7 +19,7 @@ use super::codes::Coder;
 use super::metric::ByDot;
 use super::strips::Strips;
 use super::{Config, Quant};
-use crate::base::sync::point;
+use crate::base::sync::{Mutex, point};
 
 /// Words of `hot`: one more than the moment behind which the row is there; zero where none has been.
 pub(super) const BIRTH: usize = 0;
@@ -134,38 +134,51 @@ impl Coding {
     }
 }
 
-/// The coding by which an index is walked.
+/// The coding by which an index is walked, and the one before it for as long as somebody may read that.
 #[derive(Debug)]
-pub(super) struct Current(AtomicPtr<Coding>);
+pub(super) struct Current {
+    coding: AtomicPtr<Coding>,
+    before: Mutex<Option<Arc<Coding>>>,
+}
 
 impl Current {
     pub(super) fn new(coding: Arc<Coding>) -> Self {
-        Self(AtomicPtr::new(Arc::into_raw(coding).cast_mut()))
+        Self {
+            coding: AtomicPtr::new(Arc::into_raw(coding).cast_mut()),
+            before: Mutex::new("coding before", None),
+        }
     }
 
     /// The coding. Only for who is inside the index, for as long as that lasts.
     #[inline]
     pub(super) fn get(&self) -> &Coding {
         point("coding");
-        let coding = self.0.load(Ordering::Acquire);
-        // SAFETY: it came from an `Arc` of which `self` holds a count; once that is given up the writer keeps one until
+        let coding = self.coding.load(Ordering::Acquire);
+        // SAFETY: it came from an `Arc` of which `self` holds a count, until it is replaced and beyond, up to `let_go`: until
         // everyone has left who is inside now (the file's invariant).
         unsafe { &*coding }
     }
 
-    /// Puts another coding in its place, and returns it: to be kept until everyone has left who is inside now. Only the one
-    /// writer calls this.
+    /// Puts another coding in its place, and returns it; the one before it has been let go of. Only the one writer calls this.
     pub(super) fn replace(&self, coding: Arc<Coding>) -> Arc<Coding> {
+        let mut before = self.before.lock();
+        assert!(before.is_none(), "the coding before the last has been let go of");
         point("coding replaced");
-        let before = self.0.swap(Arc::into_raw(coding).cast_mut(), Ordering::AcqRel);
+        let replaced = self.coding.swap(Arc::into_raw(coding).cast_mut(), Ordering::AcqRel);
         // SAFETY: it came from `Arc::into_raw`, and the count that `self` held is handed on.
-        unsafe { Arc::from_raw(before) }
+        let replaced = unsafe { Arc::from_raw(replaced) };
+        Arc::clone(before.insert(replaced))
+    }
+
+    /// The coding that was replaced, kept no longer. Only when everyone has left who was inside by then.
+    pub(super) fn let_go(&self) -> Option<Arc<Coding>> {
+        self.before.lock().take()
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
         // SAFETY: as in `replace`; nobody is inside an index that is dropped.
-        drop(unsafe { Arc::from_raw(*self.0.get_mut()) });
+        drop(unsafe { Arc::from_raw(*self.coding.get_mut()) });
     }
 }

@@ -3,7 +3,8 @@
 //! Codes do not depend on the graph, so nothing is linked anew. A coding is made in slices: whoever does one writes the codes
 //! of rows that were there when the making began, and the [`Writer`] writes those of rows that come later, as it writes them
 //! into the coding at hand. When all slices are done the writer puts the new coding in the old one's place. Who is inside by
-//! then keeps the old one, which the writer goes on writing to, and lets go of when all of them have left.
+//! then keeps the old one, which the writer goes on writing to, and lets go of when all of them have left. Where the writer goes
+//! before them the old one goes with the index.
 //!
 //! Which rows a slice may read is the same question as for a capture. It is inside the index, and knows how far a sweep is:
 //! a row that is not swept stays what it is while the slice goes on, save one that is being swept whose grace may have begun
@@ -253,10 +254,8 @@ impl Writer {
             reached(Mark::CodingInUse);
             return None;
         }
-        match self.other.take() {
-            Some(Other::Retired(coding, _)) => Some(Retired(coding)),
-            _ => unreachable!("what is let go of was replaced"),
-        }
+        self.other = None;
+        self.index.coding.let_go().map(Retired)
     }
 }
 

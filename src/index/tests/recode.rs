@@ -132,6 +132,25 @@ fn whoever_is_inside_keeps_the_form_and_sees_what_is_written_after_the_switch() 
 }
 
 #[test]
+fn whoever_is_inside_keeps_the_form_though_the_writer_is_gone() {
+    let vectors = clustered_vectors(5, 2, 30, 6, 4.0);
+    let mut writer = built(Config { quant: Quant::Int4, ..config(6, &L2) }, &vectors);
+    let index = Arc::clone(writer.index());
+    let inside = index.inside();
+    let view = inside.view();
+    let coding = Arc::downgrade(&writer.coding);
+    let code = view.coding.code(3).to_vec();
+    change(&mut writer, Quant::Bin, 7, |_| ());
+    assert!(writer.retire().is_none(), "somebody is inside");
+    drop(writer);
+    assert!(coding.upgrade().is_some(), "it may be read");
+    assert_eq!(view.coding.code(3), code);
+    drop(inside);
+    drop(index);
+    assert!(coding.upgrade().is_none(), "it goes with the index");
+}
+
+#[test]
 fn a_query_that_was_made_for_another_form_is_made_anew() {
     let vectors = clustered_vectors(6, 2, 40, 12, 4.0);
     for (from, to) in [(Quant::F32, Quant::Int4), (Quant::Int8, Quant::Bin), (Quant::Bin, Quant::F32)] {
