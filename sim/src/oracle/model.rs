@@ -440,7 +440,8 @@ impl Model {
     /// operations has made it, one that is on its way has.
     pub(super) fn named(&mut self, name: &str, asked: u64) {
         let known = self.states.iter().any(|state| state.entries.contains_key(name));
-        let touched = self.touched.get(name).is_some_and(|when| *when >= asked) || self.cleared >= asked;
+        let cleared = self.cleared >= asked || self.is_clearing(asked);
+        let touched = self.touched.get(name).is_some_and(|when| *when >= asked) || cleared;
         if !known && !touched && self.pending.is_empty() {
             self.shown.names.insert(name.to_owned());
         }
