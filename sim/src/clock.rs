@@ -108,6 +108,11 @@ impl Host for SimHost {
     fn facts(&self) -> Facts {
         Facts::default()
     }
+
+    /// Whom the scheduler prefers its plan says.
+    fn give_way(&self) -> fn(u8) {
+        |_| ()
+    }
 }
 
 /// The clock of one life; whoever sets the wall clock changes `offset`.

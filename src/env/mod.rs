@@ -63,6 +63,10 @@ pub struct Facts {
 pub trait Host: Send {
     /// The facts of this moment.
     fn facts(&self) -> Facts;
+
+    /// What a thread calls whose work can wait: others are preferred to it from then on, by so many steps of nice(1). It does
+    /// nothing where the system cannot say that of one thread.
+    fn give_way(&self) -> fn(u8);
 }
 
 /// One machine: every door of a server's life.

@@ -18,6 +18,10 @@ impl Host for Process {
         let CpuTime { user, system } = cpu_time();
         Facts { pid: pid(), resident: resident_bytes(), memory: total_memory(), user, system }
     }
+
+    fn give_way(&self) -> fn(u8) {
+        give_way
+    }
 }
 
 /// Processor time that this process has used.
@@ -50,6 +54,25 @@ fn span(time: libc::timeval) -> Duration {
     let (seconds, micros) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
     Duration::from_secs(seconds.unwrap_or(0)) + Duration::from_micros(micros.unwrap_or(0))
 }
+
+/// Makes the calling thread so much nicer than the process is, at most by all that there is.
+#[cfg(target_os = "linux")]
+fn give_way(by: u8) {
+    // The caller's own value, whatever it is: an error looks like -1, and then nothing is changed that matters.
+    // SAFETY: a call without memory of ours; zero is the calling thread (setpriority(2), "C library/kernel differences").
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // A thread that may not step back goes on as it is.
+    // SAFETY: as above.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, now.saturating_add(by.into()).min(NICEST)) };
+}
+
+/// The most that a thread can step back.
+#[cfg(target_os = "linux")]
+const NICEST: libc::c_int = 19;
+
+/// Elsewhere a priority is the whole process's.
+#[cfg(not(target_os = "linux"))]
+fn give_way(_by: u8) {}
 
 /// Bytes of this process that are in memory now, maps of files included.
 #[cfg(target_os = "linux")]
@@ -170,6 +193,20 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         assert!(cpu_time().user + cpu_time().system > before.user + before.system);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_gives_way_by_itself_and_no_further_than_there_is() {
+        // SAFETY: a call without memory of ours.
+        let nice = || unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+        let before = nice();
+        let theirs = crate::base::sync::spawn("nice", move || {
+            let by = |by| (give_way(by), nice()).1;
+            assert_eq!([3, 200].map(by), [(before + 3).min(NICEST), NICEST]);
+        });
+        theirs.unwrap().join().unwrap();
+        assert_eq!(nice(), before, "the other threads are as they were");
     }
 
     #[test]

@@ -130,7 +130,9 @@ impl Server {
             }
             opened => opened.map_err(|e| ServeError(e.to_string()))?,
         };
-        let pool = Pool::start(options.workers, options.shares.jobs_per_client, net.waker())
+        let (give_way, nice) = (host.give_way(), options.worker_nice);
+        let share = options.shares.jobs_per_client;
+        let pool = Pool::start(options.workers, share, net.waker(), move || give_way(nice))
             .map_err(|e| ServeError(format!("starting the workers: {e}")))?;
         let now = clock.now();
         let ledger = Ledger::new(now, clock.wall(), run_id(seed));

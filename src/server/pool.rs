@@ -89,8 +89,13 @@ fn take_searches(queue: &mut VecDeque<(Ticket, Job)>, conn: ConnId) -> Vec<Job> 
 }
 
 impl Pool {
-    /// With so many threads, and most jobs in flight of one client.
-    pub(super) fn start(workers: usize, share: usize, waker: Arc<dyn Waker>) -> io::Result<Self> {
+    /// With so many threads, each of which calls `first`, and most jobs in flight of one client.
+    pub(super) fn start(
+        workers: usize,
+        share: usize,
+        waker: Arc<dyn Waker>,
+        first: impl Fn() + Copy + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             jobs: Mutex::new("jobs", Jobs::default()),
             filled: Condvar::new("jobs filled"),
@@ -100,7 +105,11 @@ impl Pool {
         let mut threads = Vec::with_capacity(workers);
         for number in 0..workers {
             let shared = Arc::clone(&shared);
-            threads.push(sync::spawn(&format!("worker {number}"), move || work(&shared))?);
+            let worker = move || {
+                first();
+                work(&shared);
+            };
+            threads.push(sync::spawn(&format!("worker {number}"), worker)?);
         }
         Ok(Self {
             shared,

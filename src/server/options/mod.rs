@@ -51,6 +51,8 @@ pub struct Options {
     pub snapshots: SnapshotPlan,
     /// Threads that search and link.
     pub workers: usize,
+    /// How much nicer they are than the loop and the log, in steps of nice(1).
+    pub worker_nice: u8,
     /// The distance kernels' name, or `auto` for the fastest.
     pub kernel: String,
     /// Indexes of at most this many rows are searched exactly.
@@ -125,6 +127,7 @@ impl Options {
                 memory: limits::SNAPSHOT_MEMORY,
             },
             workers: cores.clamp(1, limits::MAX_WORKERS),
+            worker_nice: 10,
             kernel: "auto".to_owned(),
             exact_below: limits::EXACT_BELOW,
             maxclients: limits::MAX_CLIENTS,

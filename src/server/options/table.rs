@@ -289,6 +289,16 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |o| o.workers.to_string(),
     },
     Setting {
+        name: "worker-nice",
+        alias: None,
+        group: VECTORS,
+        value: "N",
+        help: "how far the workers stand back behind what answers PING and GET, 0 to 19 (Linux)",
+        changes: Changes::AtStart,
+        set: |o, text| number(text, 0, 19).map(|n| o.worker_nice = n),
+        show: |o| o.worker_nice.to_string(),
+    },
+    Setting {
         name: "kernel",
         alias: None,
         group: VECTORS,
