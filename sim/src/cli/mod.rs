@@ -39,6 +39,10 @@ pub(crate) fn main(words: &[&str]) -> Result<ExitCode, String> {
         }
         [] => Err("say what to do".to_owned()),
         [name, rest @ ..] => match COMMANDS.iter().find(|(known, _, _)| known == name) {
+            Some((_, _, help)) if rest.iter().any(|word| ["--help", "-h"].contains(word)) => {
+                print!("{help}");
+                Ok(ExitCode::SUCCESS)
+            }
             Some((_, command, _)) => command(rest),
             None => Err(format!("cannot do `{name}`")),
         },
