@@ -173,6 +173,16 @@ fn look_for_all(index: &Arc<Index>, keys: u32, exactly: bool, done: &AtomicBool)
     }
 }
 
+/// An index of this form in which each key's vector tells it, all linked.
+fn filled(quant: Quant, keys: u32) -> Writer {
+    let mut writer = Writer::new(Config { m: 4, quant, ..config(12, &L2) });
+    for key in 0..keys {
+        let row = writer.insert(&key.to_le_bytes(), &telling(key, 0)).unwrap().row;
+        writer.index().link(row, &mut Scratch::new());
+    }
+    writer
+}
+
 /// Writes the slices of each coding in the making, as they come.
 fn write_slices(makings: std::sync::mpsc::Receiver<Arc<Making>>) {
     let mut scratch = Scratch::new();
@@ -203,12 +213,8 @@ fn go_on_changing(writer: &mut Writer, makings: &std::sync::mpsc::Sender<Arc<Mak
 #[test]
 fn forms_change_and_are_let_go_of_while_others_search_link_and_sweep() {
     let keys = sized(4, 150) as u32;
-    let mut writer = Writer::new(Config { m: 4, quant: Quant::Int8, ..config(12, &L2) });
-    for key in 0..keys {
-        writer.insert(&key.to_le_bytes(), &telling(key, 0)).unwrap();
-    }
+    let mut writer = filled(Quant::Int8, keys);
     let index = Arc::clone(writer.index());
-    (0..keys).for_each(|row| index.link(RowId(row), &mut Scratch::new()));
     let done = AtomicBool::new(false);
     let (send, receive) = std::sync::mpsc::sync_channel::<RowId>(16);
     let receive = Mutex::new("receive", receive);
@@ -251,15 +257,38 @@ fn forms_change_and_are_let_go_of_while_others_search_link_and_sweep() {
 }
 
 #[test]
+fn a_writer_goes_behind_a_change_of_form_while_others_search_and_link() {
+    let keys = sized(4, 60) as u32;
+    for _ in 0..sized(3, 40) {
+        let mut writer = filled(Quant::Int8, keys);
+        let index = Arc::clone(writer.index());
+        let late = writer.insert(b"late", &telling(keys, 0)).unwrap().row;
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (index, done) = (&index, &done);
+            scope.spawn(move || {
+                let (query, mut scratch, mut hits) =
+                    (index.query(&telling(0, 1)), Scratch::new(), Vec::new());
+                while !done.load(Ordering::Acquire) {
+                    index.search(&query, keys as usize, 1_000, &mut scratch, &mut hits);
+                    assert!(hits.len() >= keys as usize, "{} hits", hits.len());
+                }
+            });
+            scope.spawn(move || index.link(late, &mut Scratch::new()));
+            writer.change(Quant::Bin);
+            // What it was walked by before is not the writer's to give back.
+            drop(writer);
+            done.store(true, Ordering::Release);
+        });
+    }
+}
+
+#[test]
 fn rows_are_swept_and_written_again_while_others_search_link_and_capture() {
     let (keys, rounds) = (sized(4, 200) as u32, sized(3, 12) as u32);
     for quant in [Quant::F32, Quant::Int4] {
-        let mut writer = Writer::new(Config { m: 4, quant, ..config(12, &L2) });
-        for key in 0..keys {
-            writer.insert(&key.to_le_bytes(), &telling(key, 0)).unwrap();
-        }
+        let mut writer = filled(quant, keys);
         let index = Arc::clone(writer.index());
-        (0..keys).for_each(|row| index.link(RowId(row), &mut Scratch::new()));
         let done = AtomicBool::new(false);
         let (send, receive) = std::sync::mpsc::sync_channel::<RowId>(16);
         let receive = Mutex::new("receive", receive);
