@@ -471,7 +471,14 @@ def backup_on_full_disk():
             data.check(client)
         server.kill()
         kept = intact(os.path.join(place, "monday"), data)
-    return str(reply), f"nothing is left of it; with room again a backup of that name succeeds ({kind}) and holds {kept}"
+        path, copy = ballast(at, 30_000), os.path.join(place, "copy")
+        told, code = run("backup", server.directory, copy)
+        assert code == 1 and "No space left" in told, told
+        assert os.listdir(place) == ["monday"], f"engram backup has left {os.listdir(place)}"
+        os.remove(path)
+        assert run("backup", server.directory, copy)[1] == 0
+        intact(copy, data)
+    return str(reply), f"nothing is left of it; with room again a backup of that name succeeds ({kind}) and holds {kept}; `engram backup` alike"
 
 
 def told_while_it_starts(directory):

@@ -6,9 +6,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use engram::engine::{self, Excerpt};
-use engram::os::Directory;
+use engram::os::{BackupRoot, Directory};
 use engram::server::Options;
 use engram::wal::Lsn;
 
@@ -146,8 +147,8 @@ fn backup(words: &[String]) -> Result<ExitCode, String> {
     };
     let options = Options::default().engine(0).map_err(|e| e.to_string())?.store;
     let done = Directory::open_read_only(Path::new(from)).map_err(|e| e.to_string()).and_then(|from| {
-        let to = Directory::open(Path::new(to)).map_err(|e| e.to_string())?;
-        engine::backup(&from, &to, options)
+        let (above, name) = BackupRoot::above(Path::new(to), &from).map_err(|e| e.to_string())?;
+        engine::backup(&from, Arc::new(above), &name, options)
     });
     Ok(report(done))
 }

@@ -2,14 +2,14 @@
 //!
 //! Guaranteed: what is copied is sound, so that a start would serve it, and nothing but what a start needs: the newest snapshot
 //! and the log behind it. A backup that was interrupted, this one or that of a running server, is refused by every start:
-//! a file that says so stands there until all is durable. That of a running server is made under another name besides, so
-//! that nothing bears its own that is not whole, be it an empty directory; and what has failed goes, as far as the disk lets it.
+//! a file that says so stands there until all is durable. And it is made under another name, so that nothing bears its own
+//! that is not whole, be it an empty directory; and what has failed goes, as far as the disk lets it.
 
 use std::io;
 use std::sync::Arc;
 
 use super::check::check;
-use super::names::{Family, family};
+use super::names::{Family, family, is_unfinished, unfinished};
 use super::store::StoreOptions;
 use crate::base::mark::{Mark, reached};
 use crate::env::{Backups, File, Storage};
@@ -19,14 +19,22 @@ use crate::wal::{self, HALF_COPIED, Lsn, write_all};
 /// Bytes copied at a time.
 const PIECE: usize = 1 << 20;
 
-/// Copies the directory behind `from` into the empty one behind `to`; returns what was done, in lines.
+/// Copies the directory behind `from` into one that is not there yet, called `name`; returns what was done, in lines. Where
+/// it fails, nothing bears that name.
 ///
 /// # Errors
 /// Why not, in words for the operator: the directory is damaged, there is something where the copy goes, a disk failed.
-pub fn backup(from: &dyn Storage, to: &dyn Storage, options: StoreOptions) -> Result<Vec<String>, String> {
-    if let Some(name) = to.list().map_err(|e| e.to_string())?.first() {
-        return Err(format!("the directory for the backup is not empty: there is {name} in it"));
+pub fn backup(
+    from: &dyn Storage,
+    backups: Arc<dyn Backups>,
+    name: &str,
+    options: StoreOptions,
+) -> Result<Vec<String>, String> {
+    if is_unfinished(name) {
+        return Err(format!("{name} is no name for a backup: one that is not finished is called so"));
     }
+    let place = Place { backups, name: name.to_owned() };
+    place.look().map_err(|e| e.to_string())?;
     let found = check(from, options);
     if !found.healthy {
         return Err(format!("it is damaged, and a backup of it would be: {}", found.lines.join("; ")));
@@ -38,13 +46,14 @@ pub fn backup(from: &dyn Storage, to: &dyn Storage, options: StoreOptions) -> Re
     let needed =
         log.segments.iter().zip(behind).filter(|(_, behind)| behind.is_none_or(|lsn| lsn > after.next()));
     let names = needed.map(|(segment, _)| segment.name.clone()).chain(newest.map(|newest| newest.file));
-    let mut lines = Vec::new();
-    begin(to).map_err(|e| e.to_string())?;
-    for name in names {
-        let bytes = copy(from, to, &name).map_err(|e| format!("copying {name}: {e}"))?;
-        lines.push(format!("{name}: {bytes} bytes"));
-    }
-    end(to).map_err(|e| e.to_string())?;
+    let to = place.open().map_err(|e| e.to_string())?;
+    let copied = names.map(|name| match copy(from, &*to, &name) {
+        Ok(bytes) => Ok(format!("{name}: {bytes} bytes")),
+        Err(e) => Err(format!("copying {name}: {e}")),
+    });
+    let copied: Result<Vec<String>, String> = copied.collect();
+    let done = copied.and_then(|lines| place.close(&*to).map(|()| lines).map_err(|e| e.to_string()));
+    let mut lines = done.inspect_err(|_| place.abandon(&*to))?;
     lines.push("a start there goes on as one here would".to_owned());
     Ok(lines)
 }
@@ -54,7 +63,7 @@ pub(crate) enum Target {
     /// The data directory.
     Here(Arc<dyn Storage>),
     /// A directory of its own.
-    Backup(Arc<dyn Backups>, String),
+    Backup(Place),
 }
 
 impl Target {
@@ -62,51 +71,92 @@ impl Target {
     pub(crate) fn backup(&self) -> Option<String> {
         match self {
             Self::Here(_) => None,
-            Self::Backup(_, name) => Some(name.clone()),
+            Self::Backup(place) => Some(place.name.clone()),
         }
     }
 
-    /// The directory to write into. Of a backup it has another name until [`Target::close`]; what an earlier one has left there
-    /// goes.
+    /// The directory to write into.
     pub(super) fn open(&self) -> io::Result<Arc<dyn Storage>> {
-        let (backups, name) = match self {
-            Self::Here(storage) => return Ok(Arc::clone(storage)),
-            Self::Backup(backups, name) => (backups, name),
-        };
-        if backups.exists(name)? {
-            let text = format!("there is something called {name} already");
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        match self {
+            Self::Here(storage) => Ok(Arc::clone(storage)),
+            Self::Backup(place) => place.open(),
         }
-        let storage = backups.create(&unfinished(name))?;
+    }
+
+    /// The snapshot has been published there.
+    pub(super) fn close(&self, storage: &dyn Storage) -> io::Result<()> {
+        match self {
+            Self::Here(_) => Ok(()),
+            Self::Backup(place) => place.close(storage),
+        }
+    }
+
+    /// Nothing has come of it.
+    pub(super) fn abandon(&self, storage: &dyn Storage) {
+        if let Self::Backup(place) = self {
+            place.abandon(storage);
+        }
+    }
+}
+
+/// Where a backup goes: among these, under this name, once it is whole.
+pub(crate) struct Place {
+    pub(super) backups: Arc<dyn Backups>,
+    pub(super) name: String,
+}
+
+impl Place {
+    /// An error where the name is taken.
+    fn look(&self) -> io::Result<()> {
+        if !self.backups.exists(&self.name)? {
+            return Ok(());
+        }
+        let text = format!("there is something called {} already", self.name);
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+    }
+
+    /// The directory to write into. It has another name until [`Place::close`]; what an earlier one has left there goes.
+    fn open(&self) -> io::Result<Arc<dyn Storage>> {
+        self.look()?;
+        let made = unfinished(&self.name);
+        let storage = self.backups.create(&made)?;
         let names = storage.list()?;
-        if let Some(foreign) = names.iter().find(|name| !is_of_backup(name)) {
-            let text = format!("{} is not empty: there is {foreign} in it", unfinished(name));
+        // A log is a backup's own where a backup says of itself that it has not ended. Elsewhere it may be of a directory that
+        // somebody serves, or will.
+        let begun = names.iter().any(|name| name == HALF_COPIED);
+        let own = |name: &str| is_of_backup(name) && (begun || !name.starts_with("wal-"));
+        if let Some(foreign) = names.iter().find(|name| !own(name)) {
+            let text = format!("{made} is not empty: there is {foreign} in it");
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
         if !names.is_empty() {
             reached(Mark::BackupLeft);
         }
-        let begun = begin(&*storage).and_then(|()| empty(&*storage));
-        begun.inspect_err(|_| self.abandon(&*storage)).map(|()| storage)
+        let ready = begin(&*storage).and_then(|()| empty(&*storage));
+        ready.inspect_err(|_| self.abandon(&*storage)).map(|()| storage)
     }
 
-    /// The snapshot has been published there.
-    pub(super) fn close(&self, storage: &dyn Storage) -> io::Result<()> {
-        let Self::Backup(backups, name) = self else { return Ok(()) };
+    /// All of it is there: it gets its name.
+    fn close(&self, storage: &dyn Storage) -> io::Result<()> {
         end(storage)?;
-        let made = unfinished(name);
-        backups.rename(&made, name)?;
-        backups.sync().inspect_err(|_| drop(backups.rename(name, &made)))
+        let made = unfinished(&self.name);
+        self.backups.rename(&made, &self.name)?;
+        self.backups.sync().inspect_err(|_| drop(self.backups.rename(&self.name, &made)))
     }
 
-    /// Nothing has come of it: what a backup has made goes. Where something stays, it is under the name of what is not
+    /// Nothing has come of it: what it has made goes. Where something stays, it is under the name of what is not
     /// finished, and the next backup of this name removes it.
-    pub(super) fn abandon(&self, storage: &dyn Storage) {
-        let Self::Backup(backups, name) = self else { return };
+    fn abandon(&self, storage: &dyn Storage) {
+        let made = unfinished(&self.name);
         let remove = || {
             // What bears its own name is whole, whether that is durable or not.
-            if !backups.exists(&unfinished(name))? {
+            if !self.backups.exists(&made)? {
                 return Err(io::ErrorKind::NotFound.into());
+            }
+            let names = storage.list()?;
+            if !names.is_empty() && !names.iter().any(|name| name == HALF_COPIED) {
+                // It has ended, and has not got its name. No start may take for a whole one what is left on the way from here.
+                begin(storage)?;
             }
             empty(storage)?;
             storage.sync_dir()?;
@@ -114,22 +164,16 @@ impl Target {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
-            backups.remove(&unfinished(name))?;
-            backups.sync()
+            self.backups.remove(&made)?;
+            self.backups.sync()
         };
         reached(if remove().is_ok() { Mark::BackupRemoved } else { Mark::BackupStays });
     }
 }
 
-/// What a backup is called while it is being made: no backup is ever called so ([`super::names::is_taken`]).
-fn unfinished(name: &str) -> String {
-    format!("{name}.tmp")
-}
-
-/// Whether a backup of a running server has a file of this name at some time.
+/// Whether a backup has a file of this name at some time.
 fn is_of_backup(name: &str) -> bool {
-    let snapshot = matches!(family(name), Family::Data | Family::Unfinished) && name.starts_with("snapshot-");
-    snapshot || name == HALF_COPIED
+    matches!(family(name), Family::Data | Family::Unfinished | Family::Copying)
 }
 
 /// Removes the files of a backup but the one that says that it has not ended.

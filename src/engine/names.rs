@@ -23,7 +23,7 @@ pub(super) enum Family {
 pub(super) fn family(name: &str) -> Family {
     match name {
         _ if name.starts_with("wal-") || name.starts_with("snapshot-") => {
-            if name.ends_with(".tmp") {
+            if name.ends_with(UNFINISHED) {
                 Family::Unfinished
             } else {
                 Family::Data
@@ -39,8 +39,21 @@ pub(super) fn family(name: &str) -> Family {
 /// do not tell them apart.
 pub(super) fn is_taken(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    family(&name) != Family::Foreign || name.ends_with(".tmp") || name == "lock"
+    family(&name) != Family::Foreign || is_unfinished(&name) || name == "lock"
 }
+
+/// What a backup is called while it is being made.
+pub(super) fn unfinished(backup: &str) -> String {
+    format!("{backup}{UNFINISHED}")
+}
+
+/// Whether a backup that is being made is called so; none that is whole ever is.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(UNFINISHED)
+}
+
+/// What the name of anything that is not finished ends with.
+const UNFINISHED: &str = ".tmp";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::backup::Target;
+use super::backup::{Place, Target};
 use super::desk::{Desk, FINISHING};
 use super::names::is_taken;
 use super::saving::{Progress, called};
@@ -231,7 +231,9 @@ impl Engine {
         let Some(durability) = &mut self.durability else { return };
         let lsn = durability.wal.appended();
         let target = match (&durability.backups, &backup) {
-            (Some(backups), Some(name)) => Target::Backup(Arc::clone(backups), name.clone()),
+            (Some(backups), Some(name)) => {
+                Target::Backup(Place { backups: Arc::clone(backups), name: name.clone() })
+            }
             _ => Target::Here(Arc::clone(&durability.storage)),
         };
         if backup.is_none() {

@@ -8,7 +8,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::directory::{Directory, Identity, create_at, names, open_at, open_directory};
@@ -23,6 +23,8 @@ pub struct BackupRoot {
     root: PathBuf,
     /// What it must not be.
     data: Option<Identity>,
+    /// Names come from who runs this, and not from clients.
+    trusted: bool,
 }
 
 impl BackupRoot {
@@ -31,11 +33,26 @@ impl BackupRoot {
     /// # Errors
     /// If it is. That it is not there yet is none: every call says so, and looks at all of this again.
     pub fn new(root: PathBuf, data: Option<&Directory>) -> io::Result<Self> {
-        let root = Self { root, data: data.map(Directory::identity).transpose()? };
+        let root = Self { root, data: data.map(Directory::identity).transpose()?, trusted: false };
         match root.look() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(root),
             looked => looked.map(|()| root),
         }
+    }
+
+    /// Where the backup goes that is to be at `path`: the directory above, which has to be there, and its name in it, which may be
+    /// any that a file may have.
+    ///
+    /// # Errors
+    /// If the path ends with no name, or the directory above is `data`.
+    pub fn above(path: &Path, data: &Directory) -> io::Result<(Self, String)> {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            let text = format!("{} names no directory", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = Self { trusted: true, ..Self::new(above.to_owned(), Some(data))? };
+        Ok((root, name.to_owned()))
     }
 
     /// Whether a backup can be made there now.
@@ -59,20 +76,25 @@ impl BackupRoot {
         Ok(root)
     }
 
+    /// `name` for the kernel, if it may be one of a directory in here.
+    fn checked(&self, name: &str) -> io::Result<CString> {
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let wrong = if self.trusted {
+            name == "." || name == ".." || name.contains('/')
+        } else {
+            name.starts_with('.') || !plain
+        };
+        if name.is_empty() || wrong {
+            let text = format!("{name:?} is no name for a backup");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        c_string(name.as_bytes())
+    }
+
     /// Says what was tried with what is called `name`.
     fn about(&self, verb: &str, name: &str) -> impl FnOnce(io::Error) -> io::Error + use<> {
         saying(format!("cannot {verb} {}", self.root.join(name).display()))
     }
-}
-
-/// `name` for the kernel, if it may be one of a directory in here.
-fn checked(name: &str) -> io::Result<CString> {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if name.is_empty() || name.starts_with('.') || !plain {
-        let text = format!("{name:?} is no name for a backup");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    c_string(name.as_bytes())
 }
 
 /// What `name` leads to, links not followed.
@@ -85,12 +107,12 @@ fn found(root: &OwnedFd, name: &str) -> io::Result<Option<Identity>> {
 
 impl Backups for BackupRoot {
     fn exists(&self, name: &str) -> io::Result<bool> {
-        checked(name)?;
+        self.checked(name)?;
         Ok(found(&self.open()?, name).map_err(self.about("look at", name))?.is_some())
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
-        let c_name = checked(name)?;
+        let c_name = self.checked(name)?;
         let root = self.open()?;
         let created = create_at(&root, &c_name).map_err(self.about("create the directory", name))?;
         let fd = open_at(&root, &c_name).map_err(self.about("open the directory", name))?;
@@ -105,7 +127,7 @@ impl Backups for BackupRoot {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let (c_from, c_to, root) = (checked(from)?, checked(to)?, self.open()?);
+        let (c_from, c_to, root) = (self.checked(from)?, self.checked(to)?, self.open()?);
         let fd = root.as_raw_fd();
         // SAFETY: both names are C strings that outlive the call.
         let renamed = cvt(unsafe { libc::renameat(fd, c_from.as_ptr(), fd, c_to.as_ptr()) });
@@ -113,7 +135,7 @@ impl Backups for BackupRoot {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let (c_name, c_lock, root) = (checked(name)?, c_string(LOCK.as_bytes())?, self.open()?);
+        let (c_name, c_lock, root) = (self.checked(name)?, c_string(LOCK.as_bytes())?, self.open()?);
         let remove = || {
             let directory = open_at(&root, &c_name)?;
             if names(&directory)?.iter().any(|name| name != LOCK) {

@@ -158,7 +158,7 @@ fn a_backup_is_a_directory_that_starts_with_the_same_keys() {
     };
     assert_eq!(names(dir.path()), names(&copy));
     let (said, code) = engram(&["backup", &path, copy.to_str().unwrap()]);
-    assert!(code == 1 && said.contains("not empty"), "{said}");
+    assert!(code == 1 && said.contains("there is something called copy already"), "{said}");
     let begun = copy.join("backup.begun");
     std::fs::write(&begun, "").unwrap();
     let (said, code) = engram(&["check", copy.to_str().unwrap()]);
@@ -170,6 +170,52 @@ fn a_backup_is_a_directory_that_starts_with_the_same_keys() {
     assert_eq!(client.say("GET behind"), bulk("1"));
     let (said, code) = engram(&["backup", copy.to_str().unwrap(), "/nowhere/at/all"]);
     assert!(code == 1 && said.contains("in use by another engram"), "{said}");
+}
+
+#[test]
+fn a_backup_of_a_directory_at_rest_that_comes_to_nothing_leaves_nothing() {
+    let (dir, path) = directory();
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("of monday");
+    let there = || {
+        let names = std::fs::read_dir(place.path()).unwrap();
+        let mut names: Vec<_> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let to = copy.to_str().unwrap();
+    let log = dir.path().join("wal-00000000000000000001.log");
+    let whole = std::fs::read(&log).unwrap();
+    let mut damaged = whole.clone();
+    damaged[50] ^= 1;
+    std::fs::write(&log, damaged).unwrap();
+    let (said, code) = engram(&["backup", &path, to]);
+    assert!(code == 1 && said.contains("it is damaged"), "{said}");
+    assert_eq!(there(), [""; 0]);
+    std::fs::write(&log, whole).unwrap();
+    // As a crash leaves it.
+    let half = place.path().join("of monday.tmp");
+    std::fs::create_dir(&half).unwrap();
+    for name in ["backup.begun", "wal-00000000000000000001.log", "snapshot-00000000000000000009.tmp"] {
+        std::fs::write(half.join(name), "half").unwrap();
+    }
+    let (said, code) = engram(&["check", half.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("a backup into this directory has not ended"), "{said}");
+    let (said, code) = engram(&["backup", &path, to]);
+    assert!(code == 0, "{said}");
+    assert_eq!(there(), ["of monday"]);
+    assert_eq!(engram(&["check", to]).1, 0);
+    for (to, says) in [
+        (place.path().join("a.tmp"), "a.tmp is no name for a backup"),
+        (dir.path().join("inside"), "is the data directory itself"),
+        (place.path().join(".."), "names no directory"),
+        (place.path().join("no/where"), "cannot open the directory for backups"),
+    ] {
+        let (said, code) = engram(&["backup", &path, to.to_str().unwrap()]);
+        assert!(code == 1 && said.contains(says), "{said}");
+    }
+    assert_eq!(there(), ["of monday"]);
 }
 
 #[test]

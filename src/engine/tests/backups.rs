@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Doors, Engine, Silent, barrier, options_for, snapshots};
+use super::{Doors, Engine, SetClock, Silent, await_durable, barrier, options, options_for, snapshots};
 use crate::base::rng::Rng;
 use crate::base::sync::Mutex;
+use crate::engine::backup;
 use crate::env::{Backups, Storage};
 use crate::wal::HALF_COPIED;
 use crate::wal::tests::disk::{MemDisk, Mishap};
@@ -88,14 +89,19 @@ impl Backups for MemBackups {
 
 /// An engine with a key, and these backups.
 fn engine(backups: &Arc<MemBackups>) -> Engine {
+    engine_on(&MemDisk::default(), &snapshots::clock(), backups, 1 << 20)
+}
+
+/// The same on a disk, with segments of a size.
+fn engine_on(disk: &MemDisk, clock: &Arc<SetClock>, backups: &Arc<MemBackups>, segment_bytes: u64) -> Engine {
     let doors = Doors {
-        storage: Some(MemDisk::default().arc()),
+        storage: Some(disk.arc()),
         backups: Some(Arc::clone(backups) as Arc<dyn Backups>),
-        clock: snapshots::clock(),
+        clock: clock.clone(),
         console: Arc::new(Silent),
         waker: Arc::new(Silent),
     };
-    let (mut engine, _) = Engine::open(doors, &options_for((1 << 20, 0)), &mut || false).unwrap();
+    let (mut engine, _) = Engine::open(doors, &options_for((segment_bytes, 0)), &mut || false).unwrap();
     barrier(&mut engine, "SET a 1");
     engine
 }
@@ -119,18 +125,18 @@ fn keys(disk: &MemDisk) -> Option<usize> {
 }
 
 /// Whatever has failed: under its own name is all of it, and under the other nothing that would pass for it.
-fn nothing_half_is_served(backups: &MemBackups, done: bool) {
+fn nothing_half_is_served(backups: &MemBackups, all: usize, done: bool) {
     for (name, disk) in backups.0.lock().made.clone() {
         let mut images: Vec<_> = (0..8).map(|seed| disk.after_power_loss(&mut Rng::new(seed))).collect();
         images.push(disk.after_kill());
         for image in images {
             match name.as_str() {
-                "monday" => assert_eq!(keys(&image), Some(1)),
+                "monday" => assert_eq!(keys(&image), Some(all)),
                 "monday.tmp" => {
                     assert!(!done);
                     let is_empty = image.image().is_empty();
                     assert!(
-                        is_empty || keys(&image).is_none_or(|keys| keys == 1),
+                        is_empty || keys(&image).is_none_or(|keys| keys == all),
                         "{:?}",
                         image.image().keys()
                     );
@@ -141,35 +147,42 @@ fn nothing_half_is_served(backups: &MemBackups, done: bool) {
     }
 }
 
-/// A backup that meets what `prepare` has in store, and then one that meets nothing. False where the first met nothing, too.
-fn twice(prepare: impl FnOnce(&mut State)) -> bool {
+/// Makes a backup called monday among these.
+type Make<'a> = &'a dyn Fn(&Arc<MemBackups>) -> Result<(), String>;
+
+/// A backup of so many keys that meets what `prepare` has in store, and then one that meets nothing. False where the first met
+/// nothing, too.
+fn twice(make: Make<'_>, all: usize, prepare: impl FnOnce(&mut State)) -> bool {
     let backups = Arc::new(MemBackups::default());
-    let mut engine = engine(&backups);
     prepare(&mut backups.0.lock());
-    let first = back_up(&mut engine);
-    nothing_half_is_served(&backups, first.is_ok());
+    let first = make(&backups);
+    nothing_half_is_served(&backups, all, first.is_ok());
     backups.0.lock().failing = 0..0;
     let named = backups.0.lock().find("monday").is_ok();
     if first.is_err() && named {
         // All of it is there, but nobody could say so for sure, nor give it another name.
     } else if first.is_err() {
-        back_up(&mut engine).unwrap();
-        nothing_half_is_served(&backups, true);
+        if let Err(why) = make(&backups) {
+            // A log of which no backup says that it has not ended is left alone: it was whole, and could be given no name.
+            assert!(why.contains("monday.tmp is not empty: there is wal-"), "{why}");
+            let disk = backups.0.lock().made.remove(0).1;
+            assert_eq!(keys(&disk.after_kill()), Some(all));
+            make(&backups).unwrap();
+        }
+        nothing_half_is_served(&backups, all, true);
     } else {
-        assert!(back_up(&mut engine).unwrap_err().contains("there is something called monday already"));
+        assert!(make(&backups).unwrap_err().contains("there is something called monday already"));
     }
-    engine.close().unwrap();
     let names: Vec<String> = backups.0.lock().made.iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(names, ["monday"]);
     first.is_err()
 }
 
-#[test]
-fn a_backup_that_fails_at_any_call_leaves_nothing_half_and_its_name_free() {
+fn fails_at_any_call(make: Make<'_>, all: usize) {
     for far in [1, 1_000] {
         let mut failed = 0;
         for call in 0.. {
-            if !twice(|state| state.mishap = Some((call..call + far, Mishap::Fail))) {
+            if !twice(make, all, |state| state.mishap = Some((call..call + far, Mishap::Fail))) {
                 break;
             }
             failed += 1;
@@ -177,13 +190,62 @@ fn a_backup_that_fails_at_any_call_leaves_nothing_half_and_its_name_free() {
         assert!(failed >= 10, "{failed} calls of the directory, {far} of them at a time");
         let mut failed = 0;
         for call in 1.. {
-            if !twice(|state| state.failing = call..call + far) {
+            if !twice(make, all, |state| state.failing = call..call + far) {
                 break;
             }
             failed += 1;
         }
         assert!(failed >= 4, "{failed} calls of the directory above");
     }
+}
+
+#[test]
+fn a_backup_that_fails_at_any_call_leaves_nothing_half_and_its_name_free() {
+    fails_at_any_call(
+        &|backups| {
+            let mut engine = engine(backups);
+            let made = back_up(&mut engine).map(drop);
+            engine.close().unwrap();
+            made
+        },
+        1,
+    );
+}
+
+/// A directory that nobody serves, with a snapshot and a log of several segments behind it; six keys.
+fn at_rest() -> MemDisk {
+    let disk = MemDisk::default();
+    let mut engine = Engine::try_on(Some(disk.arc()), snapshots::clock(), (100, 0)).unwrap();
+    for n in 0..6 {
+        let lsn = barrier(&mut engine, &format!("SET k{n} {}", "x".repeat(80)));
+        await_durable(&mut engine, lsn);
+        if n == 2 {
+            engine.request_snapshot().unwrap();
+            while engine.take_saved().is_none() {
+                engine.tick();
+            }
+        }
+    }
+    engine.close().unwrap();
+    disk
+}
+
+#[test]
+fn a_copy_of_a_directory_at_rest_that_fails_at_any_call_leaves_nothing_half_and_its_name_free() {
+    let disk = at_rest();
+    assert!(disk.image().len() >= 4, "{:?}", disk.image().keys());
+    let copy = |backups: &Arc<MemBackups>| {
+        let (from, to) = (disk.after_kill().arc(), Arc::clone(backups) as Arc<dyn Backups>);
+        backup(&*from, to, "monday", options()).map(drop)
+    };
+    fails_at_any_call(&copy, 6);
+    let backups = Arc::new(MemBackups::default());
+    let why = backup(&*disk.arc(), backups.clone(), "monday.tmp", options()).unwrap_err();
+    assert!(why.contains("monday.tmp is no name for a backup"), "{why}");
+    disk.remove(disk.image().keys().last().unwrap()).unwrap();
+    disk.put(disk.image().keys().next().unwrap(), b"no snapshot");
+    let why = backup(&*disk.arc(), backups.clone(), "monday", options()).unwrap_err();
+    assert!(why.contains("it is damaged") && backups.0.lock().made.is_empty(), "{why}");
 }
 
 #[test]
@@ -195,5 +257,11 @@ fn a_backup_removes_nothing_that_it_has_not_made() {
     let why = back_up(&mut engine).unwrap_err();
     assert!(why.contains("monday.tmp is not empty: there is letters in it"), "{why}");
     assert_eq!(backups.0.lock().made[0].1.image(), theirs.image());
+    // Nor what may be a directory that is served: no backup has said of its log that it has not ended.
+    let served = at_rest();
+    backups.0.lock().made[0].1 = served.clone();
+    let why = back_up(&mut engine).unwrap_err();
+    assert!(why.contains("monday.tmp is not empty: there is wal-"), "{why}");
+    assert_eq!(backups.0.lock().made[0].1.image(), served.image());
     engine.close().unwrap();
 }
