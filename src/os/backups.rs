@@ -27,6 +27,9 @@ pub struct BackupRoot {
     trusted: bool,
 }
 
+/// How a backup's name ends that is not finished.
+const UNFINISHED: &str = ".tmp";
+
 impl BackupRoot {
     /// Backups are directories in `root`, which is not `data`.
     ///
@@ -53,6 +56,27 @@ impl BackupRoot {
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = Self { trusted: true, ..Self::new(above.to_owned(), Some(data))? };
         Ok((root, name.to_owned()))
+    }
+
+    /// Removes directories of backups that were not finished and that nobody makes: those that are empty, as a crash right
+    /// behind their making leaves them. Returns what they were called. One that holds anything is left to the next backup of
+    /// its name, and so is one that cannot be removed.
+    ///
+    /// # Errors
+    /// If the directory for backups cannot be read.
+    pub fn sweep(&self) -> io::Result<Vec<String>> {
+        let root = self.open()?;
+        let mut found = names(&root).map_err(saying(format_args!("cannot list {}", self.root.display())))?;
+        found.sort_unstable();
+        found.retain(|name| {
+            let plain = self.checked(name).ok().filter(|_| name.ends_with(UNFINISHED));
+            let there = plain.and_then(|name| open_at(&root, &name).ok());
+            let is_empty = there
+                .is_some_and(|there| names(&there).is_ok_and(|names| names.iter().all(|name| name == LOCK)));
+            // Whoever makes a backup there holds its lock, which this takes.
+            is_empty && self.create(name).is_ok_and(|_held| self.remove(name).is_ok())
+        });
+        Ok(found)
     }
 
     /// Whether a backup can be made there now.

@@ -95,8 +95,16 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
     let data = options.dir.as_deref().map(Directory::open).transpose()?;
     let backups = options.backup_dir.clone().map(|root| BackupRoot::new(root, data.as_ref())).transpose()?;
     // A server whose disk for backups is not there serves nevertheless.
-    if let Some(why) = backups.as_ref().and_then(|root| root.look().err()) {
-        console.line(Level::Warning, &format!("{why}; there are no backups until it is there"));
+    match backups.as_ref().map(BackupRoot::sweep) {
+        Some(Err(why)) => {
+            console.line(Level::Warning, &format!("{why}; there are no backups until it is there"));
+        }
+        swept => {
+            for name in swept.into_iter().flatten().flatten() {
+                let text = format!("removed {name}, which a backup has left that had hardly begun");
+                console.line(Level::Notice, &text);
+            }
+        }
     }
     let storage = data.map(|data| Arc::new(data) as Arc<dyn Storage>);
     let backups = backups.map(|root| Arc::new(root) as Arc<dyn Backups>);

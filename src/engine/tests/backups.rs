@@ -249,6 +249,22 @@ fn a_copy_of_a_directory_at_rest_that_fails_at_any_call_leaves_nothing_half_and_
 }
 
 #[test]
+fn what_a_crash_leaves_of_a_backup_that_had_hardly_begun_is_in_nobodys_way() {
+    for files in [&[][..], &[(HALF_COPIED, &b""[..])], &[("snapshot-00000000000000000009.tmp", b"half")]] {
+        for fails in [false, true] {
+            let backups = Arc::new(MemBackups::default());
+            let mut engine = engine(&backups);
+            backups.0.lock().made.push(("monday.tmp".to_owned(), MemDisk::holding(files)));
+            backups.0.lock().mishap = fails.then_some((8..9, Mishap::Fail));
+            assert_eq!(back_up(&mut engine).is_err(), fails, "{files:?}");
+            let names: Vec<String> = backups.0.lock().made.iter().map(|(name, _)| name.clone()).collect();
+            assert_eq!(names, if fails { &[][..] } else { &["monday"] }, "{files:?}");
+            engine.close().unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_backup_removes_nothing_that_it_has_not_made() {
     let backups = Arc::new(MemBackups::default());
     let mut engine = engine(&backups);

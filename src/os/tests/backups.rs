@@ -120,3 +120,25 @@ fn a_directory_that_is_given_another_name_keeps_its_lock() {
     drop(storage);
     root.create("monday").unwrap();
 }
+
+#[test]
+fn what_a_crash_leaves_right_behind_the_making_of_a_directory_goes_with_the_next_start() {
+    let home = tempdir().unwrap();
+    let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
+    let at = |name: &str| home.path().join(name);
+    for name in ["a.tmp", "b.tmp", "half.tmp", "monday", ".hidden.tmp"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    std::fs::write(at("b.tmp").join("LOCK"), "").unwrap();
+    std::fs::write(at("half.tmp").join("backup.begun"), "").unwrap();
+    std::fs::write(at("file.tmp"), "").unwrap();
+    std::os::unix::fs::symlink(at("monday"), at("link.tmp")).unwrap();
+    let held = root.create("held.tmp").unwrap();
+    assert_eq!(root.sweep().unwrap(), ["a.tmp", "b.tmp"]);
+    let mut left: Vec<_> =
+        std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".hidden.tmp", "file.tmp", "half.tmp", "held.tmp", "link.tmp", "monday"]);
+    drop(held);
+    assert_eq!(root.sweep().unwrap(), ["held.tmp"]);
+}
