@@ -59,6 +59,8 @@ pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 pub const SNAPSHOT_AGAIN: Duration = Duration::from_secs(60);
 /// ... so many times at most.
 pub const SNAPSHOT_AGAIN_DOUBLED: u32 = 5;
+/// The same where one has failed that makes up for a file that is gone, since writes are refused meanwhile.
+pub const SNAPSHOT_MISSED_AGAIN: Duration = Duration::from_secs(1);
 /// Zeros written ahead of the log's end at a time.
 pub const LOG_ROOM: u64 = 1 << 20;
 /// Longest payload of one log record: a command's worth.

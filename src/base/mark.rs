@@ -163,7 +163,7 @@ marks! {
     snapshot {
         SnapshotUnasked: "the log has grown enough for a snapshot",
         SnapshotPaced: "a snapshot waits so as to keep to its rate",
-        SnapshotHurries: "a snapshot keeps to no rate any more, since it makes the server keep much",
+        SnapshotHurries: "a snapshot keeps to no rate any more: the server keeps much for it, or has to wait for it",
         SnapshotTooLarge: "a snapshot that nobody has asked for is given up, since it makes the server keep too much",
         SnapshotRepaced: "a snapshot that is being written gets another rate",
         SnapshotBegun: "a snapshot begins",

@@ -103,9 +103,8 @@ struct Durability {
     logged: u64,
     /// What a snapshot that fails gives back.
     before: snapshots::Before,
-    /// When another is made unasked after one that has failed, and how many have, one after the other.
-    again: Option<Mono>,
-    failures: u32,
+    /// When another is made unasked after some that have failed.
+    retry: snapshots::Retry,
     /// Bytes of the last one.
     saved_bytes: u64,
     plan: SnapshotPlan,

@@ -253,16 +253,25 @@ impl Saving {
     /// A running snapshot makes the server keep so many bytes, where `bound` are allowed: above half of them it keeps to no
     /// rate any more, and above all of them it is given up, unless somebody has asked for it.
     pub(crate) fn bound(&mut self, kept: usize, bound: usize) {
-        let Some(running) = self.running.as_mut().filter(|_| kept > bound / 2) else { return };
-        if !std::mem::replace(&mut running.hurries, true) {
-            reached(Mark::SnapshotHurries);
-            running.desk.set_rate(0);
+        if kept <= bound / 2 {
+            return;
         }
+        self.hurry();
+        let Some(running) = &mut self.running else { return };
         if kept > bound && !running.asked && !running.desk.has_ended() {
             reached(Mark::SnapshotTooLarge);
             running.desk.cancel(&format!(
                 "it made the server keep {kept} bytes, and snapshot-memory allows {bound}: it is tried again later"
             ));
+        }
+    }
+
+    /// A running snapshot keeps to no rate from now on: too much rests on it.
+    pub(crate) fn hurry(&mut self) {
+        if let Some(running) = self.running.as_mut().filter(|running| !running.hurries) {
+            reached(Mark::SnapshotHurries);
+            running.hurries = true;
+            running.desk.set_rate(0);
         }
     }
 

@@ -7,7 +7,9 @@ use super::desk::{Desk, FINISHING};
 use super::names::is_taken;
 use super::saving::{Progress, called};
 use super::{Durability, Engine, Saved};
-use crate::base::limits::{MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED, SNAPSHOT_WEIGHED};
+use crate::base::limits::{
+    MAX_BACKUPS, SNAPSHOT_AGAIN, SNAPSHOT_AGAIN_DOUBLED, SNAPSHOT_MISSED_AGAIN, SNAPSHOT_WEIGHED,
+};
 use crate::base::mark::{Mark, reached};
 use crate::base::time::Mono;
 use crate::env::Clock;
@@ -48,24 +50,57 @@ impl Durability {
         let enough = self.plan.log_bytes.max(self.saved_bytes / 2);
         let grown = self.plan.log_bytes > 0 && self.logged >= enough;
         let due = !self.finishing && (grown || self.wal.lacks_file());
-        due && self.again.is_none_or(|at| at <= clock.now())
+        due && self.retry.at.is_none_or(|at| at <= clock.now())
+    }
+
+    /// Looks whether a file has gone since this was asked last: writes are refused until there is a snapshot, so none has to
+    /// wait for one that has failed before. True while one is gone.
+    fn look_for_files(&mut self) -> bool {
+        let lacks = self.wal.lacks_file();
+        if lacks && !self.retry.lacked {
+            self.retry = Retry::default();
+        }
+        self.retry.lacked = lacks;
+        lacks
+    }
+
+    /// A snapshot that waits goes before backups.
+    fn put_first(&mut self) {
+        let at = self.wanted.iter().position(|wanted| wanted.backup.is_none());
+        if let Some(wanted) = at.and_then(|at| self.wanted.remove(at)) {
+            self.wanted.push_front(wanted);
+        }
     }
 
     /// A snapshot, which is no backup, is done or has failed.
     fn note_ended(&mut self, saved: &Saved, now: Mono) -> u64 {
         let before = std::mem::take(&mut self.before);
         self.last_saved = Some(saved.clone());
+        let lacks = self.wal.lacks_file();
         let Ok(bytes) = saved.result else {
-            let doubled = self.failures.min(SNAPSHOT_AGAIN_DOUBLED);
-            self.again = Some(now.after(SNAPSHOT_AGAIN * (1 << doubled)));
-            self.failures += 1;
+            let first = if lacks { SNAPSHOT_MISSED_AGAIN } else { SNAPSHOT_AGAIN };
+            self.retry.at = Some(now.after(first * (1 << self.retry.failures.min(SNAPSHOT_AGAIN_DOUBLED))));
+            self.retry.failures += 1;
             self.logged += before.logged;
             return before.dirty;
         };
-        (self.saved_bytes, self.again, self.failures) = (bytes, None, 0);
+        self.saved_bytes = bytes;
+        // The log has to look before it is known that nothing is missing any more.
+        self.retry.at = lacks.then(|| now.after(SNAPSHOT_MISSED_AGAIN));
+        self.retry.failures = 0;
         self.wal.drop_covered(saved.lsn);
         0
     }
+}
+
+/// When another snapshot is made unasked after some that have failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Retry {
+    at: Option<Mono>,
+    /// How many have, one after the other.
+    failures: u32,
+    /// A file was gone when that was looked at last.
+    lacked: bool,
 }
 
 /// What was counted when a snapshot was begun.
@@ -184,11 +219,16 @@ impl Engine {
             }
             durability.finished.push_back(saved);
         }
+        let lacks = durability.look_for_files();
         let waits = durability.wanted.iter().any(|wanted| wanted.backup.is_none());
         let idle = failed.is_none() && !self.store.saving.is_running() && !waits;
         if idle && durability.is_due(&*self.clock) {
             reached(Mark::SnapshotUnasked);
             durability.want(None, false);
+        }
+        if lacks {
+            durability.put_first();
+            self.store.saving.hurry();
         }
         if !self.store.saving.is_running()
             && let Some(wanted) = durability.wanted.pop_front()
@@ -248,7 +288,7 @@ impl Engine {
                 Err(why)
             }
             None => {
-                if durability.failures > 0 {
+                if durability.retry.failures > 0 {
                     reached(Mark::SnapshotAfterFailure);
                 }
                 let (waker, clock) = (Arc::clone(&durability.waker), Arc::clone(&self.clock));

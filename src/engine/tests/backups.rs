@@ -281,3 +281,24 @@ fn a_backup_removes_nothing_that_it_has_not_made() {
     assert_eq!(backups.0.lock().made[0].1.image(), served.image());
     engine.close().unwrap();
 }
+
+#[test]
+fn a_snapshot_that_makes_up_for_a_file_goes_before_backups_that_wait() {
+    let (disk, clock, backups) = (MemDisk::default(), snapshots::clock(), Arc::new(MemBackups::default()));
+    let mut engine = engine_on(&disk, &clock, &backups, 100);
+    for n in 0..4 {
+        let lsn = barrier(&mut engine, &format!("SET k{n} {}", "x".repeat(80)));
+        await_durable(&mut engine, lsn);
+    }
+    snapshots::rob(&mut engine, &disk, &clock);
+    engine.request_backup("monday").unwrap();
+    engine.request_backup("tuesday").unwrap();
+    let mut order = Vec::new();
+    while order.len() < 3 {
+        engine.tick();
+        order.extend(engine.take_saved().map(|saved| (saved.backup, saved.result.is_ok())));
+    }
+    let named = |name: &str| (Some(name.to_owned()), true);
+    assert_eq!(order, [(None, true), named("monday"), named("tuesday")]);
+    engine.close().unwrap();
+}

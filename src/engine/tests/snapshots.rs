@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Engine, SetClock, barrier};
+use super::{Engine, SetClock, await_durable, barrier};
 use crate::base::sync::{AtomicBool, AtomicU64};
 use crate::engine::SnapshotPlan;
 use crate::env::{File, Map, Storage};
@@ -171,5 +171,76 @@ fn a_snapshot_that_fails_is_made_again_later_and_later_without_another_write() {
     clock.0.store(NOW + (seconds + 9_999) * 1_000);
     turns(&mut engine);
     assert_eq!(full.tried.load(), 9, "once it is done the log has to grow again");
+    engine.close().unwrap();
+}
+
+/// Writes so many records, each durable before the next.
+fn write(engine: &mut Engine, records: usize) {
+    for n in 0..records {
+        let lsn = barrier(engine, &format!("SET k{n} {}", "x".repeat(80)));
+        await_durable(engine, lsn);
+    }
+}
+
+/// Takes away a closed segment of the log, and waits until that is noticed.
+pub(super) fn rob(engine: &mut Engine, disk: &MemDisk, clock: &SetClock) {
+    disk.remove(disk.image().keys().find(|name| name.starts_with("wal-")).unwrap()).unwrap();
+    clock.0.fetch_add(1_100);
+    let lsn = barrier(engine, "SET last x");
+    while engine.durable() < lsn || engine.refuses().is_none() {
+        engine.durability.as_ref().unwrap().wal.kick();
+        pause();
+    }
+    assert!(engine.refuses().unwrap().contains("is gone from the directory"));
+}
+
+fn pause() {
+    crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_snapshot_that_makes_up_for_a_file_waits_for_no_earlier_failure_keeps_to_no_rate_and_is_tried_again_soon()
+{
+    let (disk, clock) = (MemDisk::default(), clock());
+    let (is_full, tried) = (AtomicBool::new(true), AtomicU64::new(0));
+    let full = Arc::new(Full { disk: disk.arc(), is_full, tried });
+    let mut engine = Engine::try_on(Some(full.clone()), Arc::clone(&clock), (100, 0)).unwrap();
+    engine.plan_snapshots(SnapshotPlan { log_bytes: 200, rate: 1, ..SnapshotPlan::default() });
+    write(&mut engine, 4);
+    for tries in 1..4 {
+        turns(&mut engine);
+        assert_eq!(full.tried.load(), tries, "it fails");
+        clock.0.fetch_add(60_000 << (tries - 1));
+    }
+    turns(&mut engine);
+    assert_eq!(full.tried.load(), 4, "the next comes in eight minutes");
+    rob(&mut engine, &disk, &clock);
+    turns(&mut engine);
+    assert_eq!(full.tried.load(), 5, "nobody may write: at once");
+    for (n, pause) in [1_000, 2_000, 4_000].into_iter().enumerate() {
+        clock.0.fetch_add(pause - 1);
+        turns(&mut engine);
+        assert_eq!(full.tried.load(), 5 + n as u64, "not before {pause} ms");
+        clock.0.fetch_add(1);
+        turns(&mut engine);
+        assert_eq!(full.tried.load(), 6 + n as u64, "after {pause} ms");
+    }
+    full.is_full.store(false);
+    clock.0.fetch_add(8_000);
+    let done = |engine: &Engine| engine.last_saved().is_some_and(|saved| saved.result.is_ok());
+    for turn in 0.. {
+        engine.tick();
+        if done(&engine) && engine.refuses().is_none() {
+            break;
+        }
+        assert!(turn < 100_000, "a byte a second would take for ever");
+        pause();
+    }
+    turns(&mut engine);
+    assert_eq!(full.tried.load(), 9, "one is enough");
+    barrier(&mut engine, "SET again 1");
+    engine.close().unwrap();
+    let engine = Engine::on(Some(disk.after_kill().arc()), clock);
+    assert_eq!(engine.keys(), 6);
     engine.close().unwrap();
 }
