@@ -290,6 +290,59 @@ def read_only():
         return said, intact(directory, data)
 
 
+@contextlib.contextmanager
+def attribute(path, flag):
+    """The file may not be changed (i), or only be appended to (a), by whomever."""
+    if not shutil.which("chattr"):
+        raise Skipped("no chattr for a file's attributes")
+    done = subprocess.run(["chattr", "+" + flag, path], capture_output=True, text=True)
+    if done.returncode:
+        raise Skipped(f"chattr +{flag}: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-" + flag, path], check=True)
+
+
+def unchangeable(flag, place, why="Operation not permitted"):
+    """A start has to change what may not be changed: `place` says which file of the directory, and may make it; `why` is what a
+    start says."""
+    with small_disk() as (at, _):
+        directory = os.path.join(at, "data")
+        data = filled(directory)
+        path = os.path.join(directory, place(directory))
+        name = os.path.basename(path)
+        if not os.path.exists(path):
+            open(path, "w").close()
+        foreseen = [line for line in run("check", directory)[0].splitlines() if "would refuse" in line]
+        assert not foreseen, f"check is wrong: {foreseen}"
+        with attribute(path, flag):
+            told = run("check", directory)[0]
+            foreseen = [line for line in told.splitlines() if "a start by this user would refuse" in line]
+            assert len(foreseen) == 1 and f"{name}: Operation not permitted" in foreseen[0], told
+            said = refused(directory, name, why)
+        what = foreseen[0].split("refuse: ")[1].split(" /")[0]
+        return said, f"`check` foresees it ({what}); made changeable: {intact(directory, data)}"
+
+
+def kept_snapshot():
+    with small_disk() as (at, _):
+        directory = os.path.join(at, "data")
+        data = filled(directory, save=True, after=3)
+        path = snapshot(directory)
+        with attribute(path, "i"):
+            told = run("check", directory)[0]
+            assert "would refuse" not in told, told
+            server = serve(directory)
+            with server.client() as client:
+                data.write(client, 100, 3)
+                assert client.call("VSAVE") == "OK"
+                kept = data.check(client)
+            server.kill()
+            assert os.path.exists(path), "it cannot be removed"
+        return "nothing: no start writes to it, and VSAVE leaves it where it is", f"{kept}, after kill -9 as well: {intact(directory, data)}"
+
+
 def in_use(directory):
     data = filled(directory)
     first = serve(directory)
@@ -604,6 +657,11 @@ ROWS = [
     ("disk full at the start", full_at_start, False),
     ("disk full during VSAVE", snapshot_on_full_disk, False),
     ("read-only file system", read_only, False),
+    ("log segment immutable", lambda: unchangeable("i", lambda d: logs(d)[1]), False),
+    ("log segment append-only", lambda: unchangeable("a", lambda d: logs(d)[1]), False),
+    ("file in a copy's place immutable", lambda: unchangeable("i", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
+    ("file in a copy's place append-only", lambda: unchangeable("a", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
+    ("snapshot immutable", kept_snapshot, False),
     ("directory of another running server", in_use, True),
     ("snapshot missing", missing_snapshot, True),
     ("log segment of a newer format", newer_log, True),
