@@ -5,7 +5,8 @@
 //! read it. Nothing is on the disk before the record: a crash leaves the old form, and nothing else.
 //!
 //! A change is found again under the name that its index has by then ([`super::store::Store`] keeps that up to date). An index
-//! that is gone, a log that takes no writes, and the end of the server end the change, too; whoever waits for it is told.
+//! that is gone, a log that takes no writes, and the end of the server end the change, too; whoever waits for it is told. That
+//! nobody waits for it any more does not: then somebody may ask for another form, or for the present one, which ends it as well.
 
 use std::sync::Arc;
 
@@ -70,10 +71,15 @@ impl Store {
         }
     }
 
+    /// Where the change is that is under way on an index.
+    fn find_change(&self, index: &Arc<Index>) -> Option<usize> {
+        let goes_on = |change: &Change| !matches!(change.stage, Stage::Retiring);
+        self.changes.iter().position(|change| goes_on(change) && Arc::ptr_eq(&change.index, index))
+    }
+
     /// The change that is under way on an index: its form, and how far it is.
     pub(super) fn change_of(&self, index: &Arc<Index>) -> Option<(Quant, usize)> {
-        let goes_on = |change: &&Change| !matches!(change.stage, Stage::Retiring);
-        let change = self.changes.iter().filter(goes_on).find(|change| Arc::ptr_eq(&change.index, index))?;
+        let change = &self.changes[self.find_change(index)?];
         let rows = if let Stage::Making(making) = &change.stage { making.progress().0 } else { 0 };
         Some((change.quant, rows))
     }
@@ -103,14 +109,14 @@ impl Engine {
         let (now, needed, index) =
             (set.writer.quant(), set.writer.bytes_of(quant), Arc::clone(set.writer.index()));
         let before = set.writer.bytes_of(now);
-        if let Some((other, _)) = self.store.change_of(&index) {
-            reached(Mark::ChangeRefused);
-            return Err(Refusal::err(format_args!(
-                "a change to QUANT {} is under way on this index",
-                other.name()
-            )));
+        if let Some(other) = self.store.find_change(&index).map(|at| &self.store.changes[at])
+            && other.quant == quant
+        {
+            reached(Mark::ChangeShared);
+            return Ok(Outcome::Change(other.number));
         }
         if now == quant {
+            self.replace_change(&index, quant);
             return call.ok();
         }
         if room.is_some_and(|room| needed > room) {
@@ -123,12 +129,26 @@ impl Engine {
                 .into(),
             ));
         }
+        self.replace_change(&index, quant);
         self.last_change += 1;
         let number = self.last_change;
         let mut change = Change { number, key: key.to_vec(), index, quant, before, stage: Stage::Waiting };
         self.begin_making(&mut change);
         self.store.changes.push(change);
         Ok(Outcome::Change(number))
+    }
+
+    /// Gives up the change that is under way on an index, if one is: this form was asked for.
+    fn replace_change(&mut self, index: &Arc<Index>, quant: Quant) {
+        let Some(at) = self.store.find_change(index) else { return };
+        reached(Mark::ChangeReplaced);
+        let mut change = self.store.changes.remove(at);
+        let (old, new) = (change.quant.name(), quant.name());
+        self.give_up(
+            &mut change,
+            &format!("ERR the change to QUANT {old} is given up: QUANT {new} was asked for"),
+        );
+        self.store.garbage.push(Garbage::Index(change.index));
     }
 
     /// One turn's part: begins changes, logs those that are ready, lets go of what they have replaced.

@@ -90,7 +90,7 @@ impl Server {
         }
     }
 
-    /// Answers those who waited for a change of form that has come to its end.
+    /// Answers all who waited for a change of form that has come to its end.
     pub(super) fn take_changed(&mut self) {
         while let Some(changed) = self.engine.take_changed() {
             let mut bytes = Vec::new();
@@ -105,13 +105,16 @@ impl Server {
                     Lsn(0)
                 }
             };
-            let found = self.changers.iter().position(|(number, _)| *number == changed.number);
-            let Some(at) = found else { unreachable!("somebody asked for each change") };
-            let (_, ticket) = self.changers.swap_remove(at);
-            if let Some(connection) = self.connections.get_mut(&ticket.conn) {
-                connection.changes -= 1;
+            let (done, waiting): (Vec<_>, Vec<_>) =
+                self.changers.drain(..).partition(|(number, _)| *number == changed.number);
+            self.changers = waiting;
+            assert!(!done.is_empty(), "somebody asked for each change");
+            for (_, ticket) in done {
+                if let Some(connection) = self.connections.get_mut(&ticket.conn) {
+                    connection.changes -= 1;
+                }
+                self.answer(ticket, bytes.clone(), barrier);
             }
-            self.answer(ticket, bytes, barrier);
         }
     }
 

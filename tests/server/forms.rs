@@ -119,5 +119,12 @@ fn what_is_asked_for_behind_a_change_of_form_on_the_same_connection_waits_for_it
     while fact(&mut other, "quant-type") != Value::Simple(b"bin".to_vec()) {
         std::thread::yield_now();
     }
+    // Two who ask for the same form wait for the same change, and both are told.
+    let mut second = server.connect();
+    for form in ["int4", "f32", "int8"] {
+        other.send(&[b"VQUANT", b"i", form.as_bytes()]);
+        second.send(&[b"VQUANT", b"i", form.as_bytes()]);
+        assert_eq!((other.receive(), second.receive()), (ok(), ok()), "{form}");
+    }
     assert_eq!(server.finish(), Ok(()));
 }

@@ -123,16 +123,16 @@ const NOBODY_REMOVES: &str =
     "nobody removes a file under a simulated server, but for the one that it writes to";
 const BACKUPS_NEVER_FAIL: &str = "the disk for backups never fails, and each life has another one";
 
+const ONE_CHANGES: &str = "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index";
+
 /// Marks that no simulated run reaches, and why not.
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
     (Mark::FileMissing, NOBODY_REMOVES),
     (Mark::NothingMissing, NOBODY_REMOVES),
-    (
-        Mark::ChangeRefused,
-        "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index",
-    ),
+    (Mark::ChangeShared, ONE_CHANGES),
+    (Mark::ChangeReplaced, ONE_CHANGES),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
 ];

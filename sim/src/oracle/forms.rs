@@ -37,11 +37,6 @@ impl Forms {
         Self { all: all.to_vec(), busy: u64::MAX }
     }
 
-    /// Until when a change may have been under way.
-    pub(super) fn busy(&self) -> u64 {
-        self.busy
-    }
-
     /// Whether it is known, and no other was ever asked for in this life.
     pub(super) fn is_the_only_one(&self) -> bool {
         self.busy == 0 && matches!(self.all.as_slice(), [Form { since: 0, .. }])

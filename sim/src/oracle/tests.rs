@@ -259,7 +259,7 @@ fn an_index_that_forgets_how_it_was_made_is_wrong() {
     let wrong = answer(&mut oracle, &Op::Info(key.clone()), told(10, "int8")).unwrap_err();
     assert!(wrong.contains("ef-construction"));
     assert!(answer(&mut oracle, &Op::Info(key.clone()), told(20, "bin")).unwrap_err().contains("quant-type"));
-    let busy = || Value::Error(b"ERR a change to QUANT f32 is under way on this index".to_vec());
+    let busy = || Value::Error(b"ERR the change to QUANT bin is given up: QUANT f32 was asked for".to_vec());
     let change = Op::Quant { key: key.clone(), quant: "bin" };
     assert!(answer(&mut oracle, &change, busy()).is_err(), "nobody has asked for another");
     answer(&mut oracle, &change, ok()).unwrap();

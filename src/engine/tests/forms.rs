@@ -92,7 +92,7 @@ fn a_change_goes_on_beside_writes_and_survives_a_restart() {
     let disk = MemDisk::default();
     let mut engine = filled(&disk, 60);
     assert_eq!(say(&mut engine, "VQUANT i bin"), Err(1));
-    assert!(say(&mut engine, "VQUANT i bin").unwrap().contains("under way"));
+    assert_eq!(say(&mut engine, "VQUANT i bin"), Err(1), "whoever asks for the same waits for the same");
     for n in 0..5 {
         turn(&mut engine);
         add(&mut engine, "i", 55 + n);
@@ -116,6 +116,52 @@ fn a_change_goes_on_beside_writes_and_survives_a_restart() {
     let engine = self::engine(&killed);
     assert_eq!(quant(&engine, "i"), Quant::Bin);
     engine.validate().unwrap();
+}
+
+#[test]
+fn a_change_ends_where_another_is_asked_for_or_the_form_that_is_there() {
+    for waits in [false, true] {
+        let disk = MemDisk::default();
+        let mut engine = filled(&disk, 60);
+        let Some(Value::Vectors(set)) = engine.store.keyspace.get(b"i").map(|entry| &entry.value) else {
+            panic!("i is an index");
+        };
+        let pin = waits.then(|| set.writer.index().pin());
+        let (first, there) = if waits { ("int8", Quant::Int8) } else { ("int4", Quant::Int4) };
+        if waits {
+            // Until everyone has left who reads by int4 the next one waits.
+            say(&mut engine, "VQUANT i int8").unwrap_err();
+            changed(&mut engine).1.unwrap();
+        }
+        let number = say(&mut engine, "VQUANT i bin").unwrap_err();
+        // One slice is done, and one is on its way.
+        turn(&mut engine);
+        engine.tick();
+        let slice = engine.take_recoding();
+        assert_eq!(slice.is_none(), waits);
+        assert_eq!(say(&mut engine, &format!("VQUANT i {first}")), Ok("+OK\\r\\n".to_owned()));
+        let given_up = engine.take_changed().unwrap();
+        assert_eq!(given_up.number, number);
+        let why = given_up.result.unwrap_err();
+        assert_eq!(why, format!("ERR the change to QUANT bin is given up: QUANT {first} was asked for"));
+        let info = say(&mut engine, "VINFO i").unwrap();
+        assert!(info.contains("+quant-change\\r\\n+none"), "{info}");
+        assert_eq!(quant(&engine, "i"), there);
+        let second = say(&mut engine, "VQUANT i bin").unwrap_err();
+        let third = say(&mut engine, "VQUANT i f32").unwrap_err();
+        assert!(engine.take_changed().is_some_and(|it| it.number == second && it.result.is_err()));
+        add(&mut engine, "i", 7);
+        slice.into_iter().for_each(|mut job| drop(job.run(&mut Scratch::new())));
+        drop(pin);
+        let (number, result) = changed(&mut engine);
+        assert_eq!((number, quant(&engine, "i")), (third, Quant::F32));
+        result.unwrap();
+        engine.validate().unwrap();
+        sync(&mut engine);
+        let engine = self::engine(&disk.after_kill());
+        assert_eq!(quant(&engine, "i"), Quant::F32);
+        engine.validate().unwrap();
+    }
 }
 
 #[test]

@@ -46,9 +46,8 @@ impl State {
                 Expect::Integer(i64::from(removed))
             }
             Op::Quant { quant, .. } => {
-                let busy = index.forms.busy();
                 Arc::make_mut(index).forms.ask(quant);
-                Expect::Formed { busy, may_go }
+                Expect::Formed { may_go }
             }
             Op::Search { query, .. } if query.len() != index.dim || !is_fit(query) => ERROR,
             // It looks at rows while others change them: its hits are judged one by one.
