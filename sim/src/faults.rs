@@ -293,10 +293,16 @@ impl Planned {
         self.fault.harms_storage() || self.plants() || interrupted
     }
 
-    /// Whether a file turns up where another may be about to be created, or in the place of the log's.
+    /// Whether a file turns up where another may be about to be created, or in the place of the log's, or one is gone.
     fn plants(&self) -> bool {
         let Fault::Decay(decay) = self.fault else { return false };
-        matches!(decay, Decay::Double(_) | Decay::Return(_) | Decay::Replace(Place { of: Kind::Log, .. }))
+        matches!(
+            decay,
+            Decay::Double(_)
+                | Decay::Return(_)
+                | Decay::Remove(_)
+                | Decay::Replace(Place { of: Kind::Log, .. })
+        )
     }
 }
 
@@ -355,6 +361,8 @@ pub struct Faults {
     no_room_for_log: bool,
     /// When that was last so, in virtual nanoseconds.
     refused_room: u64,
+    /// When somebody has last taken a file away.
+    robbed: Option<u64>,
 }
 
 impl Faults {
@@ -398,7 +406,7 @@ impl Faults {
     /// Whether the log may have failed because of something that has happened.
     #[must_use]
     pub fn harmed_log(&self) -> bool {
-        self.no_room_for_log || self.told.killed_log()
+        self.may_refuse() || self.told.killed_log()
     }
 
     /// A thread was disturbed.
@@ -425,10 +433,21 @@ impl Faults {
         self.no_room_for_log.then_some(self.refused_room)
     }
 
-    /// Whether there was no room for the log at some time.
+    /// Somebody has taken a file away at `now`.
+    pub fn robbed(&mut self, now: u64) {
+        self.robbed = Some(now);
+    }
+
+    /// When that was so for the last time.
     #[must_use]
-    pub fn lacked_room(&self) -> bool {
-        self.no_room_for_log
+    pub fn robbed_at(&self) -> Option<u64> {
+        self.robbed
+    }
+
+    /// Whether writes may have been refused for a while: there was no room for the log, or a file was taken away.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        self.no_room_for_log || self.robbed.is_some()
     }
 
     /// What has not come to pass, each as a line of a plan: faults whose call was not made, and those of `disturbances` that

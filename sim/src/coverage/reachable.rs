@@ -119,8 +119,6 @@ pub const RULES: &[Rule] = &[];
 const NO_OTHER_VERSION: &str =
     "a header of another version, with a checksum that is right, comes from another binary only";
 
-const NOBODY_REMOVES: &str =
-    "nobody removes a file under a simulated server, but for the one that it writes to";
 const BACKUPS_NEVER_FAIL: &str = "the disk for backups never fails, and each life has another one";
 
 const ONE_CHANGES: &str = "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index";
@@ -129,8 +127,6 @@ const ONE_CHANGES: &str = "who asks for a change is heard again when it is over,
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
-    (Mark::FileMissing, NOBODY_REMOVES),
-    (Mark::NothingMissing, NOBODY_REMOVES),
     (Mark::ChangeShared, ONE_CHANGES),
     (Mark::ChangeReplaced, ONE_CHANGES),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),

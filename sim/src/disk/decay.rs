@@ -1,4 +1,4 @@
-//! What happens to files without anybody's doing: a bit or a sector rots, a file is cut or replaced from outside, a
+//! What happens to files without anybody's doing: a bit or a sector rots, a file is cut, replaced or removed from outside, a
 //! removed one comes back, a copy turns up under another segment's name.
 //!
 //! It may happen between two lives or at a call during one. Files are addressed by their kind and a relative place, so
@@ -42,6 +42,8 @@ pub enum Decay {
     Cut(Place),
     /// The file is replaced by a copy of which the byte there differs. Whoever has it open keeps the old one.
     Replace(Place),
+    /// The file there has no name any more. Whoever has it open keeps it.
+    Remove(Place),
     /// The file there gets a double under the name that would be the next one of its kind.
     Double(Place),
     /// The file of this kind that was removed or renamed last comes back, as it was, if nothing bears its name.
@@ -53,7 +55,7 @@ impl Decay {
     pub(super) fn happen(self, image: &mut Image) -> Option<u64> {
         let hit = self.strike(image)?;
         image.found.files.remove(&hit);
-        image.found.names &= !matches!(self, Self::Replace(_) | Self::Double(_) | Self::Return(_));
+        image.found.names &= matches!(self, Self::Bit(..) | Self::Sector(_) | Self::Cut(_));
         Some(hit)
     }
 
@@ -89,6 +91,15 @@ impl Decay {
                 let mut bytes = image.files.get(&file)?.seen.clone();
                 *bytes.get_mut(at)? ^= 1;
                 image.plant(&name, bytes);
+                Some(file)
+            }
+            Self::Remove(place) => {
+                let (name, file, _) = place.find(image)?;
+                // One that is on its way would bring the file back.
+                if image.is_being_named(&name) {
+                    return None;
+                }
+                image.take_away(&name);
                 Some(file)
             }
             Self::Double(place) => {
@@ -175,6 +186,7 @@ impl fmt::Display for Decay {
             Self::Sector(place) => write!(f, "rot {place} sector"),
             Self::Cut(place) => write!(f, "cut {place}"),
             Self::Replace(place) => write!(f, "replace {place}"),
+            Self::Remove(place) => write!(f, "remove {place}"),
             Self::Double(place) => write!(f, "double {place}"),
             Self::Return(kind) => write!(f, "return {kind}"),
         }
@@ -195,6 +207,7 @@ impl FromStr for Decay {
             },
             "cut" => Self::Cut(rest.parse()?),
             "replace" => Self::Replace(rest.parse()?),
+            "remove" => Self::Remove(rest.parse()?),
             "double" => Self::Double(rest.parse()?),
             "return" => Self::Return(rest.parse()?),
             _ => return Err(format!("no decay `{name}`")),
@@ -214,6 +227,7 @@ mod tests {
             "rot snapshot 999 sector",
             "cut snapshot 500",
             "replace snapshot 0",
+            "remove snapshot 500",
             "double log 10",
             "return copy",
         ];
@@ -290,5 +304,25 @@ mod tests {
         image.restore();
         assert_eq!(image.names.len(), 1);
         assert_eq!(image.names["wal-00000000000000000003.log"], old);
+    }
+
+    #[test]
+    fn a_file_that_is_taken_away_is_promised_still_and_can_come_back() {
+        let mut image = image();
+        let name = "wal-00000000000000000001.log".to_owned();
+        assert_eq!(Decay::Remove(place(At::Part(0))).happen(&mut image), Some(1));
+        assert!(!image.names.contains_key(&name) && !image.durable_names.contains_key(&name));
+        assert_eq!(image.as_promised()[&name], [1; 100]);
+        assert!(image.is_damaged() && image.lacks() && image.files.contains_key(&1));
+        let mut restored = image.clone();
+        restored.restore();
+        assert_eq!((restored.names[&name], restored.is_damaged()), (1, false));
+        assert!(Decay::Return(Kind::Log).happen(&mut image).is_some());
+        assert!(!image.lacks());
+        // A name that is not safe yet would come back with the next sync of the directory.
+        image.create("wal-00000000000000000009.log");
+        let file = image.names["wal-00000000000000000009.log"];
+        image.files.get_mut(&file).unwrap().write(0, &[9; 10]);
+        assert_eq!(Decay::Remove(place(At::Before(1))).happen(&mut image), None);
     }
 }

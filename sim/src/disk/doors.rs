@@ -139,6 +139,8 @@ impl Inner {
         let hit = decay.happen(&mut state.image);
         let mapped = self.show(&state, decay, hit);
         drop(state);
+        let taken = hit.filter(|_| matches!(decay, Decay::Remove(_)));
+        taken.into_iter().for_each(|_| self.faults.lock().robbed(self.scheduler.now()));
         self.scheduler.note("decay", &decay.to_string(), [hit.unwrap_or(0), mapped.into(), 0]);
         // What was read before may have been right: what changes under a start's hands may be refused, too.
         self.change(|image| {
@@ -163,7 +165,7 @@ impl Inner {
                 Decay::Bit(..) | Decay::Sector(_) => {
                     content.is_some_and(|content| room.change(&content.seen))
                 }
-                Decay::Replace(_) | Decay::Double(_) | Decay::Return(_) => false,
+                Decay::Replace(_) | Decay::Remove(_) | Decay::Double(_) | Decay::Return(_) => false,
             };
         }
         if seen && !matches!(decay, Decay::Cut(_)) {

@@ -9,6 +9,7 @@ use super::Kind;
 use super::blame::Blame;
 use super::content::Content;
 use super::reading::Ledger;
+use super::robbed::lacks;
 
 /// A change to the directory that no `sync_dir` has covered yet. Files are named by their number.
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ pub(super) struct Image {
     pub(super) found: Damage,
     /// Files that have come from outside since the life began, by their numbers.
     pub(super) planted: BTreeSet<u64>,
+    /// Names that somebody has taken away since the life began.
+    taken: BTreeSet<String>,
     /// What the life has found of unfinished writes: names and files' numbers.
     pub(super) unfinished: Vec<(String, u64)>,
     /// Changes of names that a failed sync has dropped: the process sees them, and the medium will never have them.
@@ -281,6 +284,22 @@ impl Image {
         }
     }
 
+    /// Takes a name away that nobody here has taken away, and that was safe.
+    pub(super) fn take_away(&mut self, name: &str) {
+        self.promise_names();
+        if self.removed.is_some() {
+            self.bury(name);
+        }
+        self.names.remove(name);
+        self.durable_names.remove(name);
+        self.taken.insert(name.to_owned());
+    }
+
+    /// Whether what was taken away since the life began is missed.
+    pub(super) fn lacks(&self) -> bool {
+        !self.taken.is_empty() && lacks(&self.names, &self.taken)
+    }
+
     /// Whether `name` was given to a file and is not safe yet.
     pub(super) fn is_being_named(&self, name: &str) -> bool {
         self.pending_names.iter().any(|change| match change {
@@ -294,6 +313,7 @@ impl Image {
     /// A start looks at the names: what comes from outside later, and what earlier lives have not finished.
     pub(super) fn begin_names(&mut self) {
         self.planted.clear();
+        self.taken.clear();
         let unfinished = |name: &str| matches!(Kind::of(name), Kind::Temporary | Kind::Copy);
         let left = self.names.iter().filter(|(name, _)| unfinished(name));
         self.unfinished = left.map(|(name, file)| (name.clone(), *file)).collect();

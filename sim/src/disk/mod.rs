@@ -19,6 +19,7 @@ mod loss;
 mod map;
 mod reading;
 mod refusals;
+mod robbed;
 mod still;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use engram::env::{File, Map, Storage};
 use super::begun::Begun;
 use super::failure::Failure;
 use super::reading::{RECORD_HEADER, number};
+use super::robbed::Noticing;
 use super::{Kind, SimStorage};
 use crate::faults::{Call, Faults};
 use crate::scheduler::Scheduler;
@@ -50,6 +51,8 @@ pub struct Told {
     unswept: bool,
     /// Snapshots that were begun.
     begun: Begun,
+    /// Whether the log notices what somebody takes away.
+    noticing: Noticing,
 }
 
 /// A call that has come back.
@@ -121,11 +124,11 @@ impl Told {
     }
 
     /// Notes what tells when snapshots are due, and when they are begun.
-    fn note_snapshots(&mut self, made: &Made<'_>, well: bool, now: u64) {
+    fn note_snapshots(&mut self, made: &Made<'_>, well: bool, (now, robbed): (u64, bool)) {
         let name = made.names.first().copied().unwrap_or_default();
         match (made.by, made.call) {
             (LOG, Call::WriteAt) => self.begun.logged(made.bytes),
-            (SNAPSHOT, Call::Create) => self.begun.begin(number(name), now),
+            (SNAPSHOT, Call::Create) => self.begun.begin(number(name), now, robbed),
             (SNAPSHOT, Call::Rename) if well => self.begun.named(made.len),
             (SNAPSHOT, Call::SyncDir) => self.begun.synced(well),
             _ => {}
@@ -194,6 +197,16 @@ impl Told {
         self.unswept |= made.by == SNAPSHOT && sweeps && error != io::ErrorKind::NotFound;
     }
 
+    /// What the log's thread sees of files that somebody takes away, and what it does then; false if it goes on as before.
+    fn notices(&mut self, made: &Made<'_>, well: bool, lacks: bool) -> bool {
+        match (made.by, made.call) {
+            (LOG, Call::List) => self.noticing.listed(well, lacks),
+            (LOG, Call::Sync) if well => return self.noticing.synced(lacks),
+            _ => {}
+        }
+        true
+    }
+
     /// Errors of which nothing is told that a start or a log could repeat.
     fn nameless(&mut self, name: &str, by: &str) {
         if by == LOG {
@@ -245,11 +258,20 @@ impl Listened {
             let renamed = if call == Call::Rename { names.get(1) } else { None };
             let len = renamed.map_or(0, |name| self.storage.len_of(name));
             let made = Made { call, of, names, by: &by, bytes, stranger, len };
-            let (now, told) = (self.scheduler.now(), &mut self.faults.lock().told);
-            told.note_snapshots(&made, result.is_ok(), now);
+            let (now, lacks) = (self.scheduler.now(), made.by == LOG && self.storage.lacks());
+            let mut faults = self.faults.lock();
+            let robbed = faults.robbed_at().is_some();
+            let told = &mut faults.told;
+            told.note_snapshots(&made, result.is_ok(), (now, robbed));
             match &result {
                 Ok(_) => told.succeeded(&made),
                 Err(error) => told.failed(&made, error, now),
+            }
+            let goes_on = !told.notices(&made, result.is_ok(), lacks);
+            drop(faults);
+            if goes_on {
+                self.scheduler
+                    .fail("the log goes on, though it has seen that a file is gone which a start needs");
             }
         }
         result

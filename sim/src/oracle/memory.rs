@@ -5,6 +5,9 @@ use engram::resp::client::Value;
 use super::Oracle;
 use crate::plan::Op;
 
+/// Virtual nanoseconds that a snapshot may take which makes up for a file, beside what makes everything late.
+const MADE_UP: u64 = 1_000_000_000;
+
 /// True for an answer that only a lack of memory gives, and not a failed log as well.
 pub(super) fn refused(replies: &[Value]) -> bool {
     let by_log = |reply: &Value| matches!(reply, Value::Error(text) if text.starts_with(b"MISCONF "));
@@ -55,10 +58,31 @@ impl Oracle {
         Err(format!("that the disk is full, {longer} virtual ns after there was no room for the last time"))
     }
 
+    /// What was asked for at `at` was answered so: does a file lack, and may it still?
+    pub(super) fn file_is_gone(&mut self, replies: &[Value], at: u64, now: u64) -> Result<(), String> {
+        let mut all = Vec::new();
+        spread(replies, &mut all);
+        if !all.iter().any(|text| text.starts_with("MISCONF a file that a start needs is gone")) {
+            return Ok(());
+        }
+        let Some(robbed) = self.faults.as_ref().and_then(|faults| faults.lock().robbed_at()) else {
+            return Err("that a file is gone, though nobody has taken one".to_owned());
+        };
+        let since = self.gone.filter(|(of, _)| *of == robbed).map_or(now, |(_, told)| told);
+        self.gone = Some((robbed, since));
+        let longer = at.saturating_sub(since);
+        // A snapshot that has failed is tried again later.
+        let excused = self.may_not_save(robbed, false) || self.panics() > 0;
+        if excused || longer <= 2 * self.room_again + MADE_UP {
+            return Ok(());
+        }
+        Err(format!("that a file is gone, {longer} virtual ns after that was said first"))
+    }
+
     /// Where the disk was full for a while, a request whose answer nobody heard may have been refused, though later ones were
     /// taken.
     pub(super) fn note_room(&mut self) {
-        if self.faults.as_ref().is_some_and(|faults| faults.lock().lacked_room()) {
+        if self.faults.as_ref().is_some_and(|faults| faults.lock().may_refuse()) {
             self.clients.iter_mut().for_each(|client| client.roomless = true);
             self.shared.lacked_room();
         }

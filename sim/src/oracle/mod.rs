@@ -92,6 +92,8 @@ pub struct Oracle {
     is_copy: bool,
     /// Virtual nanoseconds for which writes may be refused once a disk has room again.
     room_again: u64,
+    /// When a file was taken away for the last time, and when that was first told of.
+    gone: Option<(u64, u64)>,
     /// How well searches have found what there is.
     recall: Recall,
     /// What indexes weigh.
@@ -233,7 +235,7 @@ impl Oracle {
             memory::check(op, replies).map_err(wrong)?;
             return self.passed_over(client, op, (at, now));
         }
-        self.room_is_used(replies, at).map_err(wrong)?;
+        self.room_is_used(replies, at).and_then(|()| self.file_is_gone(replies, at, now)).map_err(wrong)?;
         if memory::lacks_room(replies) && self.log_failed() {
             return self.passed_over(client, op, (at, now));
         }

@@ -28,6 +28,11 @@ impl SimStorage {
         held(&files)
     }
 
+    /// Whether somebody has taken a file away in this life without which no start finds its way to the log's last segment.
+    pub(in crate::disk) fn lacks(&self) -> bool {
+        self.inner.state.lock().image.lacks()
+    }
+
     /// Bytes of the log's files.
     pub(in crate::disk) fn log_bytes(&self) -> u64 {
         let image = &self.inner.state.lock().image;

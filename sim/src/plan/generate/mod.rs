@@ -36,7 +36,7 @@ use self::source::Source;
 use self::storage::Families;
 use self::visitors::{limits, visitors};
 use super::{Break, ClientPlan, Ending, Entrance, Life, ORDERS, Op, Plan, ServerPlan};
-use crate::disk::{Latency, Loss};
+use crate::disk::{Decay, Latency, Loss};
 use crate::faults::Fault;
 use crate::net;
 use crate::scheduler::CrashAt;
@@ -126,6 +126,7 @@ pub fn generate(seed: u64) -> Plan {
     tiers::choose(&mut Rng::stream(seed, "tier"), &mut server, &mut lives);
     roomy::fill(&mut Rng::stream(seed, "room again"), &mut lives);
     robbed::rob(&mut Rng::stream(seed, "robbed"), &mut lives);
+    robbed::take(&mut Rng::stream(seed, "taken away"), &mut server, &mut lives);
     forms::change(&mut Rng::stream(seed, "forms"), &server, &mut lives);
     recalled::search(&mut Rng::stream(seed, "recall"), &mut server, &mut lives);
     visitors::doze(&mut Rng::stream(seed, "doze"), &mut server, &mut lives);
@@ -143,10 +144,11 @@ pub fn generate(seed: u64) -> Plan {
     Plan { story: Vec::new(), seed, server, lives }
 }
 
-/// Where the disk is full for a while, what was not answered may have been done or not, each request by itself: a client has
+/// Where the disk is full for a while, or a file gone, what was not answered may have been done or not, each request by itself: a client has
 /// few of them on their way at once.
 fn few_at_once(lives: &mut [Life]) {
-    let fills = |life: &&mut Life| life.faults.iter().any(|planned| matches!(planned.fault, Fault::Full(_)));
+    let refuses = |fault| matches!(fault, Fault::Full(_) | Fault::Decay(Decay::Remove(_)));
+    let fills = |life: &&mut Life| life.faults.iter().any(|planned| refuses(planned.fault));
     for client in lives.iter_mut().filter(fills).flat_map(|life| &mut life.clients) {
         client.depth = client.depth.min(8);
     }

@@ -146,7 +146,8 @@ pub(super) fn decay(rng: &mut Rng) -> Decay {
     let mapped = Place { of: Kind::Snapshot, ..place };
     match rng.below(16) {
         0..=6 => Decay::Bit(place, bit),
-        7 | 8 => Decay::Sector(place),
+        7 => Decay::Sector(place),
+        8 => Decay::Remove(Place { of: pick(rng, &[Kind::Log, Kind::Log, Kind::Snapshot]), ..place }),
         9 => Decay::Cut(place),
         10 => Decay::Cut(mapped),
         11 => Decay::Replace(mapped),
