@@ -34,7 +34,7 @@ def measure(args, rows):
     made = data.made(os.path.join(args.out, f"made-{rows}x{args.dim}"), rows, args.dim)
     files = [made.base, made.query, made.neighbors, str(args.dim)]
     contender = race.Contender(f"{rows} rows", [args.contender, *files, *args.engram.split()])
-    contender.build(2, "wall")
+    contender.build(2)
     rounds = [contender.search(args.seconds, args.ef, "cpu") for _ in range(args.rounds)]
     contender.end()
     race.say(f"{rows:,} rows: built at {contender.builds[2][0]:,.0f} rows/s")

@@ -12,6 +12,8 @@ use crate::wal::Lsn;
 
 /// Bytes that a brief search looks at at most, or what takes as long: about 100 µs.
 const BRIEF: usize = 1 << 20;
+/// What a hit of a reply costs besides its key and its vector, most of it the distance's digits: about 0.3 µs.
+const HIT: usize = 2_048;
 
 /// One piece of work.
 #[derive(Debug)]
@@ -34,8 +36,12 @@ pub(super) enum Kind {
 /// A VSEARCH that has been checked.
 #[derive(Debug)]
 pub(super) struct Search {
-    /// From the look-up of listed rows until the reply has been made of those that are hit, they stay what they are.
-    pub(super) index: Pinned,
+    pub(super) index: Arc<Index>,
+    /// Where rows have been looked up already: until the reply has been made of those that are hit they stay what they are.
+    /// Others enter the index when they begin, so that no sweep waits for what waits for a worker.
+    pub(super) pin: Option<Pinned>,
+    /// Most hits.
+    pub(super) most: usize,
     pub(super) last: Arc<LastWrite>,
     pub(super) query: Query,
     /// What decides which rows are hits.
@@ -102,14 +108,16 @@ impl Job {
     /// True for work that takes about as long as handing it to another thread and back.
     #[must_use]
     pub fn is_brief(&self) -> bool {
-        matches!(&self.0, Kind::Search(search) if search.recall.looks_at(&search.index) <= BRIEF)
+        matches!(&self.0, Kind::Search(search) if search.cost() <= BRIEF)
     }
 
     /// What is left to drop of a job that was done on the loop, or that nobody will do, if it was the last to hold an index: that takes long.
     #[must_use]
     pub fn into_garbage(self) -> Option<Self> {
         let Kind::Search(search) = self.0 else { return None };
-        let index = Arc::into_inner(search.index.leave())?;
+        let Search { index, pin, .. } = *search;
+        drop(pin);
+        let index = Arc::into_inner(index)?;
         reached(Mark::LastSearchOver);
         Some(Self(Kind::Drop(vec![Garbage::Last(Box::new(index))])))
     }
@@ -154,22 +162,38 @@ impl Job {
 }
 
 impl Search {
+    /// What it will take, in the measure of [`Recall::looks_at`].
+    fn cost(&self) -> usize {
+        let index = &self.index;
+        let vector = if self.with_vectors { index.row_bytes() } else { 0 };
+        let hit = HIT + index.key_bytes() / index.held().max(1) + vector;
+        self.recall.looks_at(index).saturating_add(self.most.min(index.live()).saturating_mul(hit))
+    }
+
     fn run(&self, scratch: &mut Scratch) -> Finished {
+        let entered;
+        let index = match &self.pin {
+            Some(pin) => pin,
+            None => {
+                entered = self.index.pin();
+                &entered
+            }
+        };
         let mut hits = Vec::new();
-        self.recall.recall(&self.index, &self.query, scratch, &mut hits);
+        self.recall.recall(index, &self.query, scratch, &mut hits);
         let words = if self.with_vectors { 3 } else { 2 };
         let mut bytes = Vec::with_capacity(
-            16 + hits.len() * (48 + if self.with_vectors { 4 * self.index.config().dim } else { 0 }),
+            16 + hits.len() * (48 + if self.with_vectors { 4 * index.config().dim } else { 0 }),
         );
         let mut reply = Reply::new(&mut bytes, self.protocol);
         reply.array(hits.len() * words);
         let mut packed = Vec::new();
         for hit in &hits {
-            reply.bulk(self.index.key(hit.row));
+            reply.bulk(index.key(hit.row));
             reply.double(f64::from(hit.distance));
             if self.with_vectors {
                 packed.clear();
-                packed.extend(self.index.vector(hit.row).iter().flat_map(|x| x.to_le_bytes()));
+                packed.extend(index.vector(hit.row).iter().flat_map(|x| x.to_le_bytes()));
                 reply.bulk(&packed);
             }
         }

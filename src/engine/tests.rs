@@ -4,6 +4,7 @@ mod backups;
 mod forms;
 mod pace;
 mod recovery;
+mod searches;
 mod snapshots;
 mod sweep;
 

@@ -132,12 +132,6 @@ impl Deref for Inside<'_> {
 }
 
 impl Pinned {
-    /// Leaves, and gives back the index.
-    #[must_use]
-    pub fn leave(self) -> Arc<Index> {
-        Arc::clone(&self.index)
-    }
-
     /// The index.
     #[must_use]
     pub fn index(&self) -> &Arc<Index> {

@@ -156,6 +156,19 @@ impl Index {
         self.rows().saturating_sub(self.sweep.swept())
     }
 
+    /// Rows that a walk compares one by one, since they may not be linked yet, at most.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let floor = self.floor.load() as usize;
+        self.rows().saturating_sub(floor) + self.pending.waiting()
+    }
+
+    /// Bytes of the keys, those of dead rows too that have not been swept.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        self.key_bytes.load() as usize + self.keys.mapped_bytes()
+    }
+
     /// Bytes that comparing a row exactly looks at.
     #[must_use]
     pub fn row_bytes(&self) -> usize {

@@ -88,6 +88,11 @@ impl Keys {
         (touched(rows - mapped) + touched(within)) * SLOT + places
     }
 
+    /// Bytes of the keys that are in the map.
+    pub(super) fn mapped_bytes(&self) -> usize {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.section.len() - (mapped.count as usize + 1) * OFFSET)
+    }
+
     /// Whether the keys of the map still are those that were checked when it was opened.
     pub(super) fn are_intact(&self) -> bool {
         self.mapped.as_ref().is_none_or(|mapped| mapped.section.is_intact())

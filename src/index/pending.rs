@@ -42,6 +42,11 @@ impl Pending {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire) as usize
+    }
+
     /// The rows that wait.
     pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
         let some = self.waiting.load(Ordering::Acquire) > 0;

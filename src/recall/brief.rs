@@ -22,6 +22,8 @@ pub(super) struct Sizes {
     pub(super) places: usize,
     /// Rows that there are, dead ones too.
     pub(super) held: usize,
+    /// Those of them that a walk compares besides, since they may not be linked yet.
+    pub(super) waiting: usize,
     pub(super) m: usize,
     /// Bytes of a row as it is compared exactly, and on the way through the graph.
     pub(super) row: usize,
@@ -31,7 +33,7 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn of(index: &Index) -> Self {
         let (places, held, m) = (index.rows(), index.held(), index.config().m);
-        Self { places, held, m, row: index.row_bytes(), code: index.walk_bytes() }
+        Self { places, held, waiting: index.waiting(), m, row: index.row_bytes(), code: index.walk_bytes() }
     }
 
     /// Comparing every row.
@@ -47,6 +49,7 @@ impl Sizes {
     /// A walk of that width, by whose codes the `k` nearest are found.
     pub(super) fn walk(&self, width: usize, k: usize) -> usize {
         let compared = width.saturating_mul(COMPARED * self.m.max(COMPARED_AT) / COMPARED_AT).min(self.held);
+        let compared = compared.saturating_add(self.waiting);
         let links = width.min(self.held).saturating_mul(2 * self.m * LINK);
         let measured = if self.code == self.row { 0 } else { k.min(width).min(self.held) * self.row };
         compared.saturating_mul(self.code + ROW).saturating_add(links).saturating_add(measured)
@@ -59,7 +62,8 @@ mod tests {
 
     const BRIEF: usize = 1 << 20;
     /// A large index of 384 dimensions, int8.
-    const USUAL: Sizes = Sizes { places: 1_000_000, held: 1_000_000, m: 16, row: 1_536, code: 384 };
+    const USUAL: Sizes =
+        Sizes { places: 1_000_000, held: 1_000_000, waiting: 0, m: 16, row: 1_536, code: 384 };
 
     #[test]
     fn a_usual_search_is_brief_and_a_wide_one_is_not() {
@@ -70,14 +74,20 @@ mod tests {
 
     #[test]
     fn a_walk_costs_what_its_lists_are_long() {
-        let long = Sizes { m: 256, places: 12_000, held: 12_000, row: 512, code: 128 };
+        let long = Sizes { m: 256, places: 12_000, held: 12_000, row: 512, code: 128, ..USUAL };
         assert!(long.walk(100, 10) > BRIEF, "it compares nearly all rows");
         let short = Sizes { m: 16, ..long };
         assert!(short.walk(100, 10) < BRIEF / 4);
         // No more rows are compared than there are, but each list is read.
-        let few = Sizes { m: 4_096, places: 1_000, held: 1_000, row: 64, code: 64 };
+        let few = Sizes { m: 4_096, places: 1_000, held: 1_000, row: 64, code: 64, ..USUAL };
         assert!(few.walk(100, 10) > BRIEF);
         assert!(Sizes { m: 16, ..few }.walk(1_000, 10) < BRIEF);
+    }
+
+    #[test]
+    fn rows_that_wait_to_be_linked_are_compared_besides() {
+        assert!(Sizes { waiting: 1_000, ..USUAL }.walk(100, 10) <= BRIEF);
+        assert!(Sizes { waiting: 5_000, ..USUAL }.walk(100, 10) > BRIEF);
     }
 
     #[test]

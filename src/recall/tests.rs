@@ -281,9 +281,10 @@ fn what_an_answer_costs_goes_by_the_lists_and_the_places_of_the_index() {
             seed: 1,
             kernels: Kernels::best(),
         };
-        let (mut writer, mut rng) = (Writer::new(config), Rng::new(3));
+        let (mut writer, mut rng, mut scratch) = (Writer::new(config), Rng::new(3), Scratch::new());
         for n in 0..2_000_u32 {
-            writer.insert(&n.to_le_bytes(), &vector(&mut rng)).unwrap();
+            let row = writer.insert(&n.to_le_bytes(), &vector(&mut rng)).unwrap().row;
+            writer.index().link(row, &mut scratch);
         }
         writer
     };

@@ -25,13 +25,14 @@ pub(super) fn vsearch(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     index::read_vector(&args[2], set.dim(), &mut vector).map_err(Refusal::err)?;
     let k = count(&args[3], "k")?;
     let wanted = Wanted::read(k, args.skip(4))?;
-    let index = set.writer.index().pin();
+    let index = Arc::clone(set.writer.index());
+    let pin = matches!(wanted.keys, Keys::Listed(_)).then(|| index.pin());
     let with_vectors = wanted.vectors;
     let recall = wanted.recall(&set.writer, exact_below);
     let last = Arc::clone(&set.last);
     let query = index.query(&vector);
     let protocol = call.reply.protocol();
-    let search = Search { index, last, query, recall, with_vectors, protocol };
+    let search = Search { index, pin, most: k, last, query, recall, with_vectors, protocol };
     Ok(Outcome::Job(Job(Kind::Search(Box::new(search)))))
 }
 
