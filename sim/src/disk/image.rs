@@ -290,9 +290,12 @@ impl Image {
         if self.removed.is_some() {
             self.bury(name);
         }
+        // What has come from outside in this life the server does not know of.
+        if !self.is_stranger(name) {
+            self.taken.insert(name.to_owned());
+        }
         self.names.remove(name);
         self.durable_names.remove(name);
-        self.taken.insert(name.to_owned());
     }
 
     /// Whether what was taken away since the life began is missed.
