@@ -82,6 +82,7 @@ fn a_start_that_is_told_to_finish_at_any_moment_loses_nothing() {
         drop(open(&again, end + 1, 1));
         is_all_there(open(&again.after_kill(), usize::MAX, 2).unwrap(), &format!("told at question {end}"));
     }
-    assert!(given_up > 80, "{given_up} questions");
+    // One before each record at least. Of the rows that are linked the other worker may take nearly all.
+    assert!(given_up > 50, "{given_up} questions");
     assert!(untouched > 40, "{untouched}: as long as the log is read it stays as it is");
 }
