@@ -173,6 +173,14 @@ impl Sweep {
         *self.freed.lock() = rows;
     }
 
+    /// A row has been swept, and may be taken.
+    fn free(&self, row: u32) {
+        self.swept.fetch_add(1);
+        let mut freed = self.freed.lock();
+        freed.push(row);
+        self.waiting.store(freed.len() as u32);
+    }
+
     /// Takes the rows that are free, if there are any.
     pub(super) fn take_freed(&self, out: &mut Vec<u32>) {
         if self.waiting.load() > 0 {
@@ -386,7 +394,6 @@ impl Index {
     }
 
     fn clear_some(&self, work: &mut Work, budget: usize) {
-        let (mut freed, mut cleared) = (Vec::new(), 0);
         for at in work.take((budget / CLEARED) as u32) {
             point("sweep: clear");
             let row = work.condemned[at as usize];
@@ -397,16 +404,12 @@ impl Index {
             self.cold.set(row, PARENT, 0);
             self.cold.set(row, STATE, CLAIMED | LINKED | SWEPT);
             self.places.give_back(row);
-            cleared += 1;
             if row < self.rows.mapped() {
                 reached(Mark::SweptInMap);
             }
-            freed.push(row);
+            // One by one: where the slice panics what is cleared is free, and counted.
+            self.sweep.free(row);
         }
-        self.sweep.swept.fetch_add(cleared);
-        let mut all = self.sweep.freed.lock();
-        all.append(&mut freed);
-        self.sweep.waiting.store(all.len() as u32);
     }
 }
 
