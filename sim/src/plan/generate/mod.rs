@@ -11,6 +11,7 @@ mod faults;
 mod forms;
 mod guarded;
 mod holders;
+mod left;
 mod maps;
 mod recalled;
 mod robbed;
@@ -132,6 +133,7 @@ pub fn generate(seed: u64) -> Plan {
     visitors::doze(&mut Rng::stream(seed, "doze"), &mut server, &mut lives);
     spared::meet(&mut Rng::stream(seed, "spared"), &mut server, &mut lives);
     holders::hold(&mut Rng::stream(seed, "holders"), seed, swarm, &mut server, &mut lives);
+    left::leave(&mut Rng::stream(seed, "left"), seed, swarm, &mut server, &mut lives);
     backups::order(&mut Rng::stream(seed, "backups"), &server, &mut lives);
     backups::cut_off(&mut Rng::stream(seed, "backup cut off"), &server, &mut lives);
     skipped::skip(&mut Rng::stream(seed, "skipped"), &server, &mut lives);

@@ -9,7 +9,7 @@ use super::Source;
 use crate::plan::Among;
 
 impl Source {
-    fn crowded(&self) -> String {
+    pub(in super::super) fn crowded(&self) -> String {
         format!("c{}:v0", self.client)
     }
 
