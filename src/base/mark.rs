@@ -4,7 +4,8 @@
 //! simulation counts the marks and keeps a ledger over all that there are ([`MARKS`]). Each mark stands at exactly one
 //! place of the source; a test holds that. Two marks more than rare events: those that bound the phases of a server's
 //! life. A mark is no scheduling point and decides nothing.
-//! Beside them, [`spent`] tells how much of its bounded work the loop has done.
+//! Beside them, [`spent`] tells how much of its bounded work the loop has done, and [`tell`] what has to be in a certain order: who
+//! is inside when memory is given back, and whose turn it is.
 
 use super::sync;
 
@@ -47,6 +48,90 @@ pub enum Work {
 #[inline]
 pub fn spent(work: Work, amount: usize) {
     sync::tell_work(work, amount);
+}
+
+/// What a simulation is told where it takes place, so that it can say whether it may. Rooms and things are addresses, to be
+/// compared for equality and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Somebody has entered a room by one of its doors, and may come to what is not hidden.
+    Entered {
+        /// The room.
+        room: usize,
+        /// The door.
+        door: usize,
+    },
+    /// One of those who had entered by that door has left.
+    Left {
+        /// The room.
+        room: usize,
+        /// The door.
+        door: usize,
+    },
+    /// Who enters the room from here on does not come to the thing any more.
+    Hidden {
+        /// The room.
+        room: usize,
+        /// The thing.
+        thing: usize,
+    },
+    /// The thing is given back: if it was hidden, nobody may be in its room who was there by then.
+    Freed {
+        /// The thing.
+        thing: usize,
+    },
+    /// The room is no more: nobody may be in it.
+    Closed {
+        /// The room.
+        room: usize,
+    },
+    /// A client's job waits in a lane (`server::lanes`).
+    Waits {
+        /// The lane.
+        lane: Lane,
+        /// The client; of what nobody waits for, any number.
+        client: u64,
+    },
+    /// A client's job has been taken from its lane.
+    Taken {
+        /// The lane.
+        lane: Lane,
+        /// The client.
+        client: u64,
+        /// It was the lane's turn. Otherwise it was taken out of turn, by the loop.
+        in_turn: bool,
+    },
+    /// All jobs of a client have been taken out of a lane, undone.
+    Forgotten {
+        /// The lane.
+        lane: Lane,
+        /// The client.
+        client: u64,
+    },
+    /// A client has been served, once, and so many of its commands have been executed.
+    Served {
+        /// The client.
+        client: u64,
+        /// The commands.
+        commands: u64,
+    },
+}
+
+/// What waits for a worker, by who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Nobody.
+    Silent,
+    /// Clients who have added rows.
+    Links,
+    /// Clients who search.
+    Searches,
+}
+
+/// Tells a simulation. Costs as much as a mark.
+#[inline]
+pub fn tell(told: Told) {
+    sync::tell_order(told);
 }
 
 macro_rules! marks {

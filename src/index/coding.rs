@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::cells::Cells;
 use super::codes::Coder;
+use super::epochs::freed;
 use super::metric::ByDot;
 use super::strips::Strips;
 use super::{Config, Quant};
@@ -41,6 +42,12 @@ pub(super) struct Coding {
     /// What is read of a row with its code.
     pub(super) hot: Cells,
     codes: Strips<u8>,
+}
+
+impl Drop for Coding {
+    fn drop(&mut self) {
+        freed(self);
+    }
 }
 
 impl Coding {

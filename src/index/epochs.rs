@@ -16,6 +16,7 @@ use super::near::Near;
 use super::query::Query;
 use super::view::View;
 use super::{Index, RowId};
+use crate::base::mark::{Told, tell};
 use crate::base::rng::mix64;
 use crate::base::sync::AtomicU64;
 
@@ -49,6 +50,11 @@ pub struct Pinned {
     moment: u32,
 }
 
+/// `thing` is given back, or what it was before: everyone has left who was inside when it was hidden.
+pub(super) fn freed<T>(thing: &T) {
+    tell(Told::Freed { thing: std::ptr::from_ref(thing).addr() });
+}
+
 /// Waiting until everyone has left who was inside when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grace {
@@ -62,11 +68,27 @@ impl Epochs {
     fn enter(&self) -> usize {
         let side = self.side.load() as usize & 1;
         self.inside[side].0.fetch_add(1);
+        tell(Told::Entered { room: self.room(), door: side });
         side
     }
 
     fn leave(&self, side: usize) {
         self.inside[side].0.fetch_sub(1);
+        tell(Told::Left { room: self.room(), door: side });
+    }
+
+    fn room(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Who enters from here on does not come to `thing`. A simulation then sees to it that it is not [`freed`] too early.
+    pub(super) fn hidden<T>(&self, thing: &T) {
+        tell(Told::Hidden { room: self.room(), thing: std::ptr::from_ref(thing).addr() });
+    }
+
+    /// There is no inside any more.
+    pub(super) fn closed(&self) {
+        tell(Told::Closed { room: self.room() });
     }
 
     fn is_empty(&self, side: usize) -> bool {

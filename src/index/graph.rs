@@ -82,6 +82,7 @@ pub struct Index {
 
 impl Drop for Index {
     fn drop(&mut self) {
+        self.epochs.closed();
         spent(Work::Dropped, self.rows());
     }
 }

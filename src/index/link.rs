@@ -41,7 +41,7 @@ impl Index {
     }
 
     /// Whether the row can be found for good: it is the root, or its parent's list has it.
-    fn is_adopted(&self, row: u32) -> bool {
+    pub(super) fn is_adopted(&self, row: u32) -> bool {
         let has = |parent| kept(self.list(parent, 0)).any(|child| child == row);
         self.root() == Some(row) || self.parent(row).is_some_and(has)
     }

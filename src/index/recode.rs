@@ -242,6 +242,7 @@ impl Writer {
         });
         assert!(!making.has_failed(), "a coding is whole before walks go by it");
         let before = self.index.coding.replace(Arc::clone(&making.coding));
+        self.index.epochs.hidden(&*before);
         self.coding = Arc::clone(&making.coding);
         self.other = Some(Other::Retired(before, Grace::Far));
     }

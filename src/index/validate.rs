@@ -42,6 +42,10 @@ impl Inside<'_> {
         if swept != self.sweep.swept() {
             return Err(format!("{swept} rows are swept, {} are counted", self.sweep.swept()));
         }
+        let broken = (0..rows).filter(|row| !self.linked(*row) && self.is_adopted(*row)).count();
+        if broken != self.sweep.broken() {
+            return Err(format!("{broken} rows are linked by half, {} are counted", self.sweep.broken()));
+        }
         self.validate_floor(rows)
     }
 

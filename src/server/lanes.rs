@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::pool::Ticket;
+use crate::base::mark::{Lane, Told, tell};
 use crate::engine::Job;
 use crate::env::ConnId;
 
@@ -38,12 +39,15 @@ impl Default for Lanes {
 impl Lanes {
     /// Adds a job that nobody waits for.
     pub(super) fn put_silent(&mut self, job: Job) {
+        tell(Told::Waits { lane: Lane::Silent, client: 0 });
         self.silent.push_back(job);
     }
 
     /// Adds a job whose answer goes to `ticket`.
     pub(super) fn put(&mut self, ticket: Ticket, job: Job) {
-        if job.is_search() {
+        let (search, client) = (job.is_search(), ticket.conn.0);
+        tell(Told::Waits { lane: if search { Lane::Searches } else { Lane::Links }, client });
+        if search {
             self.searches.entry(ticket.conn).or_default().push_back((ticket, job));
         } else {
             self.links.push_back((ticket, job));
@@ -59,8 +63,11 @@ impl Lanes {
                 1 => self.links.pop_front().map(|(ticket, job)| (Some(ticket), job)),
                 _ => self.next_search(|_| true).map(|(ticket, job)| (Some(ticket), job)),
             };
-            if job.is_some() {
-                return job;
+            if let Some((ticket, job)) = job {
+                let lane = [Lane::Silent, Lane::Links, Lane::Searches][self.lane];
+                let client = ticket.as_ref().map_or(0, |ticket| ticket.conn.0);
+                tell(Told::Taken { lane, client, in_turn: true });
+                return Some((ticket, job));
             }
         }
         None
@@ -68,7 +75,9 @@ impl Lanes {
 
     /// Takes the next search, if it is brief.
     pub(super) fn next_brief(&mut self) -> Option<(Ticket, Job)> {
-        self.next_search(Job::is_brief)
+        let (ticket, job) = self.next_search(Job::is_brief)?;
+        tell(Told::Taken { lane: Lane::Searches, client: ticket.conn.0, in_turn: false });
+        Some((ticket, job))
     }
 
     fn next_search(&mut self, wanted: impl FnOnce(&Job) -> bool) -> Option<(Ticket, Job)> {
@@ -88,6 +97,7 @@ impl Lanes {
 
     /// Takes out the searches of `conn`.
     pub(super) fn forget(&mut self, conn: ConnId) -> impl Iterator<Item = Job> {
+        tell(Told::Forgotten { lane: Lane::Searches, client: conn.0 });
         self.searches.remove(&conn).unwrap_or_default().into_iter().map(|(_, job)| job)
     }
 

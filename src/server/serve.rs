@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use super::connection::Connection;
 use super::dispatch::Dispatched;
 use super::{Server, dispatch};
-use crate::base::mark::{Mark, reached};
+use crate::base::mark::{Mark, Told, reached, tell};
 use crate::env::{ConnId, Level};
 use crate::resp::{ParseLimits, Progress};
 
@@ -107,7 +107,9 @@ impl Server {
             let Some(id) = self.listed.pop_front() else { break };
             let Some(mut connection) = self.connections.remove(&id) else { continue };
             connection.listed = false;
+            let before = self.ledger.commands;
             connection.unserved = self.execute_some(&mut connection) == Stop::Unserved;
+            tell(Told::Served { client: id.0, commands: self.ledger.commands - before });
             self.settle(connection);
         }
     }

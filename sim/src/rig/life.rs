@@ -30,6 +30,9 @@ const CALLS: u64 = 16;
 /// Virtual nanoseconds for which threads that are ready may keep another from its turn.
 const BUSY: u64 = 100_000_000;
 
+/// Shares of a client between two looks of the loop at its sockets: one, and one behind each search that the loop does itself.
+const SHARES: u64 = 9;
+
 /// How a server begins that tells why it does not start.
 const REFUSING: &str = "start: ";
 
@@ -76,6 +79,7 @@ impl Stage<'_> {
         let hearing = Arc::clone(&faults);
         scheduler.when_disturbed(move |disturbance| hearing.lock().disturbed(disturbance));
         scheduler.allow(work(plan));
+        scheduler.allow_commands(SHARES * plan.server.shares().commands_per_turn as u64);
         let storage = disk.attach(&scheduler, &faults, life.latency, rig.sabotage, stream("disk"));
         faults.lock().blame.refusal |= refusable;
         let backups = plan

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engram::base::mark::{Mark, Work};
+use engram::base::mark::{Mark, Told, Work};
 use engram::base::sync::{Scheduler as Hook, Stopped};
 
 use super::core::{Core, State};
@@ -215,5 +215,12 @@ impl Hook for Scheduler {
 
     fn spent(&self, work: Work, amount: usize) {
         self.core().spent(work, amount);
+    }
+
+    fn told(&self, told: Told) {
+        let judged = self.core().told(told);
+        if let Err(what) = judged {
+            self.fail(&what);
+        }
     }
 }

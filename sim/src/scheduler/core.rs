@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use engram::base::mark::{Mark, Work};
+use engram::base::mark::{Mark, Told, Work};
 use engram::base::sync::{quiet, set_quiet};
 
 use super::disturb::{Disturbances, Hear};
+use super::order::Order;
 use super::strategy::{Chooser, Moment};
 use super::{Choice, CrashAt, Disturbance, Outcome, Settings};
 use crate::trace::Trace;
@@ -78,6 +79,8 @@ pub(super) struct Core {
     /// How much of it is due at most, once it has begun to look.
     allowed: Option<[usize; WORKS]>,
     looks: bool,
+    /// Who is inside, and whose turn it is.
+    order: Order,
     /// Choices of this step so far.
     nth: u32,
     /// Steps at which a thread blocked. The others were scheduling points.
@@ -119,6 +122,7 @@ impl Core {
             worked: [0; WORKS],
             allowed: None,
             looks: false,
+            order: Order::default(),
             chooser,
             disturbances,
             hear: None,
@@ -157,9 +161,20 @@ impl Core {
         }
     }
 
+    /// The running thread tells of what has to be in order: an error says what is not. Who is stopped tells anything.
+    pub(super) fn told(&mut self, told: Told) -> Result<(), String> {
+        if self.outcome.is_some() { Ok(()) } else { self.order.told(told) }
+    }
+
+    /// So many commands of one client may be executed between two looks at the sockets.
+    pub(super) fn allow_commands(&mut self, commands: u64) {
+        self.order.allow(commands);
+    }
+
     /// The loop looks at its sockets: an error says what it has done too much of since it last did.
     pub(super) fn looks(&mut self) -> Result<(), String> {
         let worked = std::mem::take(&mut self.worked);
+        self.order.looked();
         // Who starts looks, too, and nobody waits for it yet.
         let serves = !self.trace.phase().is_start();
         let (true, Some(allowed)) = (std::mem::replace(&mut self.looks, serves), self.allowed) else {

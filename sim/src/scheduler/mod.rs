@@ -15,6 +15,7 @@ mod core;
 mod disturb;
 #[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod fibers;
+mod order;
 mod panics;
 mod strategy;
 #[cfg(all(unix, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -210,6 +211,12 @@ impl Scheduler {
     /// looks at its sockets; without a word from here, any amount.
     pub fn allow(&self, work: [usize; WORKS]) {
         self.core().allow(work);
+    }
+
+    /// So many commands of one client may the life's first thread execute between two looks at its sockets; without a word
+    /// from here, any number.
+    pub fn allow_commands(&self, commands: u64) {
+        self.core().allow_commands(commands);
     }
 
     /// The life's first thread looks at its sockets: if it has done too much since it last did, that is a violation.

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mark::{Mark, Work};
+use super::mark::{Mark, Told, Work};
 
 pub use atomic::{AtomicBool, AtomicU32, AtomicU64};
 pub use lock::{Condvar, Mutex, MutexGuard};
@@ -44,6 +44,10 @@ pub trait Scheduler: Send + Sync {
     /// The calling thread has done so much work of a kind that is bounded on the loop. Not a point.
     fn spent(&self, work: Work, amount: usize) {
         let _ = (work, amount);
+    }
+    /// The calling thread tells of what has to be in order. Not a point.
+    fn told(&self, told: Told) {
+        let _ = told;
     }
 }
 
@@ -115,6 +119,19 @@ pub(super) fn tell_work(work: Work, amount: usize) {
     if is_simulated() {
         simulated_work(work, amount);
     }
+}
+
+/// Tells the calling thread's scheduler, if it is simulated, of what has to be in order.
+#[inline]
+pub(super) fn tell_order(told: Told) {
+    if is_simulated() {
+        simulated_order(told);
+    }
+}
+
+#[cold]
+fn simulated_order(told: Told) {
+    simulated(|scheduler| scheduler.told(told));
 }
 
 #[cold]

@@ -23,7 +23,7 @@ mod unlink;
 
 use std::sync::atomic::Ordering;
 
-use super::epochs::{Grace, Inside};
+use super::epochs::{Grace, Inside, freed};
 use super::graph::{CLAIMED, CONDEMNED, Index, LINKED, PARENT, STATE, SWEPT};
 use super::scratch::Scratch;
 use crate::base::mark::{Mark, reached};
@@ -215,6 +215,11 @@ impl Sweep {
         self.broken.fetch_sub(1);
     }
 
+    /// Rows whose linking has been broken off.
+    pub(super) fn broken(&self) -> usize {
+        self.broken.load() as usize
+    }
+
     /// There will be no more writes.
     pub(super) fn close(&self) {
         self.closed.store(true);
@@ -350,6 +355,7 @@ impl Index {
         let mut slice = Slice { sweep: &self.sweep, done: false };
         let mut work = self.sweep.work.lock();
         assert!(work.grace.is_none(), "a pass begins when its grace is over");
+        freed(&self.sweep);
         let inside = self.inside();
         match self.sweep.stage() {
             Stage::Idle => unreachable!("a slice belongs to a sweep"),
@@ -391,6 +397,9 @@ impl Index {
         // Under this lock a capture comes into being: it knows of the stage, or the grace waits for it.
         let _settling = self.settling.lock();
         self.sweep.stage.store(next as u32);
+        if next != Stage::Idle {
+            self.epochs.hidden(&self.sweep);
+        }
     }
 
     fn clear_some(&self, work: &mut Work, budget: usize) {
