@@ -35,12 +35,19 @@ pub(super) struct Begun {
     pub(super) found: u64,
     /// Records that were written, each with the payload bytes of all up to it.
     taken: Vec<(u64, u64)>,
+    /// What was last to be written.
+    tried: Vec<u8>,
     begun: Vec<Begin>,
 }
 
 impl Begun {
     /// The log has written this, or tried to.
     pub(super) fn logged(&mut self, bytes: &[u8]) {
+        // The rest of what was written in part: that of a header may look like anything.
+        if bytes.len() < self.tried.len() && self.tried.ends_with(bytes) {
+            return;
+        }
+        bytes.clone_into(&mut self.tried);
         let (last, mut sum) = self.taken.last().map_or((None, 0), |(lsn, sum)| (Some(*lsn), *sum));
         for (lsn, bytes) in payloads(bytes, last) {
             sum += bytes;
@@ -148,6 +155,16 @@ mod tests {
         assert!(begun.judge(300, &[]).unwrap_err().contains("instead of 500"), "half of the last one's size");
         snapshot(&mut begun, 99, 30, true);
         begun.judge(300, &[20]).unwrap();
+    }
+
+    #[test]
+    fn the_rest_of_a_header_that_was_written_in_part_is_no_record() {
+        let mut header = b"engramwl".to_vec();
+        header.extend((0..56).map(|n| 200 - n));
+        let mut begun = Begun::default();
+        begun.logged(&header);
+        begun.logged(&header[20..]);
+        assert_eq!(begun.taken, []);
     }
 
     #[test]
