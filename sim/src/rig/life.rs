@@ -27,7 +27,7 @@ const WORK: u64 = 100_000;
 /// Calls of the disk and waits, each twice as long as usual at most, that come between a write and its sync.
 const CALLS: u64 = 16;
 
-/// Virtual nanoseconds for which threads that are ready may keep another from its turn.
+/// Virtual nanoseconds for which threads that are ready may keep another from its turn, at least.
 const BUSY: u64 = 100_000_000;
 
 /// Shares of a client between two looks of the loop at its sockets: one, and one behind each search that the loop does itself.
@@ -254,7 +254,10 @@ fn lapses(life: &Life) -> u64 {
 pub(super) fn slack(life: &Life) -> u64 {
     let slow = |planned: &Planned| if let Fault::Slow(nanos) = planned.fault { nanos } else { 0 };
     let slow: u64 = life.faults.iter().map(slow).sum();
-    lapses(life) + slow + CALLS * (life.latency.sync + life.latency.transfer + life.clock.late) + BUSY
+    lapses(life)
+        + slow
+        + CALLS * (life.latency.sync + life.latency.transfer + life.clock.late)
+        + BUSY.max(WORK * life.threads.tick)
 }
 
 /// Virtual nanoseconds without a byte in either direction, while answers are due, that count as silence. What is late may make
