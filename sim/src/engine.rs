@@ -37,6 +37,7 @@ fn body(kernels: &'static str) -> Arc<Body> {
         options.sweep_from = plan.sweep_from;
         options.sweep_slice = plan.sweep_slice;
         options.sweep_room = plan.sweep_room;
+        options.scan_count = plan.scan_count;
         options.table_bits = plan.table_bits;
         options.expiries_per_turn = plan.expiries_per_turn;
         options.workers = plan.workers;

@@ -76,8 +76,6 @@ pub const MAX_EF: usize = 1_000_000;
 pub const MAX_ROWS: usize = (1 << 31) - 2;
 /// Highest layer of a graph.
 pub const MAX_LEVEL: usize = 15;
-/// Longest element key in an index.
-pub const MAX_ELEMENT: usize = 512 << 20;
 
 /// Most keys that one SCAN looks at, whatever its COUNT says; its cursor goes on from there.
 pub const SCAN_COUNT: usize = 100_000;

@@ -33,6 +33,8 @@ pub struct StoreOptions {
     pub sweep_slice: usize,
     /// Dead rows of an index, beyond as many as live, above which it is overgrown.
     pub sweep_room: usize,
+    /// Keys that one SCAN looks at at most, about.
+    pub scan_count: usize,
 }
 
 /// What applying an operation did, where its command needs to know.

@@ -218,5 +218,6 @@ fn options() -> StoreOptions {
         sweep_from: 1,
         sweep_slice: 100,
         sweep_room: 100,
+        scan_count: 1_000,
     }
 }

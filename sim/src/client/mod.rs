@@ -397,6 +397,7 @@ impl Client {
             return Ok(());
         }
         let sent = state.sent.remove(0);
+        self.inner.town.check_step(&sent.op, sent.replies.last()).map_err(|what| format!("{who} {what}"))?;
         state.entering.extend(&sent.enters);
         if let Some(cursor) = sent.goes_on().filter(|_| state.leaving == Leaving::No) {
             // A scan is asked for step by step, each behind what is on its way.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use engram::resp::client::Value;
+
 use super::visitor::{PIECE, judge};
 use crate::disk::SimStorage;
 use crate::net::{LinkId, Wire};
 use crate::oracle::Oracle;
-use crate::plan::{Errand, ServerPlan, Tier};
+use crate::plan::{Errand, Op, ServerPlan, Tier};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
@@ -72,6 +74,21 @@ impl Town {
     pub(super) fn is_crowded(&self, link: LinkId) -> Result<bool, String> {
         let most = self.server.limits.maxclients;
         Ok(most > 0 && self.wire.look(link).others >= most)
+    }
+
+    /// Whether a step of a scan shows no more than it may look at: so many keys, and the rest of the bucket of the last.
+    pub(super) fn check_step(&self, op: &Op, reply: Option<&Value>) -> Result<(), String> {
+        /// Entries that share a bucket, where there are few buckets.
+        const SHARING: u64 = 16;
+        let (Op::Scan { count, .. }, Some(Value::Array(parts))) = (op, reply) else { return Ok(()) };
+        let most = count.unwrap_or(10).min(self.server.scan_count as u64) + SHARING;
+        match parts.get(1) {
+            Some(Value::Array(names)) if names.len() as u64 > most => Err(format!(
+                "was shown {} keys by one step of `{op}`, of which it looks at {most} at most",
+                names.len()
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn was_closed(&self, link: LinkId) -> bool {

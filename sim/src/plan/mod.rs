@@ -98,6 +98,8 @@ pub struct ServerPlan {
     pub sweep_slice: usize,
     /// Dead rows of an index, beyond as many as live, above which inserts wait for its sweep.
     pub sweep_room: usize,
+    /// Keys that one SCAN looks at.
+    pub scan_count: usize,
     /// Buckets of the smallest table of keys, as a power of two.
     pub table_bits: u32,
     /// Keys that one turn removes because their time has come.
@@ -234,6 +236,7 @@ impl Default for ServerPlan {
             sweep_from: 64,
             sweep_slice: 4_096,
             sweep_room: 1_024,
+            scan_count: 100_000,
             table_bits: 9,
             expiries_per_turn: 64,
             lookout: 50_000_000,

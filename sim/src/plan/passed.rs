@@ -1,8 +1,7 @@
 //! Requests that pass a limit of `engram::base::limits`, each with what it has to be told.
 //!
 //! Here are those that a client can pass by words alone. Sizes of commands, words and lines are passed by visitors; how much may
-//! be held, waited for or done at once by plans that make it small. Nobody passes what takes gigabytes or a hundred thousand
-//! keys: the longest record, the most rows and layers of an index, the longest element, the most keys of one SCAN.
+//! be held, waited for, looked at or done at once by plans that make it small. What nobody passes, and why, ARCHITECTURE.md says.
 
 use super::Word;
 

@@ -68,6 +68,7 @@ impl Fields for ServerPlan {
         each("sweep-from", &mut self.sweep_from);
         each("sweep-slice", &mut self.sweep_slice);
         each("sweep-room", &mut self.sweep_room);
+        each("scan-count", &mut self.scan_count);
         each("table-bits", &mut self.table_bits);
         each("expiries-per-turn", &mut self.expiries_per_turn);
         each("lookout", &mut self.lookout);

@@ -6,7 +6,6 @@
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use super::glob::Glob;
 use super::integer;
-use crate::base::limits;
 use crate::resp::{Reply, eq_ignore_case};
 
 /// Keys looked at by a SCAN without COUNT, about.
@@ -17,9 +16,9 @@ pub(super) fn keys(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let pattern = Glob::new(&call.args[1]).map_err(Refusal::err)?;
     let filter = Filter { pattern: Some(pattern), kind: None };
     let mut cursor = 0;
-    let mut found = Found::default();
+    let (mut found, most) = (Found::default(), engine.store.options.scan_count);
     loop {
-        cursor = found.add(engine, call, &filter, cursor, limits::SCAN_COUNT);
+        cursor = found.add(engine, call, &filter, cursor, most);
         if cursor == 0 {
             break;
         }
@@ -43,7 +42,7 @@ pub(super) fn scan(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
             filter.pattern = Some(Glob::new(value).map_err(Refusal::err)?);
         } else if eq_ignore_case(word, b"COUNT") {
             let wanted = Some(integer(value)?).filter(|count| *count > 0).ok_or(Refusal::SYNTAX)?;
-            count = usize::try_from(wanted).unwrap_or(usize::MAX).min(limits::SCAN_COUNT);
+            count = usize::try_from(wanted).unwrap_or(usize::MAX).min(engine.store.options.scan_count);
         } else if eq_ignore_case(word, b"TYPE") {
             filter.kind = Some(value);
         } else {

@@ -97,6 +97,8 @@ pub struct Options {
     pub sweep_slice: usize,
     /// Dead rows of an index, beyond as many as live, above which inserts wait for its sweep. Not a setting.
     pub sweep_room: usize,
+    /// Keys that one SCAN looks at at most, about. Not a setting.
+    pub scan_count: usize,
     /// Buckets of the smallest table of keys, as a power of two, and keys that one turn removes because their time has come.
     /// Not settings: a simulation makes them small.
     pub table_bits: u32,
@@ -150,6 +152,7 @@ impl Options {
             sweep_from: limits::SWEEP_FROM,
             sweep_slice: limits::SWEEP_SLICE,
             sweep_room: limits::SWEEP_ROOM,
+            scan_count: limits::SCAN_COUNT,
             table_bits: limits::TABLE_BITS,
             expiries_per_turn: limits::EXPIRIES_PER_TURN,
             shares: Shares::default(),
@@ -181,6 +184,7 @@ impl Options {
                 sweep_from: self.sweep_from,
                 sweep_slice: self.sweep_slice,
                 sweep_room: self.sweep_room,
+                scan_count: self.scan_count,
             },
             seed,
         })

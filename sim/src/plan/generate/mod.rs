@@ -107,6 +107,7 @@ pub fn generate(seed: u64) -> Plan {
         sweep_from: pick(&mut Rng::stream(seed, "sweeps"), &[1, 1, 3, 8, 64]),
         sweep_slice: pick(&mut Rng::stream(seed, "sweep slice"), &[1, 8, 200, 4_096]),
         sweep_room: pick(&mut Rng::stream(seed, "sweep room"), &[0, 0, 2, 1_024]),
+        scan_count: pick(&mut Rng::stream(seed, "scans"), &[1, 2, 7, 100_000]),
         table_bits: pick(&mut Rng::stream(seed, "tables"), &[1, 1, 2, 3, 9]),
         expiries_per_turn: pick(&mut Rng::stream(seed, "expiries"), &[1, 2, 5, 64]),
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
