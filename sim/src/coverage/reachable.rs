@@ -130,6 +130,7 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::ChangeShared, ONE_CHANGES),
     (Mark::ChangeReplaced, ONE_CHANGES),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
+    (Mark::BackupStays, BACKUPS_NEVER_FAIL),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
 ];
 

@@ -18,11 +18,12 @@ type Place = (Call, Kind, Phase);
 
 /// Strikes, in a few seeds.
 pub(super) fn strike(rng: &mut Rng, server: &mut ServerPlan, lives: &mut Vec<Life>) {
-    if rng.below(6) > 0 {
+    if rng.below(4) > 0 {
         return;
     }
-    let hard = rng.below(4) > 0;
-    let is_wanted = |place: &Place| place.0.is_storage() && (!hard || is_hard(*place));
+    let (hard, rare) = (rng.below(4) > 0, rng.below(2) == 0);
+    let is_wanted =
+        |place: &Place| place.0.is_storage() && if rare { is_rare(*place) } else { !hard || is_hard(*place) };
     let places: Vec<Place> = places().filter(is_wanted).collect();
     let place = places[rng.index(places.len())];
     let (call, of, phase) = place;
@@ -49,6 +50,7 @@ pub(super) fn strike(rng: &mut Rng, server: &mut ServerPlan, lives: &mut Vec<Lif
     for _ in 0..1 + rng.below(3) {
         // What else there is at these calls leaves little room for that.
         let fault = match rng.below(8) {
+            _ if rare => each(rng, call),
             0 if matches!(call, Call::WriteAt | Call::Sync) => Fault::Decay(storage::decay(rng)),
             1 => storage::lie(rng, call),
             _ => storage::any(rng, call),
@@ -66,6 +68,52 @@ fn index(rng: &mut Rng) -> u64 {
 fn is_hard((call, of, phase): Place) -> bool {
     let ends = matches!(call, Call::Rename | Call::Remove | Call::SetLen);
     of == Kind::Copy || matches!(phase, Phase::Again | Phase::Finishing) || ends
+}
+
+/// Whether faults there are met so seldom that each kind has to be as likely as any other.
+fn is_rare((call, of, phase): Place) -> bool {
+    use Phase::{Again, Finishing, Recovery, Serving, Snapshot};
+    match (of, phase) {
+        (Kind::Any, Serving) => call == Call::List,
+        (Kind::Copy, Finishing) => true,
+        (Kind::Copy, Snapshot) => !matches!(call, Call::Create | Call::Rename),
+        (Kind::Copy, Serving) => matches!(call, Call::Remove | Call::Sync | Call::WriteAt),
+        (Kind::Copy, Recovery | Again) => matches!(call, Call::Sync | Call::WriteAt),
+        (Kind::Temporary, Finishing) => matches!(call, Call::Remove | Call::Sync | Call::WriteAt),
+        (Kind::Temporary, Again) => call == Call::Remove,
+        (Kind::Snapshot, Recovery | Again) => call == Call::Rename,
+        (Kind::Log, Serving | Snapshot) => call == Call::Rename,
+        (Kind::Log, Again) => matches!(call, Call::Sync | Call::WriteAt),
+        _ => false,
+    }
+}
+
+/// Any fault that such a call may meet, each as likely.
+fn each(rng: &mut Rng, call: Call) -> Fault {
+    let (part, room) = (rng.below(1_000) as u16, 1 + rng.below(20) as u32);
+    let mut all = vec![
+        Fault::Io,
+        Fault::Interrupted,
+        Fault::Slow(100_000_000),
+        Fault::Crash(0),
+        Fault::Decay(storage::decay(rng)),
+    ];
+    all.extend(match call {
+        Call::Sync => {
+            vec![Fault::SyncDropped, Fault::SyncReverted, Fault::SyncFull, Fault::SyncLate, Fault::Lost]
+        }
+        Call::WriteAt => vec![
+            Fault::IoHalf,
+            Fault::Full(room),
+            Fault::Short(part),
+            Fault::CrashShort(part),
+            Fault::Lost,
+            storage::lie(rng, call),
+        ],
+        Call::Create | Call::Rename | Call::SetLen => vec![Fault::Full(room)],
+        _ => Vec::new(),
+    });
+    pick(rng, &all)
 }
 
 /// A start that stops at this call, and that is all.

@@ -29,8 +29,18 @@ pub(super) fn come_to(rng: &mut Rng, server: &mut ServerPlan, place: Place, life
         Phase::Finishing if of == Kind::Log && !goes => many_at_once(rng, server, place, life),
         Phase::Finishing => saved_at_last(rng, server, place, life),
         Phase::Snapshot => save(rng, life),
+        Phase::Serving if call == Call::List => seen_to_be_there(rng, server, life),
         _ => {}
     }
+}
+
+/// A log that is looked after, once a second: there is a snapshot, and records come for longer than that.
+fn seen_to_be_there(rng: &mut Rng, server: &mut ServerPlan, life: &mut Life) {
+    calm(life);
+    (server.fsync, server.snapshot_log_bytes, server.limits.timeout) = (Tier::Always, 0, 0);
+    let mut ops = vec![Op::Save];
+    ops.extend(sets(life, 0, 6 + rng.index(4), 0));
+    alone(life, ClientPlan { gap: 400_000_000, send: WHOLE, ops, ..ClientPlan::default() });
 }
 
 /// A quiet server whose log a snapshot covers, segment by segment. They are put aside, if it keeps room, or removed.
