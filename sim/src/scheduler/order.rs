@@ -39,9 +39,9 @@ impl Order {
                 }
             }
             Told::Taken { lane, client, in_turn } => {
-                self.lanes
-                    .taken(lane as usize, in_turn)
-                    .map_err(|(kept, twice)| format!("lane {twice} has been served twice while lane {kept} waits"))?;
+                self.lanes.taken(lane as usize, in_turn).map_err(|(kept, twice)| {
+                    format!("lane {twice} has been served twice while lane {kept} waits")
+                })?;
                 if lane == Lane::Searches {
                     self.clients.taken(client, true).map_err(|(kept, twice)| {
                         format!("two searches of connection {twice} have been begun while one of connection {kept} waits")

@@ -1,6 +1,6 @@
 //! Work that goes on when the one who asked for it has gone, or that has stopped for good while others ask for more: a change of
-//! form whose client breaks off and comes back with new rows, a transaction's rows that wait behind others of a client that goes,
-//! and a sweep that a panic has stopped while its index is overwritten. In one seed of sixteen, in one life of it.
+//! form whose client breaks off and comes back with new rows, an index that is removed behind a change of form while a link is at it,
+//! a transaction's rows that wait behind others of a client that goes, and a sweep that a panic has stopped while its index is overwritten. In one seed of sixteen, in one life of it.
 
 use engram::base::rng::Rng;
 
@@ -39,9 +39,10 @@ pub(super) fn leave(rng: &mut Rng, seed: u64, swarm: Swarm, server: &mut ServerP
     life.threads = Settings { strategy, ..Settings::default() };
     let mut client = ClientPlan { depth: DEPTH, send: WHOLE, ..ClientPlan::default() };
     client.ops = vec![source.no_index(), source.new_index()];
-    match rng.below(3) {
-        0 => change(rng, life, &mut source, &mut client),
-        1 => rows(rng, server, life, &mut source, &mut client),
+    match rng.below(4) {
+        0 => change(rng, server, life, &mut source, &mut client),
+        1 => removal(rng, server, life, &mut source, &mut client),
+        2 => rows(rng, server, life, &mut source, &mut client),
         _ => sweep(rng, server, life, &mut source, &mut client),
     }
     client.ops.extend((0..4).map(|_| source.island_search(rng, (0, 1.0), 1_000)));
@@ -53,22 +54,54 @@ fn stall(site: &str, passage: u64) -> Disturbance {
     Disturbance { blow: Blow::Stall(LASTS), passage, thread, site }
 }
 
+/// The client breaks off. What it has asked for before is answered only then, and so the server hears of that, though it reads
+/// nothing of one who waits.
+fn gone(server: &mut ServerPlan, life: &mut Life, client: &mut ClientPlan, last: Op) {
+    server.fsync = Tier::Always;
+    life.latency.sync = 2 * GOES;
+    let set = Op::Set { key: "c0:k0".to_owned(), value: format!("left.{}", life.number), expire: None };
+    client.ops.extend([set, last]);
+    client.breaks = vec![(client.ops.len(), Break::Reset(GOES))];
+}
+
 /// Rows that come while a form is made, which is over before others are searched for.
-fn change(rng: &mut Rng, life: &mut Life, source: &mut Source, client: &mut ClientPlan) {
+fn change(
+    rng: &mut Rng,
+    server: &mut ServerPlan,
+    life: &mut Life,
+    source: &mut Source,
+    client: &mut ClientPlan,
+) {
     let (before, behind) = (1 + rng.below(20), 1 + rng.below(12));
-    let ops = &mut client.ops;
-    ops.extend((0..before).map(|row| source.settler(rng, (0, 1.0), row)));
+    client.ops.extend((0..before).map(|row| source.settler(rng, (0, 1.0), row)));
     // Each is linked before anything else is asked for.
-    ops.extend(vec![Op::Ping(None); DEPTH]);
-    ops.push(Op::Quant { key: source.crowded(), quant: pick(rng, &QUANTS) });
-    client.breaks = vec![(ops.len(), Break::Reset(GOES))];
-    ops.extend((0..behind).map(|row| source.settler(rng, (0, 1.0), before + row)));
-    ops.extend((0..rng.below(4)).map(|_| source.insert(rng, before)));
+    client.ops.extend(vec![Op::Ping(None); DEPTH]);
+    let quant = Op::Quant { key: source.crowded(), quant: pick(rng, &QUANTS) };
+    gone(server, life, client, quant);
+    client.ops.extend((0..behind).map(|row| source.settler(rng, (0, 1.0), before + row)));
+    client.ops.extend((0..rng.below(4)).map(|_| source.insert(rng, before)));
     life.threads.disturbances = vec![stall("recode", 1 + rng.below(before))];
 }
 
-/// Rows of a transaction, more than a client may have under way. What it has asked for before is answered when it has gone, and
-/// so the server hears of that.
+/// An index that goes when its form has been changed, while somebody who has entered it before rests inside.
+fn removal(
+    rng: &mut Rng,
+    server: &mut ServerPlan,
+    life: &mut Life,
+    source: &mut Source,
+    client: &mut ClientPlan,
+) {
+    server.workers = 2 + rng.index(2);
+    client.depth = 64;
+    let rows = 4 + rng.below(16);
+    client.ops.extend((0..rows).map(|row| source.settler(rng, (0, 1.0), row)));
+    client.ops.push(Op::Quant { key: source.crowded(), quant: pick(rng, &QUANTS) });
+    client.ops.push(pick(rng, &[source.no_index(), Op::FlushAll]));
+    client.ops.extend(vec![Op::Ping(None); DEPTH]);
+    life.threads.disturbances = vec![stall(pick(rng, &["link", "hop"]), 1 + rng.below(6 * rows))];
+}
+
+/// Rows of a transaction, more than a client may have under way.
 fn rows(
     rng: &mut Rng,
     server: &mut ServerPlan,
@@ -76,17 +109,12 @@ fn rows(
     source: &mut Source,
     client: &mut ClientPlan,
 ) {
-    server.fsync = Tier::Always;
     server.limits.jobs_per_client = 1 + rng.index(3);
-    life.latency.sync = 2 * GOES;
-    let before = rng.below(4);
-    let ops = &mut client.ops;
-    ops.extend((0..before).map(|row| source.settler(rng, (0, 1.0), row)));
-    ops.extend(vec![Op::Ping(None); DEPTH]);
-    ops.push(Op::Set { key: "c0:k0".to_owned(), value: format!("left.{}", life.number), expire: None });
-    let count = 4 + rng.below(12);
-    ops.push(Op::Transaction((0..count).map(|row| source.settler(rng, (0, 1.0), before + row)).collect()));
-    client.breaks = vec![(ops.len(), Break::Reset(GOES))];
+    let (before, count) = (rng.below(4), 4 + rng.below(12));
+    client.ops.extend((0..before).map(|row| source.settler(rng, (0, 1.0), row)));
+    client.ops.extend(vec![Op::Ping(None); DEPTH]);
+    let all = (0..count).map(|row| source.settler(rng, (0, 1.0), before + row)).collect();
+    gone(server, life, client, Op::Transaction(all));
     // Who links the first of them rests meanwhile.
     life.threads.disturbances = vec![stall("job", before + 1 + rng.below(3))];
     server.workers = 1;
