@@ -1,6 +1,7 @@
 //! Work that goes on when the one who asked for it has gone, or that has stopped for good while others ask for more: a change of
-//! form whose client breaks off and comes back with new rows, an index that is removed behind a change of form while a link is at it,
-//! a transaction's rows that wait behind others of a client that goes, and a sweep that a panic has stopped while its index is overwritten. In one seed of sixteen, in one life of it.
+//! form whose client breaks off and comes back with new rows, an index that is removed behind a change of form while a link is at
+//! it, a transaction's rows that wait behind others of a client that goes, and a sweep that a panic has stopped while its index
+//! is overwritten. In one seed of sixteen, in one life of it.
 
 use engram::base::rng::Rng;
 
@@ -74,6 +75,11 @@ fn change(
 ) {
     let (before, behind) = (1 + rng.below(20), 1 + rng.below(12));
     client.ops.extend((0..before).map(|row| source.settler(rng, (0, 1.0), row)));
+    if rng.below(2) == 0 {
+        // Some of those that come take places that are free.
+        (server.sweep_from, server.sweep_slice) = (1, 4_096);
+        client.ops.extend((0..4 + rng.below(20)).map(|_| source.insert(rng, before)));
+    }
     // Each is linked before anything else is asked for.
     client.ops.extend(vec![Op::Ping(None); DEPTH]);
     let quant = Op::Quant { key: source.crowded(), quant: pick(rng, &QUANTS) };
