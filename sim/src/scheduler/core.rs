@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use engram::base::mark::{Mark, Told, Work};
+use engram::base::mark::{Mark, Work};
 use engram::base::sync::{quiet, set_quiet};
 
 use super::disturb::{Disturbances, Hear};
@@ -80,7 +80,7 @@ pub(super) struct Core {
     allowed: Option<[usize; WORKS]>,
     looks: bool,
     /// Who is inside, and whose turn it is.
-    order: Order,
+    pub(super) order: Order,
     /// Choices of this step so far.
     nth: u32,
     /// Steps at which a thread blocked. The others were scheduling points.
@@ -159,16 +159,6 @@ impl Core {
             let worked = &mut self.worked[work as usize];
             *worked = if work == Work::Dropped { amount.max(*worked) } else { amount + *worked };
         }
-    }
-
-    /// The running thread tells of what has to be in order: an error says what is not. Who is stopped tells anything.
-    pub(super) fn told(&mut self, told: Told) -> Result<(), String> {
-        if self.outcome.is_some() { Ok(()) } else { self.order.told(told) }
-    }
-
-    /// So many commands of one client may be executed between two looks at the sockets.
-    pub(super) fn allow_commands(&mut self, commands: u64) {
-        self.order.allow(commands);
     }
 
     /// The loop looks at its sockets: an error says what it has done too much of since it last did.

@@ -216,7 +216,7 @@ impl Scheduler {
     /// So many commands of one client may the life's first thread execute between two looks at its sockets; without a word
     /// from here, any number.
     pub fn allow_commands(&self, commands: u64) {
-        self.core().allow_commands(commands);
+        self.core().order.allow(commands);
     }
 
     /// The life's first thread looks at its sockets: if it has done too much since it last did, that is a violation.

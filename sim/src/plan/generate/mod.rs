@@ -107,11 +107,8 @@ pub fn generate(seed: u64) -> Plan {
         sweep_from: pick(&mut Rng::stream(seed, "sweeps"), &[1, 1, 3, 8, 64]),
         sweep_slice: pick(&mut Rng::stream(seed, "sweep slice"), &[1, 8, 200, 4_096]),
         sweep_room: pick(&mut Rng::stream(seed, "sweep room"), &[0, 0, 2, 1_024]),
-        scan_count: pick(&mut Rng::stream(seed, "scans"), &[1, 2, 7, 100_000]),
-        table_bits: pick(&mut Rng::stream(seed, "tables"), &[1, 1, 2, 3, 9]),
-        expiries_per_turn: pick(&mut Rng::stream(seed, "expiries"), &[1, 2, 5, 64]),
         limits: limits(&mut Rng::stream(seed, "limits"), clients),
-        ..ServerPlan::default()
+        ..names(seed)
     };
     let lives = 1 + rng.index(6);
     let mean_ops = 1 + rng.below(58);
@@ -145,6 +142,16 @@ pub fn generate(seed: u64) -> Plan {
     turned::turn_back(&mut Rng::stream(seed, "turned back"), &mut server, &mut lives);
     few_at_once(&mut lives);
     Plan { story: Vec::new(), seed, server, lives }
+}
+
+/// How names are kept and walked, and all else as usual.
+fn names(seed: u64) -> ServerPlan {
+    ServerPlan {
+        table_bits: pick(&mut Rng::stream(seed, "tables"), &[1, 1, 2, 3, 9]),
+        expiries_per_turn: pick(&mut Rng::stream(seed, "expiries"), &[1, 2, 5, 64]),
+        scan_count: pick(&mut Rng::stream(seed, "scans"), &[1, 2, 7, 100_000]),
+        ..ServerPlan::default()
+    }
 }
 
 /// Where the disk is full for a while, or a file gone, what was not answered may have been done or not, each request by itself: a client has
