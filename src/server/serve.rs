@@ -109,7 +109,7 @@ impl Server {
             connection.listed = false;
             let before = self.ledger.commands;
             connection.unserved = self.execute_some(&mut connection) == Stop::Unserved;
-            tell(Told::Served { client: id.0, commands: self.ledger.commands - before });
+            tell(Told::Served { client: id.0, commands: self.ledger.commands.saturating_sub(before) });
             self.settle(connection);
         }
     }
