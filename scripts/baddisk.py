@@ -13,6 +13,7 @@ import contextlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -506,6 +507,22 @@ def removed_under_a_server(directory):
     return line.split("* ")[-1].split("# ")[-1], f"a snapshot is made; {resumed * 1_000:.0f} ms later writes go on; all {len(data.keys)} keys, after kill -9 as well"
 
 
+def file_size_limit(directory):
+    bound = 64 << 10
+    server = Server(directory, args=["--fsync", "always", "--log-room", "0"], ready_within=30)
+    server.limits = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bound, resource.RLIM_INFINITY))
+    server.start()
+    with server.client() as client:
+        client.call("VNEW", "i", DIM, "METRIC", "l2")
+        data = Data().write(client, 0, KEYS)
+        said, last, value = write_until_refused(client, data)
+        assert "os error 27" in said, said
+        assert all(client.call("GET", key) == held for key, held in data.keys.items()), "reads go on"
+    code = server.terminate()
+    assert code == 1, f"an orderly end after a failed log is none: {code}"
+    return said, f"reads go on, writes wait for a restart without that limit, exit code 1; then {maybe(directory, data, last, value)}"
+
+
 def backup_on_full_disk():
     with small_disk() as (at, kind), Scratch("engram-data-") as scratch:
         place = os.path.join(at, "backups")
@@ -674,6 +691,7 @@ ROWS = [
     ("snapshot cut while mapped", cut_while_mapped, True),
     ("snapshot removed while mapped", replaced_while_mapped, True),
     ("closed log segment removed while serving", removed_under_a_server, True),
+    ("file size limit of the process", file_size_limit, True),
     ("disk for backups full during VBACKUP", backup_on_full_disk, False),
     ("SIGTERM while a start recovers", told_while_it_starts, True),
     ("EIO: a write of the log", lambda d: eio_log(d, "write"), True),

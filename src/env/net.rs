@@ -44,7 +44,7 @@ pub enum Event {
     },
     /// A [`Waker`] was used; many uses may give one event.
     Woken,
-    /// The operator asked the server to finish (SIGTERM, SIGINT).
+    /// The operator asked the server to finish (SIGTERM, SIGINT, SIGHUP).
     Shutdown,
 }
 

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT, turned into bytes on the self-pipe; SIGBUS, turned into a sentence and an end.
+//! SIGTERM, SIGINT and SIGHUP, turned into bytes on the self-pipe; SIGBUS, turned into a sentence and an end; SIGPIPE and
+//! SIGXFSZ, ignored: the write that meets a peer that is gone, or a file that may not grow (`ulimit -f`), has an error.
 //!
 //! A handler may interrupt any thread anywhere, a lock or the allocator included, so it does the three things that
 //! are safe there: count, write, and leave `errno` as it was. Everything else happens in the loop.
@@ -15,8 +16,8 @@ static CAUGHT: AtomicU32 = AtomicU32::new(0);
 /// Where the handler writes; -1 before the first installation.
 static BELL: AtomicI32 = AtomicI32::new(-1);
 
-/// Catches SIGTERM and SIGINT from now on: each is counted and rings `bell`. Ignores SIGPIPE, since a peer that is
-/// gone is an error of the write that meets it.
+/// Catches SIGTERM, SIGINT and SIGHUP from now on: each is counted and rings `bell`. But a SIGHUP that was ignored stays so:
+/// whoever starts a server with nohup(1) wants it to outlive the terminal.
 ///
 /// The handler gets a copy of the descriptor that is never closed: it may run at any time until the process ends,
 /// and must not find some other file behind the number.
@@ -26,10 +27,23 @@ pub(super) fn install(bell: &OwnedFd) -> io::Result<()> {
     BELL.store(copy, Ordering::Release);
     let handler: extern "C" fn(libc::c_int) = on_signal;
     set(libc::SIGPIPE, libc::SIG_IGN)?;
+    set(libc::SIGXFSZ, libc::SIG_IGN)?;
     let lost: extern "C" fn(libc::c_int) = on_lost_page;
     set(libc::SIGBUS, lost as *const () as libc::sighandler_t)?;
-    set(libc::SIGTERM, handler as *const () as libc::sighandler_t)?;
-    set(libc::SIGINT, handler as *const () as libc::sighandler_t)
+    let handler = handler as *const () as libc::sighandler_t;
+    if !is_ignored(libc::SIGHUP)? {
+        set(libc::SIGHUP, handler)?;
+    }
+    set(libc::SIGTERM, handler)?;
+    set(libc::SIGINT, handler)
+}
+
+fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
+    // SAFETY: as in [`set`].
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is writable, and nothing is changed.
+    cvt(unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) })?;
+    Ok(now.sa_sigaction == libc::SIG_IGN)
 }
 
 /// How many signals were caught since the last call.

@@ -83,7 +83,8 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// From now on SIGTERM and SIGINT, as often as they come, are [`Event::Shutdown`] here, and SIGPIPE is ignored.
+    /// From now on SIGTERM, SIGINT and SIGHUP (unless it was ignored), as often as they come, are [`Event::Shutdown`] here, and
+    /// SIGPIPE and SIGXFSZ are ignored.
     /// One value of a process can have them: the last one that asked.
     ///
     /// # Errors

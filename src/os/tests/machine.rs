@@ -35,13 +35,27 @@ fn every_signal_is_one_shutdown() {
         let home = tempdir().unwrap();
         let mut machine = machine(&options(home.path())).unwrap();
         raise(libc::SIGPIPE);
+        raise(libc::SIGXFSZ);
         raise(libc::SIGTERM);
         assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
         raise(libc::SIGINT);
-        raise(libc::SIGINT);
+        raise(libc::SIGHUP);
         assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown, Event::Shutdown]);
         machine.net.waker().wake();
         assert_eq!(wait(&mut machine), [Event::Woken]);
+    });
+}
+
+#[test]
+fn a_hang_up_that_was_ignored_stays_so() {
+    in_own_process("os::tests::machine::a_hang_up_that_was_ignored_stays_so", || {
+        let home = tempdir().unwrap();
+        // SAFETY: no memory is passed; this process is this test's own.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        let mut machine = machine(&options(home.path())).unwrap();
+        raise(libc::SIGHUP);
+        raise(libc::SIGTERM);
+        assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
     });
 }
 
