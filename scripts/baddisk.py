@@ -117,10 +117,10 @@ def filled(directory, save=False, after=0, kill=True):
     return data
 
 
-def refused(directory, *parts, **more):
-    """A start must end with an error that says `parts`; returns it."""
+def refused(directory, *parts, more=()):
+    """A start, with `more` words, must end with an error that says `parts`; returns it."""
     try:
-        server = serve(directory, **more)
+        server = Server(directory, args=[*ARGS, *more], ready_within=30).start()
     except RuntimeError as error:
         said = str(error).strip().splitlines()[-1]
         missing = [part for part in parts if part not in said]
@@ -324,6 +324,48 @@ def unchangeable(flag, place, why="Operation not permitted"):
             said = refused(directory, name, why)
         what = foreseen[0].split("refuse: ")[1].split(" /")[0]
         return said, f"`check` foresees it ({what}); made changeable: {intact(directory, data)}"
+
+
+def bad_sector():
+    """The disk cannot read the end of a snapshot: its image is cut there, below a device that is as large as before."""
+    with small_disk(64 * MIB) as (at, kind):
+        if kind != "ext4" or not shutil.which("filefrag"):
+            raise Skipped("no ext4 in a file, or no filefrag to find a file's place in it")
+        directory, image = os.path.join(at, "data"), os.path.join(os.path.dirname(at), "image")
+        server = serve(directory)
+        with server.client() as client:
+            client.call("VNEW", "i", DIM, "METRIC", "l2")
+            data = Data().write(client, 0, KEYS, size=400_000)
+            assert client.call("VSAVE") == "OK"
+        assert server.terminate() == 0
+        path, block = snapshot(directory), os.statvfs(at).f_bsize
+        told = subprocess.run(["filefrag", "-v", path], capture_output=True, text=True, check=True).stdout
+        last = max(int(end) for end in re.findall(r"^ *\d+: .*?: *\d+\.\. *(\d+):", told, re.M))
+        subprocess.run(["umount", at], check=True)
+        cut = (last - 20) * block
+        with open(image, "rb") as file:
+            file.seek(cut)
+            rest = file.read()
+        device = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, check=True).stdout.strip()
+        try:
+            os.truncate(image, cut)
+            subprocess.run(["mount", "-o", "noload,errors=continue", device, at], check=True)
+            name = os.path.basename(path)
+            for words in (["check", directory], ["backup", directory, directory + ".copy"], ["repair", directory, "--truncate-after", "9999"]):
+                told, code = run(*words)
+                assert code == 1 and name in told and "(SIGBUS) near offset" in told, f"{words[0]}: {code}: {told}"
+            log = os.path.join(os.path.dirname(at), "log")
+            said = refused(directory, name, "(SIGBUS) near offset", more=["--logfile", log])
+            with open(log) as file:
+                assert said in file.read(), "the log file holds the words as well"
+            subprocess.run(["umount", at], check=True)
+        finally:
+            subprocess.run(["umount", "-l", at], check=False, capture_output=True)
+            subprocess.run(["losetup", "-d", device], check=True)
+        with open(image, "ab") as file:
+            file.write(rest)
+        subprocess.run(["mount", "-o", "loop", image, at], check=True)
+        return said, f"exit code 1, `check`, `backup` and `repair` alike; with a disk that reads: {intact(directory, data)}"
 
 
 def kept_snapshot():
@@ -679,6 +721,7 @@ ROWS = [
     ("file in a copy's place immutable", lambda: unchangeable("i", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
     ("file in a copy's place append-only", lambda: unchangeable("a", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
     ("snapshot immutable", kept_snapshot, False),
+    ("sector unreadable below a snapshot", bad_sector, False),
     ("directory of another running server", in_use, True),
     ("snapshot missing", missing_snapshot, True),
     ("log segment of a newer format", newer_log, True),

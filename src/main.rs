@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(arg) => return fail(WRONG_USAGE, format_args!("{arg:?} is not UTF-8 text")),
     };
+    if let Err(e) = os::brace() {
+        return fail(FAILED, e);
+    }
     if let Some(done) = operate::operate(&args) {
         return done;
     }

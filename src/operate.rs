@@ -95,6 +95,8 @@ fn check(words: &[String]) -> Result<ExitCode, String> {
                 fail(FAILED, e);
             }
             Ok(storage) => {
+                // A disk that fails under a map ends this process there.
+                out.show();
                 let found = engine::check(&storage, options.store);
                 found.lines.iter().for_each(|line| out.line(&format!("  {line}")));
                 healthy &= found.healthy;

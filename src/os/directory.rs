@@ -190,7 +190,8 @@ impl Storage for Directory {
     }
 
     fn map(&self, name: &str) -> io::Result<Box<dyn Map>> {
-        let map = self.open_file(name, libc::O_RDONLY).and_then(|fd| Mapping::new(&fd));
+        let fd = self.open_file(name, libc::O_RDONLY);
+        let map = fd.and_then(|fd| Mapping::new(&fd, &self.path.join(name)));
         Ok(Box::new(map.map_err(self.about("map", name))?))
     }
 }

@@ -5,10 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::maps::Known;
 use super::sys::{MOST, c_string, count, cvt, retry, saying};
 use crate::env::{File, Map};
 
@@ -188,6 +190,8 @@ pub(super) fn sync(fd: &OwnedFd) -> io::Result<()> {
 pub(super) struct Mapping {
     start: NonNull<Line>,
     len: usize,
+    /// None for no bytes.
+    known: Option<Known>,
 }
 
 /// What a map's address is aligned to at least; a real one stands on a page.
@@ -202,12 +206,12 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps all of `fd`, which may be closed afterwards. Shared, not private: both see the same pages, and shared
-    /// says plainly that nothing is copied.
-    pub(super) fn new(fd: &OwnedFd) -> io::Result<Self> {
+    /// says plainly that nothing is copied. `path` is what is told of it where a page cannot be read.
+    pub(super) fn new(fd: &OwnedFd, path: &Path) -> io::Result<Self> {
         let len = usize::try_from(size(fd)?).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
         if len == 0 {
             // mmap refuses a length of zero.
-            return Ok(Self { start: NonNull::dangling(), len });
+            return Ok(Self { start: NonNull::dangling(), len, known: None });
         }
         let (null, fd) = (std::ptr::null_mut(), fd.as_raw_fd());
         // SAFETY: the kernel chooses the address, so no mapping of ours is replaced.
@@ -217,7 +221,8 @@ impl Mapping {
         }
         let start: NonNull<Line> = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
         assert!(start.is_aligned(), "a map that does not stand on a page");
-        Ok(Self { start, len })
+        let known = Some(Known::new(start.addr().get(), len, path.as_os_str().as_bytes()));
+        Ok(Self { start, len, known })
     }
 }
 
@@ -232,6 +237,7 @@ unsafe impl Map for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.known = None;
         if self.len > 0 {
             // SAFETY: exactly what mmap gave; `bytes` borrows from self, so no slice is left.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };

@@ -16,6 +16,7 @@ mod listener;
 mod lock;
 #[cfg(feature = "lossy")]
 pub mod lossy;
+mod maps;
 pub mod memory;
 mod pipe;
 mod poller;
@@ -38,6 +39,7 @@ pub use backups::BackupRoot;
 pub use clock::SystemClock;
 pub use directory::Directory;
 pub use process::{Process, entropy};
+pub use signals::brace;
 pub use sockets::Sockets;
 pub use terminal::Terminal;
 

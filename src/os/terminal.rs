@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::clock::{SystemClock, stamp};
+use super::signals;
 use super::sys::{c_string, count, owned, retry, saying};
 use crate::base::sync::AtomicU32;
 use crate::base::time::Wall;
@@ -30,7 +31,8 @@ impl Terminal {
         Self { file: None, threshold: AtomicU32::new(Level::Notice as u32) }
     }
 
-    /// Lines are appended to the file at `path`, which is created where there is none.
+    /// Lines are appended to the file at `path`, which is created where there is none. So are the last words of a process
+    /// that a signal ends.
     ///
     /// # Errors
     /// The kernel's, with the path.
@@ -41,6 +43,7 @@ impl Terminal {
         // SAFETY: the path is a C string that outlives the call.
         let fd = retry(|| owned(unsafe { libc::open(c_path.as_ptr(), flags, mode) }))
             .map_err(saying(format_args!("cannot open the log file {}", path.display())))?;
+        signals::tell_also(&fd)?;
         Ok(Self { file: Some(fd), ..Self::stderr() })
     }
 

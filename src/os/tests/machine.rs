@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tempfile::tempdir;
 
-use super::super::{Options, machine, process};
-use super::in_own_process;
-use crate::env::{Event, Level, Machine};
+use super::super::{Directory, Options, machine, process};
+use super::{alone, in_own_process};
+use crate::env::{Event, Level, Machine, Storage};
 
 fn options(home: &std::path::Path) -> Options {
     let (dir, logfile) = (Some(home.join("data")), Some(home.join("log")));
@@ -83,6 +83,43 @@ fn a_signal_to_another_thread_ends_the_wait() {
             assert_eq!(wait(&mut machine), [Event::Woken, Event::Shutdown]);
         });
     });
+}
+
+/// Touches the third page of a map whose file has only one left: `place` is `yes` or `no`, for whether a server does so, and
+/// where.
+fn lose_a_page(place: &str) {
+    let (serves, home) = place.split_once(' ').unwrap();
+    let home = std::path::Path::new(home);
+    super::super::brace().unwrap();
+    let served = (serves == "yes").then(|| machine(&Options { dir: None, ..options(home) }).unwrap());
+    std::fs::write(home.join("data/a"), vec![1; 3 << 14]).unwrap();
+    let directory = Directory::open_existing(&home.join("data")).unwrap();
+    let map = directory.map("a").unwrap();
+    directory.open("a").unwrap().set_len(1 << 14).unwrap();
+    assert_eq!(map.bytes()[(2 << 14) + 5], 1, "unreachable");
+    drop(served);
+}
+
+#[test]
+fn a_page_that_is_lost_ends_the_process_in_words() {
+    const PLACE: &str = "ENGRAM_TEST_LOST_PAGE";
+    if let Some(place) = std::env::var_os(PLACE) {
+        return lose_a_page(place.to_str().unwrap());
+    }
+    let home = tempdir().unwrap();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    for (serves, words) in [("no", "Nothing was changed"), ("yes", "The server ends at once")] {
+        let place = (PLACE, format!("{serves} {}", home.path().display()));
+        let test = "os::tests::machine::a_page_that_is_lost_ends_the_process_in_words";
+        let output = alone(test, &[place], || ()).unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let path = home.path().join("data/a").display().to_string();
+        let said = format!("engram: {path} cannot be read any more (SIGBUS) near offset {}", (2 << 14) + 5);
+        assert!(text.contains(&said) && text.contains(words), "{text}");
+        let log = std::fs::read_to_string(home.path().join("log")).unwrap_or_default();
+        assert_eq!(log.contains(&said), serves == "yes", "{log}");
+    }
 }
 
 #[test]
