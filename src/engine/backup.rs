@@ -115,18 +115,20 @@ impl Place {
         Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
     }
 
-    /// The directory to write into. It has another name until [`Place::close`]; what an earlier one has left there goes.
+    /// The directory to write into. It has another name until [`Place::close`]; what an earlier one that has not
+    /// ended has left there goes.
     fn open(&self) -> io::Result<Arc<dyn Storage>> {
         self.look()?;
         let made = unfinished(&self.name);
         let storage = self.backups.create(&made)?;
         let names = storage.list()?;
-        // A log is a backup's own where a backup says of itself that it has not ended. Elsewhere it may be of a directory that
-        // somebody serves, or will.
+        // Only what says of itself that it is a backup that has not ended is one. What is whole may be somebody's, and all that
+        // there is.
         let begun = names.iter().any(|name| name == HALF_COPIED);
-        let own = |name: &str| is_of_backup(name) && (begun || !name.starts_with("wal-"));
-        if let Some(foreign) = names.iter().find(|name| !own(name)) {
-            let text = format!("{made} is not empty: there is {foreign} in it");
+        if let Some(foreign) = names.iter().find(|name| !begun || !is_of_backup(name)) {
+            let text = format!(
+                "{made} is not empty: there is {foreign} in it, and nothing says that it is what a backup has left"
+            );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
         if !names.is_empty() {

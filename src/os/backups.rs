@@ -15,6 +15,7 @@ use super::directory::{Directory, Identity, create_at, names, open_at, open_dire
 use super::file::sync;
 use super::lock::LOCK;
 use super::sys::{c_string, cvt, saying};
+use crate::base::sync::Mutex;
 use crate::env::{Backups, Storage};
 
 /// Where backups go.
@@ -25,6 +26,8 @@ pub struct BackupRoot {
     data: Option<Identity>,
     /// Names come from who runs this, and not from clients.
     trusted: bool,
+    /// The directory that was created last, and by which name: one backup is made at a time.
+    made: Mutex<Option<(String, Identity)>>,
 }
 
 /// How a backup's name ends that is not finished.
@@ -36,7 +39,8 @@ impl BackupRoot {
     /// # Errors
     /// If it is. That it is not there yet is none: every call says so, and looks at all of this again.
     pub fn new(root: PathBuf, data: Option<&Directory>) -> io::Result<Self> {
-        let root = Self { root, data: data.map(Directory::identity).transpose()?, trusted: false };
+        let made = Mutex::new("backup", None);
+        let root = Self { root, data: data.map(Directory::identity).transpose()?, trusted: false, made };
         match root.look() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(root),
             looked => looked.map(|()| root),
@@ -115,6 +119,21 @@ impl BackupRoot {
         c_string(name.as_bytes())
     }
 
+    fn is_another(&self, name: &str) -> io::Error {
+        let text = format!("{} is another directory now; try again", self.root.join(name).display());
+        io::Error::new(io::ErrorKind::ResourceBusy, text)
+    }
+
+    /// An error where somebody has put something else in the place of the directory that was created last.
+    fn still_leads(&self, root: &OwnedFd, name: &str) -> io::Result<()> {
+        match &*self.made.lock() {
+            Some((made, own)) if made == name && found(root, name)?.is_some_and(|there| there != *own) => {
+                Err(self.is_another(name))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Says what was tried with what is called `name`.
     fn about(&self, verb: &str, name: &str) -> impl FnOnce(io::Error) -> io::Error + use<> {
         saying(format!("cannot {verb} {}", self.root.join(name).display()))
@@ -144,22 +163,29 @@ impl Backups for BackupRoot {
         let directory = Directory::of(fd, &self.root.join(name), created)?;
         // Whoever had it until now may have given it another name before it let go of the lock.
         if found(&root, name)? != Some(own) {
-            let text = format!("{} is another directory now; try again", self.root.join(name).display());
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+            return Err(self.is_another(name));
         }
+        *self.made.lock() = Some((name.to_owned(), own));
         Ok(Arc::new(directory))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (c_from, c_to, root) = (self.checked(from)?, self.checked(to)?, self.open()?);
+        self.still_leads(&root, from)?;
         let fd = root.as_raw_fd();
         // SAFETY: both names are C strings that outlive the call.
         let renamed = cvt(unsafe { libc::renameat(fd, c_from.as_ptr(), fd, c_to.as_ptr()) });
-        renamed.map(drop).map_err(self.about(&format!("give the name {to} to"), from))
+        renamed.map_err(self.about(&format!("give the name {to} to"), from))?;
+        match &mut *self.made.lock() {
+            Some((made, _)) if made == from => to.clone_into(made),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let (c_name, c_lock, root) = (self.checked(name)?, c_string(LOCK.as_bytes())?, self.open()?);
+        self.still_leads(&root, name)?;
         let remove = || {
             let directory = open_at(&root, &c_name)?;
             if names(&directory)?.iter().any(|name| name != LOCK) {

@@ -163,8 +163,8 @@ fn twice(make: Make<'_>, all: usize, prepare: impl FnOnce(&mut State)) -> bool {
         // All of it is there, but nobody could say so for sure, nor give it another name.
     } else if first.is_err() {
         if let Err(why) = make(&backups) {
-            // A log of which no backup says that it has not ended is left alone: it was whole, and could be given no name.
-            assert!(why.contains("monday.tmp is not empty: there is wal-"), "{why}");
+            // What no backup says of that it has not ended is left alone: it was whole, and could be given no name.
+            assert!(why.contains("monday.tmp is not empty: there is "), "{why}");
             let disk = backups.0.lock().made.remove(0).1;
             assert_eq!(keys(&disk.after_kill()), Some(all));
             make(&backups).unwrap();
@@ -250,7 +250,8 @@ fn a_copy_of_a_directory_at_rest_that_fails_at_any_call_leaves_nothing_half_and_
 
 #[test]
 fn what_a_crash_leaves_of_a_backup_that_had_hardly_begun_is_in_nobodys_way() {
-    for files in [&[][..], &[(HALF_COPIED, &b""[..])], &[("snapshot-00000000000000000009.tmp", b"half")]] {
+    let half = ("snapshot-00000000000000000009.tmp", &b"half"[..]);
+    for files in [&[][..], &[(HALF_COPIED, &b""[..])], &[(HALF_COPIED, b""), half]] {
         for fails in [false, true] {
             let backups = Arc::new(MemBackups::default());
             let mut engine = engine(&backups);
@@ -277,8 +278,16 @@ fn a_backup_removes_nothing_that_it_has_not_made() {
     let served = at_rest();
     backups.0.lock().made[0].1 = served.clone();
     let why = back_up(&mut engine).unwrap_err();
-    assert!(why.contains("monday.tmp is not empty: there is wal-"), "{why}");
+    assert!(why.contains("monday.tmp is not empty: there is "), "{why}");
     assert_eq!(backups.0.lock().made[0].1.image(), served.image());
+    // Nor a whole backup that somebody has put aside.
+    backups.0.lock().made.clear();
+    back_up(&mut engine).unwrap();
+    backups.0.lock().made[0].0 = "monday.tmp".to_owned();
+    let whole = backups.0.lock().made[0].1.image();
+    let why = back_up(&mut engine).unwrap_err();
+    assert!(why.contains("monday.tmp is not empty: there is "), "{why}");
+    assert_eq!(backups.0.lock().made[0].1.image(), whole);
     engine.close().unwrap();
 }
 

@@ -122,6 +122,24 @@ fn a_directory_that_is_given_another_name_keeps_its_lock() {
 }
 
 #[test]
+fn a_directory_that_somebody_puts_in_the_place_of_a_backup_is_neither_named_nor_removed() {
+    let home = tempdir().unwrap();
+    let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
+    let at = |name: &str| home.path().join(name);
+    let _storage = root.create("monday.tmp").unwrap();
+    std::fs::rename(at("monday.tmp"), at("away")).unwrap();
+    std::fs::create_dir(at("monday.tmp")).unwrap();
+    for done in [root.rename("monday.tmp", "monday"), root.remove("monday.tmp")] {
+        assert!(done.unwrap_err().to_string().contains("monday.tmp is another directory now"));
+    }
+    assert!(at("monday.tmp").exists() && !at("monday").exists());
+    std::fs::remove_dir(at("monday.tmp")).unwrap();
+    std::fs::rename(at("away"), at("monday.tmp")).unwrap();
+    root.rename("monday.tmp", "monday").unwrap();
+    assert!(root.exists("monday").unwrap());
+}
+
+#[test]
 fn what_a_crash_leaves_right_behind_the_making_of_a_directory_goes_with_the_next_start() {
     let home = tempdir().unwrap();
     let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
