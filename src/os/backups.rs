@@ -160,6 +160,13 @@ impl Backups for BackupRoot {
         let created = create_at(&root, &c_name).map_err(self.about("create the directory", name))?;
         let fd = open_at(&root, &c_name).map_err(self.about("open the directory", name))?;
         let own = Identity::behind(&fd)?;
+        if self.data == Some(own) {
+            let text = format!(
+                "{} is the directory of which this would be a backup",
+                self.root.join(name).display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let directory = Directory::of(fd, &self.root.join(name), created)?;
         // Whoever had it until now may have given it another name before it let go of the lock.
         if found(&root, name)? != Some(own) {

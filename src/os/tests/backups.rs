@@ -122,6 +122,17 @@ fn a_directory_that_is_given_another_name_keeps_its_lock() {
 }
 
 #[test]
+fn what_would_be_backed_up_is_not_taken_for_what_an_earlier_backup_has_left() {
+    let home = tempdir().unwrap();
+    std::fs::create_dir(home.path().join("monday.tmp")).unwrap();
+    let data = Directory::open_read_only(&home.path().join("monday.tmp")).unwrap();
+    let (root, name) = BackupRoot::above(&home.path().join("monday"), &data).unwrap();
+    assert_eq!(name, "monday");
+    let error = root.create("monday.tmp").map(drop).unwrap_err().to_string();
+    assert!(error.contains("monday.tmp is the directory of which this would be a backup"), "{error}");
+}
+
+#[test]
 fn a_directory_that_somebody_puts_in_the_place_of_a_backup_is_neither_named_nor_removed() {
     let home = tempdir().unwrap();
     let root = BackupRoot::new(home.path().to_owned(), None).unwrap();
