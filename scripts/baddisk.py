@@ -305,12 +305,12 @@ def attribute(path, flag):
         subprocess.run(["chattr", "-" + flag, path], check=True)
 
 
-def unchangeable(flag, place, why="Operation not permitted"):
+def unchangeable(flag, place, why="Operation not permitted", save=False):
     """A start has to change what may not be changed: `place` says which file of the directory, and may make it; `why` is what a
-    start says."""
+    start says. Where a snapshot was to `save`, the server has ended in order, and all is in that snapshot."""
     with small_disk() as (at, _):
         directory = os.path.join(at, "data")
-        data = filled(directory)
+        data = filled(directory, save=save, kill=not save)
         path = os.path.join(directory, place(directory))
         name = os.path.basename(path)
         if not os.path.exists(path):
@@ -721,6 +721,7 @@ ROWS = [
     ("file in a copy's place immutable", lambda: unchangeable("i", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
     ("file in a copy's place append-only", lambda: unchangeable("a", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
     ("snapshot immutable", kept_snapshot, False),
+    ("snapshot immutable that holds all there is", lambda: unchangeable("i", lambda d: os.path.basename(snapshot(d)), save=True), False),
     ("sector unreadable below a snapshot", bad_sector, False),
     ("directory of another running server", in_use, True),
     ("snapshot missing", missing_snapshot, True),

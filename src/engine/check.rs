@@ -24,6 +24,8 @@ pub struct Check {
     pub healthy: bool,
     /// A part could not be read.
     unread: bool,
+    /// The snapshot that a start would open.
+    newest: Option<String>,
     /// The name that a start would give to a copy of the last segment, if it would make one.
     copy: Option<String>,
     /// The log's files, which a start opens for writing, all of them.
@@ -132,6 +134,7 @@ impl Check {
                     "snapshot: {name}: {} bytes, {sections} sections, state at LSN {lsn}, {keys} keys; a start would open it",
                     newest.bytes
                 ));
+                self.newest = Some(newest.file.clone());
                 Some(lsn)
             }
             Err(e) => {
@@ -176,6 +179,8 @@ impl Check {
                     self.say(described(cut, recovered));
                     self.replaced.extend((recovered.case == Case::TornSwitch).then(|| cut.file.clone()));
                 }
+                // A start makes the name of such a snapshot anew: it gives it another one meanwhile.
+                self.replaced.extend(self.newest.clone().filter(|_| recovered.rests_on_snapshot()));
                 self.opened.extend(inspection.segments.iter().map(|segment| segment.name.clone()));
                 self.copy = recovered.copy();
                 let copied = inspection.segments.iter().find(|segment| self.is_copied(&segment.name));

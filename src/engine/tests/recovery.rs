@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Doors, Engine, Silent, await_durable, barrier, options_for, snapshots};
-use crate::engine::OpenError;
+use crate::engine::{OpenError, check};
 use crate::wal::tests::disk::MemDisk;
 
 /// Opens what is on `disk`, unless it is to end when it asks for the `end`th time.
@@ -85,4 +85,25 @@ fn a_start_that_is_told_to_finish_at_any_moment_loses_nothing() {
     // One before each record at least. Of the rows that are linked the other worker may take nearly all.
     assert!(given_up > 50, "{given_up} questions");
     assert!(untouched > 40, "{untouched}: as long as the log is read it stays as it is");
+}
+
+#[test]
+fn a_check_foresees_that_a_start_gives_a_snapshot_another_name_meanwhile() {
+    let disk = MemDisk::default();
+    let mut engine = open(&disk, usize::MAX, 1).unwrap();
+    let lsn = barrier(&mut engine, "SET a 1");
+    await_durable(&mut engine, lsn);
+    engine.request_snapshot().unwrap();
+    while engine.take_saved().is_none() {
+        engine.tick();
+    }
+    engine.close().unwrap();
+    let replaced = |disk: &MemDisk| check(&*disk.arc(), options_for((1 << 10, 0)).store).replaced;
+    let is_snapshot = |name: &String| name.starts_with("snapshot-") && name.ends_with(".snap");
+    assert!(replaced(&disk).iter().any(is_snapshot), "{:?}", replaced(&disk));
+    let mut engine = open(&disk, usize::MAX, 1).unwrap();
+    let lsn = barrier(&mut engine, "SET b 2");
+    await_durable(&mut engine, lsn);
+    engine.close().unwrap();
+    assert!(!replaced(&disk).iter().any(is_snapshot), "{:?}", replaced(&disk));
 }
