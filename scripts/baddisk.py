@@ -16,11 +16,12 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import time
 
-from engramlib import ReplyError, Scratch, Server, binary_path, die_cleanly, pack
+from engramlib import Client, ReplyError, Scratch, Server, binary_path, die_cleanly, free_port, pack
 
 KEYS, SIZE, DIM = 30, 300, 8
 ARGS = ["--fsync", "always", "--segment-bytes", "4kb"]
@@ -366,6 +367,45 @@ def bad_sector():
             file.write(rest)
         subprocess.run(["mount", "-o", "loop", image, at], check=True)
         return said, f"exit code 1, `check`, `backup` and `repair` alike; with a disk that reads: {intact(directory, data)}"
+
+
+def hanging_log_file(directory):
+    with small_disk() as (at, kind):
+        if kind != "ext4" or not shutil.which("fsfreeze"):
+            raise Skipped("no file system that can be made to hang")
+        path = os.path.join(at, "log")
+        port = free_port()
+        words = [binary_path(), "--dir", directory, "--port", str(port), "--fsync", "always", "--logfile", path]
+        process = subprocess.Popen(words)
+        begun = time.monotonic()
+        while not (os.path.exists(path) and "ready on" in open(path).read()):
+            assert time.monotonic() - begun < 30, "not ready"
+            time.sleep(0.01)
+        try:
+            with Client(port) as client:
+                client.call("VNEW", "i", DIM, "METRIC", "l2")
+                data = Data()
+                subprocess.run(["fsfreeze", "-f", at], check=True)
+                try:
+                    worst = 0
+                    for _ in range(20):
+                        with socket.create_connection(("127.0.0.1", port)) as stranger:
+                            stranger.sendall(b"POST / HTTP/1.1\r\n\r\n")
+                            begun = time.monotonic()
+                            data.write(client, len(data.keys), 1)
+                            worst = max(worst, time.monotonic() - begun)
+                finally:
+                    subprocess.run(["fsfreeze", "-u", at], check=True)
+                kept = data.check(client)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+        with open(path) as file:
+            lines = file.read().splitlines()
+        assert sum("POST" in line or "HTTP" in line for line in lines) == 20 and "finished" in lines[-1], lines[-5:]
+        return "nothing until the disk goes on; then every line", f"writes go on, {worst * 1_000:.0f} ms at most; {kept}"
 
 
 def kept_snapshot():
@@ -723,6 +763,7 @@ ROWS = [
     ("snapshot immutable", kept_snapshot, False),
     ("snapshot immutable that holds all there is", lambda: unchangeable("i", lambda d: os.path.basename(snapshot(d)), save=True), False),
     ("sector unreadable below a snapshot", bad_sector, False),
+    ("log file on a disk that hangs", hanging_log_file, True),
     ("directory of another running server", in_use, True),
     ("snapshot missing", missing_snapshot, True),
     ("log segment of a newer format", newer_log, True),

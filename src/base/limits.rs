@@ -41,6 +41,10 @@ pub const MAX_CLIENTS: usize = 10_000;
 /// Most worker threads (`workers`).
 pub const MAX_WORKERS: usize = 256;
 
+/// Bytes of log lines that wait to be written; further ones are lost, and counted.
+pub const WAITING_LINES: usize = 1 << 20;
+/// How long an end waits for the last lines to be written; then they are lost.
+pub const LAST_LINES: Duration = Duration::from_secs(2);
 /// Bytes waiting for the log thread above which writing commands wait in their client's input.
 pub const LOG_BACKLOG: usize = 64 << 20;
 /// Size at which a log segment is closed and the next begun.

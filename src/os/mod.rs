@@ -92,7 +92,7 @@ pub fn machine(options: &Options) -> io::Result<Machine> {
     process::steady_allocator();
     let console: Arc<dyn Console> = match &options.logfile {
         Some(path) => Arc::new(Terminal::open(path)?),
-        None => Arc::new(Terminal::stderr()),
+        None => Arc::new(Terminal::stderr()?),
     };
     let data = options.dir.as_deref().map(Directory::open).transpose()?;
     let backups = options.backup_dir.clone().map(|root| BackupRoot::new(root, data.as_ref())).transpose()?;

@@ -130,6 +130,7 @@ fn the_machine_stands_whole() {
         let first = machine(&options).unwrap();
         first.storage.unwrap().create_new("a").map(drop).unwrap();
         first.console.line(Level::Warning, "here");
+        drop(first.console);
         assert!(std::fs::read_to_string(home.path().join("log")).unwrap().ends_with(" # here\n"));
         assert!(first.net.local().starts_with("127.0.0.1:"));
         assert_ne!(first.seed, entropy_of_another(&Options { dir: None, ..options }));
