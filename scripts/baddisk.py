@@ -35,7 +35,8 @@ SHIM = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-/* The call BAD_CALL on a file whose path holds BAD_FILE fails with EIO while the file BAD_WHEN exists. */
+/* The call BAD_CALL on a file whose path holds BAD_FILE, or ends with it where that begins with a slash, fails with EIO while the
+   file BAD_WHEN exists. */
 static int bad(const char *call, int fd) {
     char link[64], path[4096];
     const char *file = getenv("BAD_FILE"), *when = getenv("BAD_WHEN"), *which = getenv("BAD_CALL");
@@ -44,7 +45,8 @@ static int bad(const char *call, int fd) {
     ssize_t n = readlink(link, path, sizeof path - 1);
     if (n < 0) return 0;
     path[n] = 0;
-    return strstr(path, file) != NULL;
+    size_t tail = strlen(file), all = strlen(path);
+    return file[0] == '/' ? all >= tail && !strcmp(path + all - tail, file) : strstr(path, file) != NULL;
 }
 #define REAL(type, name, ...) static type (*real)(__VA_ARGS__); if (!real) real = (type (*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 #define EIO_IF(call, fd) if (bad(call, fd)) { errno = EIO; return -1; }
@@ -325,6 +327,17 @@ def unchangeable(flag, place, why="Operation not permitted", save=False):
             said = refused(directory, name, why)
         what = foreseen[0].split("refuse: ")[1].split(" /")[0]
         return said, f"`check` foresees it ({what}); made changeable: {intact(directory, data)}"
+
+
+def unchangeable_directory():
+    with small_disk() as (at, _):
+        directory = os.path.join(at, "data")
+        data = filled(directory)
+        with attribute(directory, "i"):
+            told, code = run("check", directory)
+            assert code == 0 and "a start by this user would refuse: cannot write to the directory" in told, told
+            said = refused(directory, "cannot write to the directory", directory)
+        return said, f"`check` foresees it; made changeable: {intact(directory, data)}"
 
 
 def bad_sector():
@@ -751,6 +764,24 @@ def eio_snapshot(directory, call):
     return said, f"the log goes on; the next VSAVE succeeds; {intact(directory, data)}"
 
 
+def eio_directory(directory):
+    failing = Failing(directory, "sync", "/data")
+    with failing.environ():
+        server = serve(directory)
+    with server.client() as client:
+        client.call("VNEW", "i", DIM, "METRIC", "l2")
+        data = Data().write(client, 0, KEYS)
+        failing.turn(True)
+        said = str(client.pipeline([("VSAVE",)])[0])
+        assert "cannot sync the directory" in said and "os error 5" in said, said
+        failing.turn(False)
+        later = client.pipeline([("VSAVE",)])[0]
+        assert isinstance(later, ReplyError) and "an earlier sync of the directory failed" in str(later), later
+        data.check(client)
+    server.kill()
+    return said, f"reads go on, and no name is trusted until a restart: {intact(directory, data)}"
+
+
 ROWS = [
     ("disk full while serving", disk_full, False),
     ("disk full at the start", full_at_start, False),
@@ -762,6 +793,7 @@ ROWS = [
     ("file in a copy's place append-only", lambda: unchangeable("a", lambda d: logs(d)[-1] + ".tmp", "File exists"), False),
     ("snapshot immutable", kept_snapshot, False),
     ("snapshot immutable that holds all there is", lambda: unchangeable("i", lambda d: os.path.basename(snapshot(d)), save=True), False),
+    ("directory immutable", unchangeable_directory, False),
     ("sector unreadable below a snapshot", bad_sector, False),
     ("log file on a disk that hangs", hanging_log_file, True),
     ("directory of another running server", in_use, True),
@@ -784,6 +816,7 @@ ROWS = [
     ("EIO: reading the log at the start", eio_read, True),
     ("EIO: a write of a snapshot", lambda d: eio_snapshot(d, "write"), True),
     ("EIO: a sync of a snapshot", lambda d: eio_snapshot(d, "sync"), True),
+    ("EIO: a sync of the directory", eio_directory, True),
 ]
 
 
