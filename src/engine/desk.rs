@@ -25,6 +25,28 @@ const CREDIT: Duration = Duration::from_millis(100);
 /// Why a snapshot was given up.
 pub(super) const FINISHING: &str = "the server is shutting down";
 
+/// Bytes that a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// All of them.
+    pub(super) all: usize,
+    /// Those among them that are there for the snapshot's sake: what changed or went before the cursor came there. What the
+    /// cursor hands over is none of it, since there is never more of it than a bound and one value.
+    pub(super) kept: usize,
+}
+
+impl Held {
+    fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.kept += other.kept;
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.all -= other.all;
+        self.kept -= other.kept;
+    }
+}
+
 /// Where the halves meet.
 pub(crate) struct Desk {
     tray: Mutex<Tray>,
@@ -73,10 +95,10 @@ fn span(bytes: u64, rate: u64) -> Duration {
 #[derive(Debug)]
 struct Tray {
     /// What is to be written, and how many bytes it occupies until then.
-    pieces: VecDeque<(Piece, usize)>,
-    bytes: usize,
+    pieces: VecDeque<(Piece, Held)>,
+    lying: Held,
     /// The bytes of the piece that the thread has in hand, and the index that it holds.
-    writing: usize,
+    writing: Held,
     index: Option<Weak<Index>>,
     /// Why the thread is to leave.
     cancelled: Option<String>,
@@ -121,8 +143,8 @@ impl Tray {
     fn new(pace: Pace) -> Self {
         Self {
             pieces: VecDeque::new(),
-            bytes: 0,
-            writing: 0,
+            lying: Held::default(),
+            writing: Held::default(),
             index: None,
             cancelled: None,
             pace,
@@ -137,8 +159,10 @@ impl Tray {
         self.cancelled.clone().map_or(Ok(()), Err)
     }
 
-    fn held(&self) -> usize {
-        self.bytes + self.writing
+    fn held(&self) -> Held {
+        let mut held = self.lying;
+        held.add(self.writing);
+        held
     }
 }
 
@@ -168,10 +192,10 @@ impl Desk {
     }
 
     /// Lays a piece down, which occupies so many bytes; returns how many all occupy now.
-    pub(super) fn put(&self, piece: Piece, bytes: usize) -> usize {
+    pub(super) fn put(&self, piece: Piece, bytes: Held) -> Held {
         let mut tray = self.tray.lock();
         tray.pieces.push_back((piece, bytes));
-        tray.bytes += bytes;
+        tray.lying.add(bytes);
         let held = tray.held();
         drop(tray);
         self.filled.notify_one();
@@ -188,7 +212,7 @@ impl Desk {
     /// True while so much lies here that the loop is to wait; it is woken when that is over.
     pub(super) fn is_full(&self) -> bool {
         let mut tray = self.tray.lock();
-        tray.resting = tray.bytes > AHEAD;
+        tray.resting = tray.lying.all > AHEAD;
         tray.resting
     }
 
@@ -204,7 +228,7 @@ impl Desk {
     }
 
     /// What has become of the snapshot, once, and how many bytes what is not written yet occupies.
-    pub(super) fn look(&self) -> (Option<Saved>, usize) {
+    pub(super) fn look(&self) -> (Option<Saved>, Held) {
         let mut tray = self.tray.lock();
         (tray.saved.take(), tray.held())
     }
@@ -225,13 +249,13 @@ impl Desk {
     /// The next piece; waits for it.
     pub(super) fn take(&self) -> Result<Piece, String> {
         let mut tray = self.tray.lock();
-        (tray.writing, tray.index) = (0, None);
+        (tray.writing, tray.index) = (Held::default(), None);
         loop {
             tray.goes_on()?;
             if let Some((piece, bytes)) = tray.pieces.pop_front() {
-                tray.bytes -= bytes;
+                tray.lying.subtract(bytes);
                 (tray.writing, tray.index) = (bytes, piece.index());
-                if tray.resting && tray.bytes <= AHEAD / 2 {
+                if tray.resting && tray.lying.all <= AHEAD / 2 {
                     tray.resting = false;
                     self.waker.wake();
                 }
@@ -258,13 +282,13 @@ impl Desk {
     }
 
     /// Lays out what has become of the snapshot, unless there are pieces left, which are returned.
-    pub(super) fn put_down(&self, saved: Saved) -> Option<VecDeque<(Piece, usize)>> {
+    pub(super) fn put_down(&self, saved: Saved) -> Option<VecDeque<(Piece, Held)>> {
         let mut tray = self.tray.lock();
         if tray.pieces.is_empty() {
             tray.saved = Some(saved);
             return None;
         }
-        (tray.bytes, tray.writing, tray.index) = (0, 0, None);
+        (tray.lying, tray.writing, tray.index) = (Held::default(), Held::default(), None);
         Some(std::mem::take(&mut tray.pieces))
     }
 

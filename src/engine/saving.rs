@@ -5,14 +5,14 @@
 //! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
 //! entries that are about to change pass regardless. What a snapshot keeps in memory is counted ([`Saving::memory`]): at
 //! most what strings, and indexes that are removed meanwhile, took when it was begun. What a capture keeps of an index that
-//! stays, dead rows, is part of that index's bytes, and reckoned by [`Saving::dead`]. Where all of it is too much the snapshot
-//! hurries, or is given up ([`Saving::bound`]).
+//! stays, dead rows, is part of that index's bytes, and reckoned by [`Saving::dead`]. Where that, and what is there for the snapshot's
+//! sake ([`Saving::kept`]), is too much the snapshot hurries, or is given up ([`Saving::bound`]).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::backup::Target;
-use super::desk::{Desk, FINISHING, Piece};
+use super::desk::{Desk, FINISHING, Held, Piece};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use super::writing::write;
@@ -108,8 +108,10 @@ struct Running {
     /// Where the cursor stands; none when it has been everywhere.
     cursor: Option<u64>,
     chunk: Vec<u8>,
+    /// Bytes of the chunk that are there for the snapshot's sake.
+    chunk_kept: usize,
     /// Bytes that lay on the desk when it was last looked at.
-    held: usize,
+    held: Held,
     entries: u64,
     sets: u64,
     desk: Arc<Desk>,
@@ -177,7 +179,8 @@ impl Saving {
             backup: name,
             cursor: Some(0),
             chunk: Vec::new(),
-            held: 0,
+            chunk_kept: 0,
+            held: Held::default(),
             entries: 0,
             sets: 0,
             desk,
@@ -193,7 +196,7 @@ impl Saving {
         {
             reached(Mark::ValuePreserved);
             entry.epoch = self.epoch;
-            running.hand_over(entry);
+            running.hand_over(entry, true);
         }
     }
 
@@ -204,7 +207,8 @@ impl Saving {
                 reached(Mark::ClearedMeanwhile);
                 running.put_chunk();
                 let bytes = keyspace.bytes();
-                running.held = running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, bytes);
+                let held = Held { all: bytes, kept: bytes };
+                running.held = running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, held);
                 running.cursor = None;
                 running.captured.clear();
                 running.end();
@@ -233,9 +237,20 @@ impl Saving {
 
     /// Bytes that only a snapshot keeps: what was handed over and is not written yet, and indexes that are nowhere else.
     pub(crate) fn memory(&self) -> usize {
-        let waits = self.running.as_ref().map_or(0, |running| running.held + running.chunk.capacity());
+        let waits = self.running.as_ref().map_or(0, |running| running.held.all + running.chunk.capacity());
+        waits + self.gone()
+    }
+
+    /// Those of them that the snapshot's rate, or its disk, makes more: all but what the cursor has handed over.
+    pub(crate) fn kept(&self) -> usize {
+        let waits = self.running.as_ref().map_or(0, |running| running.held.kept + running.chunk_kept);
+        waits + self.gone()
+    }
+
+    /// Bytes of indexes that were removed and that only a snapshot holds.
+    fn gone(&self) -> usize {
         let removed = self.removed.iter().filter(|(index, _)| index.strong_count() > 0);
-        waits + removed.map(|(_, bytes)| bytes).sum::<usize>()
+        removed.map(|(_, bytes)| bytes).sum()
     }
 
     /// About how many bytes are dead rows of indexes that are there, which a snapshot keeps from being swept.
@@ -290,7 +305,7 @@ impl Saving {
                 seen += 1;
                 if entry.epoch < epoch {
                     entry.epoch = epoch;
-                    bytes += running.hand_over(entry);
+                    bytes += running.hand_over(entry, false);
                 }
             });
             if next == 0 || bytes >= CHUNK {
@@ -360,12 +375,15 @@ impl Saving {
 }
 
 impl Running {
-    /// Hands an entry to the thread; returns how many bytes that took.
-    fn hand_over(&mut self, entry: &Entry<Value>) -> usize {
+    /// Hands an entry to the thread, because the cursor has come there, or because it is about to change and is `kept`;
+    /// returns how many bytes that took.
+    fn hand_over(&mut self, entry: &Entry<Value>, kept: bool) -> usize {
         match &entry.value {
             Value::String(bytes) => {
                 self.entries += 1;
+                let before = self.chunk.len();
                 put_string_entry(&mut self.chunk, entry, bytes);
+                self.chunk_kept += if kept { self.chunk.len() - before } else { 0 };
                 if self.chunk.len() >= CHUNK {
                     self.put_chunk();
                 }
@@ -378,7 +396,8 @@ impl Running {
                 self.captured.push(Captured { index: Arc::downgrade(index), dead: index.dead().0 });
                 // A capture has three bits a row.
                 let bytes = size_of::<Piece>() + meta.len() + capture.rows() * 3 / 8;
-                self.held = self.desk.put(Piece::Set { meta, capture }, bytes);
+                let held = Held { all: bytes, kept: if kept { bytes } else { 0 } };
+                self.held = self.desk.put(Piece::Set { meta, capture }, held);
                 bytes
             }
         }
@@ -388,14 +407,15 @@ impl Running {
         if !self.chunk.is_empty() {
             let mut chunk = std::mem::take(&mut self.chunk);
             chunk.shrink_to_fit();
-            let bytes = chunk.capacity();
-            self.held = self.desk.put(Piece::Strings(chunk), bytes);
+            let held = Held { all: chunk.capacity(), kept: std::mem::take(&mut self.chunk_kept) };
+            self.held = self.desk.put(Piece::Strings(chunk), held);
         }
     }
 
     fn end(&mut self) {
         self.put_chunk();
-        self.held = self.desk.put(Piece::End { entries: self.entries, sets: self.sets }, 0);
+        let end = Piece::End { entries: self.entries, sets: self.sets };
+        self.held = self.desk.put(end, Held::default());
     }
 }
 

@@ -23,8 +23,8 @@ pub struct SnapshotPlan {
     pub log_bytes: u64,
     /// Bytes a second that are written at most; 0 for as many as the disk takes.
     pub rate: u64,
-    /// Bytes that one may make the server keep: above half of them it keeps to no rate, and above all of them it is given up
-    /// unless somebody has asked for it; 0 for no bound.
+    /// Bytes that one may make the server keep, what its cursor hands over aside: above half of them it keeps to no rate, and
+    /// above all of them it is given up unless somebody has asked for it; 0 for no bound.
     pub memory: u64,
 }
 
@@ -258,12 +258,13 @@ impl Engine {
         self.store.saving.memory()
     }
 
-    /// About how many bytes a running snapshot makes the server keep: [`Engine::snapshot_memory`], dead rows that cannot be
-    /// swept before it has written their indexes, and codes that were replaced.
+    /// About how many bytes a running snapshot makes the server keep, more and more the longer it takes: of
+    /// [`Engine::snapshot_memory`] all but what the cursor has handed over, dead rows that cannot be swept before it has
+    /// written their indexes, and codes that were replaced.
     #[must_use]
     pub fn snapshot_keeps(&self) -> usize {
         let codes = if self.is_saving() { self.store.replaced() } else { 0 };
-        self.snapshot_memory() + self.store.saving.dead() + codes
+        self.store.saving.kept() + self.store.saving.dead() + codes
     }
 
     /// Begins what was asked for, unless the log has `failed`.
