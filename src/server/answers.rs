@@ -84,8 +84,11 @@ impl Server {
                 let bytes = if bids_farewell { Vec::new() } else { bytes.clone() };
                 self.answer(ticket, bytes, Lsn(0));
             }
-            if self.finish_after.take_if(|number| *number == saved.number).is_some() && saved.result.is_ok() {
-                self.begin_finish("SHUTDOWN SAVE");
+            if let Some(at) = self.finish_after.iter().position(|number| *number == saved.number) {
+                self.finish_after.swap_remove(at);
+                if saved.result.is_ok() {
+                    self.begin_finish("SHUTDOWN SAVE");
+                }
             }
         }
     }

@@ -80,21 +80,20 @@ impl Server {
 
     /// Snapshots and backups are given up, except what SHUTDOWN SAVE has asked for.
     fn give_up_saving(&mut self) {
-        let asked = self.savers.iter().filter(|(_, ticket)| ticket.started.command.name == "shutdown");
-        let kept: Vec<u64> = asked.map(|(number, _)| *number).collect();
-        for what in self.engine.give_up_saving(&kept) {
+        for what in self.engine.give_up_saving(&self.finish_after) {
             self.log(Level::Notice, &format!("giving up the {what}"));
         }
     }
 
-    /// True once every client has its answers, or the time for that has passed.
+    /// True once every client has its answers, or the time for that has passed, and what SHUTDOWN SAVE has asked for is done,
+    /// however long that takes.
     pub(super) fn has_finished(&self) -> bool {
         let deadline: Option<Mono> = self.finishing;
         let Some(deadline) = deadline else { return false };
         if self.now >= deadline && !self.connections.is_empty() {
             reached(Mark::GraceOver);
         }
-        self.connections.is_empty() || self.now >= deadline
+        self.finish_after.is_empty() && (self.connections.is_empty() || self.now >= deadline)
     }
 
     /// Lets the workers go, writes and syncs the log, and says so.

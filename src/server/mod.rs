@@ -96,8 +96,9 @@ pub struct Server {
     accept_again: Option<Mono>,
     busy: bool,
     finishing: Option<Mono>,
-    /// The snapshot after which SHUTDOWN SAVE finishes.
-    finish_after: Option<u64>,
+    /// The snapshots that SHUTDOWN SAVE has asked for: behind the first that succeeds the server finishes, and it does not
+    /// end before all are done. One runs, and one waits, at most.
+    finish_after: Vec<u64>,
     pause: Pause,
     ledger: Ledger,
 }
@@ -163,7 +164,7 @@ impl Server {
             accept_again: None,
             busy: false,
             finishing: None,
-            finish_after: None,
+            finish_after: Vec::new(),
             pause: Pause::default(),
             ledger,
         };
@@ -230,7 +231,7 @@ impl Server {
         if !self.behind_log.is_empty() && self.now < self.spin_until && self.pool.in_flight() == 0 {
             return Some(self.now);
         }
-        let mut until = self.finishing.or(self.accept_again);
+        let mut until = self.finishing.filter(|at| *at > self.now).or(self.accept_again);
         if !self.connections.is_empty() && self.options.timeout > 0 {
             until = earlier(until, self.last_chores.after(CHORES));
         }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub(crate) struct Running {
-    address: String,
+    pub(crate) address: String,
     stop: Arc<AtomicBool>,
     waker: Arc<dyn Waker>,
     thread: Option<JoinHandle<Result<(), String>>>,

@@ -191,3 +191,46 @@ fn the_snapshot_that_shutdown_asks_for_is_made_whatever_else_is_given_up() {
     let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(names.filter(|path| path.extension().is_some_and(|end| end == "snap")).count(), 1);
 }
+
+/// A server whose snapshots come slowly, a client of it, and one that has asked for the end behind a snapshot.
+fn ending_slowly(dir: &std::path::Path, rate: u64) -> (Running, Client, Client) {
+    let snapshots = SnapshotPlan { rate, ..SnapshotPlan::default() };
+    let server = start(Some(dir), Options { snapshots, ..options() });
+    let (mut client, mut first) = (full(&server), server.connect());
+    first.send(&[b"SHUTDOWN", b"SAVE"]);
+    wait_for_saving(&mut client);
+    (server, client, first)
+}
+
+#[test]
+fn a_signal_does_not_end_the_server_before_the_snapshot_that_shutdown_has_asked_for_however_slow_it_is() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut server, _client, first) = ending_slowly(data.path(), 140 << 10);
+    let asked = Instant::now();
+    server.ask_to_finish();
+    assert_eq!(server.wait(), Ok(()));
+    assert!(asked.elapsed() > Duration::from_secs(5), "longer than clients have for their answers");
+    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(names.filter(|path| path.extension().is_some_and(|end| end == "snap")).count(), 1);
+    drop(first);
+}
+
+#[test]
+fn whoever_asks_first_for_a_snapshot_and_the_end_gets_them_whatever_comes_of_another_s() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut server, mut client, _first) = ending_slowly(data.path(), 1 << 20);
+    assert_eq!(client.say("SET one more"), ok());
+    // What stands where the second's snapshot is to be written.
+    std::fs::create_dir(data.path().join(format!("snapshot-{:020}.tmp", 65))).unwrap();
+    let mut second = server.connect();
+    second.send(&[b"SHUTDOWN", b"SAVE"]);
+    let Value::Error(why) = second.receive() else { panic!("it cannot be made") };
+    assert!(contains(&why, b"the snapshot failed"), "{}", why.escape_ascii());
+    let end = Instant::now() + SOON;
+    while std::net::TcpStream::connect(&server.address).is_ok() {
+        assert!(Instant::now() < end, "the server goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop((client, second));
+    assert_eq!(server.wait(), Ok(()));
+}

@@ -83,7 +83,9 @@ pub(super) fn shutdown(r: &mut Request<'_>) -> Answer {
     }
     if save {
         let number = request_snapshot(r)?;
-        r.server.finish_after = Some(number);
+        if !r.server.finish_after.contains(&number) {
+            r.server.finish_after.push(number);
+        }
         return Ok(Ran { outcome: Outcome::Snapshot(number), barrier: Lsn(0) });
     }
     r.connection.end_input();
