@@ -186,6 +186,7 @@ fn recover(
 ) -> Result<Durability, OpenError> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(storage));
     let (snapshot, recovered) = read(&storage, store, lookout, report)?;
+    let saved_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes);
     // What is left takes not long, but for the linking.
     let refuse = |e: &dyn std::fmt::Display| OpenError::Refused(e.to_string());
     // Where the log leads up to what the snapshot holds, the snapshot may be lost: what it covers stays (see below).
@@ -221,7 +222,7 @@ fn recover(
         logged: recovered.bytes,
         before: super::snapshots::Before::default(),
         retry: super::snapshots::Retry::default(),
-        saved_bytes: 0,
+        saved_bytes,
         plan: options.snapshots,
         weighed: Mono::default(),
         snapshots: 0,

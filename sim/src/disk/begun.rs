@@ -1,5 +1,5 @@
 //! The snapshots that were begun in one life, and what the log had taken by then: one that nobody has asked for comes when the
-//! log has grown by so many bytes, or by half of the last one's size if that is more, and not before a while has passed since
+//! log has grown by so many bytes, or by half of the last one's size, be it an earlier life's, if that is more, and not before a while has passed since
 //! one that has failed.
 //!
 //! What the log takes is read from what is written to it, so it is known by record, however late it was written. That a
@@ -33,6 +33,8 @@ struct Begin {
 pub(super) struct Begun {
     /// Bytes of log that the life has found.
     pub(super) found: u64,
+    /// Bytes of the snapshot that it has found.
+    pub(super) found_size: u64,
     /// Records that were written, each with the payload bytes of all up to it.
     taken: Vec<(u64, u64)>,
     /// What was last to be written.
@@ -98,7 +100,7 @@ impl Begun {
     /// which was not.
     pub(super) fn judge(&self, log_bytes: u64, asked: &[u64]) -> Result<(), String> {
         let mut asked = asked.iter().peekable();
-        let (mut since, mut size, mut failed): (Option<u64>, u64, Vec<u64>) = (None, 0, Vec::new());
+        let (mut since, mut size, mut failed): (Option<u64>, u64, Vec<u64>) = (None, self.found_size, Vec::new());
         for begin in &self.begun {
             let again = failed.last().map_or(0, |at| at + (AGAIN << (failed.len() - 1).min(DOUBLED)));
             let wrong = self.is_early(begin, since, log_bytes, size).or_else(|| {
@@ -151,6 +153,7 @@ mod tests {
         robbed.begun[0].robbed = true;
         robbed.judge(0, &[]).unwrap();
         assert!(Begun { found: 1, ..begun.clone() }.judge(301, &[]).is_ok());
+        assert!(Begun { found_size: 700, ..begun.clone() }.judge(300, &[]).is_err(), "half of an earlier life's");
         snapshot(&mut begun, 7, 20, true);
         assert!(begun.judge(300, &[]).unwrap_err().contains("instead of 500"), "half of the last one's size");
         snapshot(&mut begun, 99, 30, true);

@@ -240,7 +240,10 @@ impl Listened {
     /// Listens to what `storage` tells, for the faults of the same life.
     #[must_use]
     pub fn new(storage: &Arc<SimStorage>, scheduler: &Scheduler, faults: &Arc<Shared<Faults>>) -> Self {
-        faults.lock().told.begun.found = storage.log_bytes();
+        {
+            let begun = &mut faults.lock().told.begun;
+            (begun.found, begun.found_size) = (storage.log_bytes(), storage.snapshot_bytes());
+        }
         Self { storage: Arc::clone(storage), scheduler: scheduler.clone(), faults: Arc::clone(faults) }
     }
 

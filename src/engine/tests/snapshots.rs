@@ -174,6 +174,25 @@ fn a_snapshot_that_fails_is_made_again_later_and_later_without_another_write() {
     engine.close().unwrap();
 }
 
+#[test]
+fn an_unasked_snapshot_waits_for_half_of_the_last_one_s_size_after_a_restart_too() {
+    let disk = MemDisk::default();
+    let mut engine = Engine::on(Some(disk.arc()), clock());
+    barrier(&mut engine, &format!("SET large {}", "x".repeat(40_000)));
+    engine.request_snapshot().unwrap();
+    turns(&mut engine);
+    engine.close().unwrap();
+    let mut engine = Engine::on(Some(disk.arc()), clock());
+    engine.plan_snapshots(SnapshotPlan { log_bytes: 1_000, ..SnapshotPlan::default() });
+    barrier(&mut engine, &format!("SET k {}", "x".repeat(15_000)));
+    turns(&mut engine);
+    assert_eq!(engine.last_saved(), None, "less than half of it");
+    barrier(&mut engine, &format!("SET k {}", "x".repeat(6_000)));
+    turns(&mut engine);
+    assert!(engine.last_saved().is_some_and(|saved| saved.result.is_ok()));
+    engine.close().unwrap();
+}
+
 /// Writes so many records, each durable before the next.
 fn write(engine: &mut Engine, records: usize) {
     for n in 0..records {

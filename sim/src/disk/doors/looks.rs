@@ -41,6 +41,15 @@ impl SimStorage {
         sizes.sum()
     }
 
+    /// Bytes of the newest snapshot.
+    pub(in crate::disk) fn snapshot_bytes(&self) -> u64 {
+        let image = &self.inner.state.lock().image;
+        // Names are in the order of their records.
+        let published = |name: &str| name.starts_with("snapshot-") && name.ends_with(".snap");
+        let newest = image.names.iter().filter(|(name, _)| published(name)).max();
+        newest.and_then(|(_, file)| image.files.get(file)).map_or(0, |file| file.seen.len() as u64)
+    }
+
     /// How long a file is.
     pub(in crate::disk) fn len_of(&self, name: &str) -> u64 {
         let image = &self.inner.state.lock().image;
