@@ -15,6 +15,7 @@ mod directory;
 mod dump;
 mod facts;
 mod job;
+mod kept;
 mod keyspace;
 mod lookout;
 mod mutation;
@@ -105,7 +106,7 @@ struct Durability {
     before: snapshots::Before,
     /// When another is made unasked after some that have failed.
     retry: snapshots::Retry,
-    /// Bytes of the last one.
+    /// Bytes of the last one, be it an earlier life's.
     saved_bytes: u64,
     plan: SnapshotPlan,
     /// When to look again what a running one makes the server keep.

@@ -8,11 +8,12 @@
 //! stays, dead rows, is part of that index's bytes, and reckoned by [`Saving::dead`]. Where that, and what is there for the snapshot's
 //! sake ([`Saving::kept`]), is too much the snapshot hurries, or is given up ([`Saving::bound`]).
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backup::Target;
 use super::desk::{Desk, FINISHING, Held, Piece};
+use super::kept::{self, Kept};
 use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use super::writing::write;
@@ -85,15 +86,6 @@ pub(crate) struct Saving {
     /// Entries that one slice of the cursor looks at, at most.
     slice: usize,
     running: Option<Running>,
-    /// Indexes that were removed while a snapshot was being written, which may hold them still, and their bytes then.
-    removed: Vec<(Weak<Index>, usize)>,
-}
-
-/// An index that was captured: as long as the snapshot has not written it, rows that die are kept.
-struct Captured {
-    index: Weak<Index>,
-    /// Rows that were dead then.
-    dead: usize,
 }
 
 struct Running {
@@ -102,7 +94,11 @@ struct Running {
     asked: bool,
     /// It keeps to no rate any more.
     hurries: bool,
-    captured: Vec<Captured>,
+    /// Indexes that were captured, and how many of their rows were dead then: as long as the snapshot has not written one, rows
+    /// that die are kept.
+    captured: Kept,
+    /// Indexes that were removed since, and which it may hold still, and their bytes then.
+    removed: Kept,
     lsn: Lsn,
     backup: Option<String>,
     /// Where the cursor stands; none when it has been everywhere.
@@ -128,7 +124,7 @@ impl Saving {
     /// Nothing is saved yet; a snapshot's cursor will look at `slice` entries a turn at most.
     pub(crate) fn in_slices(slice: usize) -> Self {
         assert!(slice > 0, "a cursor has to get on");
-        Self { epoch: 0, slice, running: None, removed: Vec::new() }
+        Self { epoch: 0, slice, running: None }
     }
 
     /// New entries carry it: no snapshot that is running needs them.
@@ -174,7 +170,8 @@ impl Saving {
             number,
             asked,
             hurries: false,
-            captured: Vec::new(),
+            captured: Kept::new(dead),
+            removed: Kept::new(whole),
             lsn,
             backup: name,
             cursor: Some(0),
@@ -217,9 +214,12 @@ impl Saving {
             Some(running) => {
                 reached(Mark::ClearedTooLate);
                 running.captured.clear();
-                let captured = running.desk.indexes().into_iter();
-                self.removed =
-                    captured.filter_map(|index| weighed(&index).map(|bytes| (index, bytes))).collect();
+                running.removed.clear();
+                for index in running.desk.indexes() {
+                    // In the keyspace, until it is dropped: none goes here.
+                    let bytes = index.upgrade().map_or(0, |index| index.bytes());
+                    running.removed.put(index, bytes);
+                }
                 Some(keyspace)
             }
             None => Some(keyspace),
@@ -228,10 +228,11 @@ impl Saving {
 
     /// An index is about to go from the keyspace; a snapshot that has captured it keeps it until it has been written.
     pub(crate) fn removes(&mut self, index: &Arc<Index>) {
-        if let Some(running) = &mut self.running {
+        if let Some(running) = &mut self.running
+            && running.captured.take(index)
+        {
             // From now on it counts as a whole.
-            running.captured.retain(|captured| captured.index.as_ptr() != Arc::as_ptr(index));
-            self.removed.push((Arc::downgrade(index), index.bytes()));
+            running.removed.put(Arc::downgrade(index), index.bytes());
         }
     }
 
@@ -249,20 +250,20 @@ impl Saving {
 
     /// Bytes of indexes that were removed and that only a snapshot holds.
     fn gone(&self) -> usize {
-        let removed = self.removed.iter().filter(|(index, _)| index.strong_count() > 0);
-        removed.map(|(_, bytes)| bytes).sum()
+        self.running.as_ref().map_or(0, |running| running.removed.bytes())
     }
 
     /// About how many bytes are dead rows of indexes that are there, which a snapshot keeps from being swept.
     pub(crate) fn dead(&self) -> usize {
-        // An index that leaves the keyspace leaves the list first: none is dropped here.
-        let captured = self.running.iter().flat_map(|running| &running.captured);
-        let since = captured.filter_map(|Captured { index, dead }| {
-            let index = index.upgrade().filter(|index| index.is_captured())?;
-            let (now, row) = index.dead();
-            Some(now.saturating_sub(*dead) * row)
-        });
-        since.sum()
+        self.running.as_ref().map_or(0, |running| running.captured.bytes())
+    }
+
+    /// Weighs some of the indexes that it holds anew.
+    pub(crate) fn look(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.captured.look();
+            running.removed.look();
+        }
     }
 
     /// A running snapshot makes the server keep so many bytes, where `bound` are allowed: above half of them it keeps to no
@@ -333,7 +334,6 @@ impl Saving {
 
     /// What has become of the snapshot, once.
     pub(crate) fn finished(&mut self) -> Option<Saved> {
-        self.removed.retain(|(index, _)| index.strong_count() > 0);
         let running = self.running.as_mut()?;
         let saved;
         (saved, running.held) = running.desk.look();
@@ -393,7 +393,7 @@ impl Running {
                 self.sets += 1;
                 let (meta, capture) = (set_meta(entry), set.writer.capture());
                 let index = set.writer.index();
-                self.captured.push(Captured { index: Arc::downgrade(index), dead: index.dead().0 });
+                self.captured.put(Arc::downgrade(index), index.dead().0);
                 // A capture has three bits a row.
                 let bytes = size_of::<Piece>() + meta.len() + capture.rows() * 3 / 8;
                 let held = Held { all: bytes, kept: if kept { bytes } else { 0 } };
@@ -424,9 +424,17 @@ pub(super) fn called(backup: Option<&str>) -> String {
     backup.map_or_else(|| "snapshot".to_owned(), |name| format!("backup {name}"))
 }
 
-/// The bytes of an index that is still there.
-fn weighed(index: &Weak<Index>) -> Option<usize> {
-    index.upgrade().map(|index| index.bytes())
+/// The bytes of the rows that have died since an index was captured, until it has been written.
+fn dead(held: &kept::Held) -> Option<usize> {
+    // An index that leaves the keyspace leaves the list first: none is dropped here.
+    let index = held.index.upgrade().filter(|index| index.is_captured())?;
+    let (now, row) = index.dead();
+    Some(now.saturating_sub(held.known) * row)
+}
+
+/// The bytes of an index that somebody still holds.
+fn whole(held: &kept::Held) -> Option<usize> {
+    (held.index.strong_count() > 0).then_some(held.known)
 }
 
 pub(super) fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {

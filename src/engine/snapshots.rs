@@ -244,10 +244,13 @@ impl Engine {
         let saving = self.store.saving.is_running();
         let Some(durability) = self.durability.as_mut().filter(|_| saving) else { return };
         let (now, bound) = (self.clock.now(), usize::try_from(durability.plan.memory).unwrap_or(usize::MAX));
-        if bound > 0 && durability.weighed <= now {
+        if durability.weighed <= now {
             durability.weighed = now.after(SNAPSHOT_WEIGHED);
-            let kept = self.snapshot_keeps();
-            self.store.saving.bound(kept, bound);
+            self.store.saving.look();
+            if bound > 0 {
+                let kept = self.snapshot_keeps();
+                self.store.saving.bound(kept, bound);
+            }
         }
     }
 
