@@ -97,6 +97,8 @@ pub trait Put {
     fn put_u64(&mut self, v: u64);
     /// Appends a 32-bit length and the bytes. The caller keeps strings below 4 GiB (`limits::MAX_BULK`).
     fn put_string(&mut self, v: &[u8]);
+    /// Appends the length only; the bytes are to follow.
+    fn put_length(&mut self, v: &[u8]);
 }
 
 impl Put for Vec<u8> {
@@ -117,9 +119,13 @@ impl Put for Vec<u8> {
     }
 
     fn put_string(&mut self, v: &[u8]) {
+        self.put_length(v);
+        self.extend_from_slice(v);
+    }
+
+    fn put_length(&mut self, v: &[u8]) {
         assert!(u32::try_from(v.len()).is_ok(), "a string of {} bytes does not fit its length word", v.len());
         self.put_u32(v.len() as u32);
-        self.extend_from_slice(v);
     }
 }
 

@@ -63,7 +63,7 @@ impl Store {
     fn with_changing<T>(&mut self, change: &Change, edit: impl FnOnce(&mut VectorSet) -> T) -> T {
         let done = self.keyspace.edit(&change.key, |value| match value {
             Value::Vectors(set) => edit(set),
-            Value::String(_) => unreachable!("a change belongs to an index"),
+            Value::String(_) | Value::Shared(_) => unreachable!("a change belongs to an index"),
         });
         match done {
             Some(done) => done,

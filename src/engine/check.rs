@@ -230,7 +230,7 @@ impl Check {
         let mut cursor = 0;
         loop {
             cursor = store.keyspace.scan(cursor, 1024, &mut |entry| match &entry.value {
-                Value::String(_) => strings += 1,
+                Value::String(_) | Value::Shared(_) => strings += 1,
                 Value::Vectors(set) => {
                     sets += 1;
                     vectors += set.writer.len();

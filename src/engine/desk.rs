@@ -114,6 +114,11 @@ struct Tray {
 #[derive(Debug)]
 pub(super) enum Piece {
     Strings(Vec<u8>),
+    /// One string, its value apart from what stands before it.
+    Large {
+        head: Vec<u8>,
+        value: Arc<Vec<u8>>,
+    },
     Set {
         meta: Vec<u8>,
         capture: Capture,
@@ -134,7 +139,7 @@ impl Piece {
     fn index(&self) -> Option<Weak<Index>> {
         match self {
             Self::Set { capture, .. } => Some(Arc::downgrade(capture.index())),
-            Self::Strings(_) | Self::Rest { .. } | Self::End { .. } => None,
+            Self::Strings(_) | Self::Large { .. } | Self::Rest { .. } | Self::End { .. } => None,
         }
     }
 }

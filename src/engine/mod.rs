@@ -247,11 +247,7 @@ impl Engine {
         let entry = self.store.keyspace.get_hashed(name, key).filter(|entry| lives(entry, self.now));
         let count = if entry.is_some() { &mut self.stats.hits } else { &mut self.stats.misses };
         *count += 1;
-        match entry.map(|entry| &entry.value) {
-            None => Ok(None),
-            Some(Value::String(bytes)) => Ok(Some(bytes)),
-            Some(Value::Vectors(_)) => Err(Refusal::WRONG_TYPE),
-        }
+        entry.map(|entry| entry.value.as_string().ok_or(Refusal::WRONG_TYPE)).transpose()
     }
 
     /// The reply tells of all names: it waits for all that was logged.

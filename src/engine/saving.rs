@@ -2,7 +2,7 @@
 //!
 //! The loop's half: a cursor walks the keyspace in slices and hands every entry over; an entry about to change is
 //! handed over before, with its old value, so the snapshot is the state at one LSN. The thread's half: sections into
-//! a temporary file, then publishing it. Hand-over is bounded: the cursor rests while the thread is behind; only
+//! a temporary file, then publishing it. A large string is shared with the thread, not copied. Hand-over is bounded: the cursor rests while the thread is behind; only
 //! entries that are about to change pass regardless. What a snapshot keeps in memory is counted ([`Saving::memory`]): at
 //! most what strings, and indexes that are removed meanwhile, took when it was begun. What a capture keeps of an index that
 //! stays, dead rows, is part of that index's bytes, and reckoned by [`Saving::dead`]. Where that, and what is there for the snapshot's
@@ -377,8 +377,18 @@ impl Saving {
 impl Running {
     /// Hands an entry to the thread, because the cursor has come there, or because it is about to change and is `kept`;
     /// returns how many bytes that took.
-    fn hand_over(&mut self, entry: &Entry<Value>, kept: bool) -> usize {
+    fn hand_over(&mut self, entry: &mut Entry<Value>, kept: bool) -> usize {
+        if let Some(value) = entry.value.share() {
+            self.entries += 1;
+            let mut head = Vec::new();
+            put_head(&mut head, entry, &value);
+            let bytes = head.capacity() + value.capacity();
+            let held = Held { all: bytes, kept: if kept { bytes } else { 0 } };
+            self.held = self.desk.put(Piece::Large { head, value }, held);
+            return bytes;
+        }
         match &entry.value {
+            Value::Shared(_) => unreachable!("it was handed over"),
             Value::String(bytes) => {
                 self.entries += 1;
                 let before = self.chunk.len();
@@ -438,9 +448,15 @@ fn whole(held: &kept::Held) -> Option<usize> {
 }
 
 pub(super) fn put_string_entry(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
+    put_head(out, entry, value);
+    out.extend_from_slice(value);
+}
+
+/// All of it but its value.
+fn put_head(out: &mut Vec<u8>, entry: &Entry<Value>, value: &[u8]) {
     out.put_u64(entry.expire_at);
     out.put_string(&entry.key);
-    out.put_string(value);
+    out.put_length(value);
 }
 
 pub(super) fn set_meta(entry: &Entry<Value>) -> Vec<u8> {

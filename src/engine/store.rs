@@ -178,14 +178,8 @@ impl Store {
         if self.keyspace.get(key).is_none() {
             self.put(key, Value::String(Vec::new()), 0);
         }
-        let done = self.keyspace.edit(key, |value| match value {
-            Value::String(bytes) => {
-                edit(bytes);
-                true
-            }
-            Value::Vectors(_) => false,
-        });
-        if done == Some(true) { Ok(()) } else { Err("a string operation on a vector set".to_owned()) }
+        let done = self.keyspace.edit(key, |value| value.string_mut().map(edit));
+        if done.flatten().is_some() { Ok(()) } else { Err("a string operation on a vector set".to_owned()) }
     }
 
     fn edit_set<T>(
@@ -195,7 +189,7 @@ impl Store {
     ) -> Result<T, String> {
         let done = self.keyspace.edit(key, |value| match value {
             Value::Vectors(set) => edit(set),
-            Value::String(_) => Err("a vector operation on a string".to_owned()),
+            Value::String(_) | Value::Shared(_) => Err("a vector operation on a string".to_owned()),
         });
         done.unwrap_or_else(|| Err("a vector operation on a key that is not there".to_owned()))
     }

@@ -14,6 +14,8 @@ use crate::wal::Lsn;
 pub(crate) enum Value {
     /// Bytes.
     String(Vec<u8>),
+    /// Many bytes that a snapshot was handed; it may have to write them still.
+    Shared(Arc<Vec<u8>>),
     /// A vector index.
     Vectors(Box<VectorSet>),
 }
@@ -91,10 +93,38 @@ impl LastWrite {
 }
 
 impl Value {
+    /// The bytes of a string.
+    pub(crate) fn as_string(&self) -> Option<&[u8]> {
+        match self {
+            Self::String(bytes) => Some(bytes),
+            Self::Shared(bytes) => Some(bytes),
+            Self::Vectors(_) => None,
+        }
+    }
+
+    /// The bytes of a string, to be changed: a copy, where a snapshot has to write them as they were.
+    pub(super) fn string_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::String(bytes) => Some(bytes),
+            Self::Shared(bytes) => Some(Arc::make_mut(bytes)),
+            Self::Vectors(_) => None,
+        }
+    }
+
+    /// A large string for a snapshot, which has it from now on as it is, at no cost. None for what is no string, or a small one.
+    pub(super) fn share(&mut self) -> Option<Arc<Vec<u8>>> {
+        if let Self::String(bytes) = self
+            && bytes.len() >= SHARED
+        {
+            *self = Self::Shared(Arc::new(std::mem::take(bytes)));
+        }
+        if let Self::Shared(bytes) = self { Some(Arc::clone(bytes)) } else { None }
+    }
+
     /// What TYPE says.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
-            Self::String(_) => "string",
+            Self::String(_) | Self::Shared(_) => "string",
             Self::Vectors(_) => "vectorset",
         }
     }
@@ -103,6 +133,7 @@ impl Value {
     pub(super) fn is_heavy(&self) -> bool {
         match self {
             Self::String(bytes) => is_large(bytes),
+            Self::Shared(bytes) => is_large(bytes),
             Self::Vectors(set) => set.writer.index().rows() > 64,
         }
     }
@@ -112,10 +143,14 @@ impl Held for Value {
     fn bytes(&self) -> usize {
         match self {
             Self::String(bytes) => bytes.capacity(),
+            Self::Shared(bytes) => bytes.capacity(),
             Self::Vectors(set) => size_of::<VectorSet>() + size_of::<LastWrite>() + set.writer.bytes(),
         }
     }
 }
+
+/// Bytes of a string from which on it is shared with a snapshot rather than copied for it.
+const SHARED: usize = 64 << 10;
 
 /// True for a string whose memory is costly to give back.
 pub(super) fn is_large(string: &Vec<u8>) -> bool {

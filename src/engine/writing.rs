@@ -46,6 +46,7 @@ fn fill(writer: &mut SnapshotWriter, desk: &Desk) -> Result<(), String> {
     loop {
         match desk.take()? {
             Piece::Strings(chunk) => section(writer, desk, kind::STRINGS, &[], &chunk)?,
+            Piece::Large { head, value } => section_of(writer, desk, kind::STRINGS, &[], (&head, &value))?,
             Piece::Set { meta, capture } => set_sections(writer, desk, &meta, &capture)?,
             Piece::Rest { keyspace, epoch } => {
                 reached(Mark::RestWritten);
@@ -74,20 +75,17 @@ fn write_rest(
             if entry.epoch >= epoch || failed.is_err() {
                 return;
             }
-            match &entry.value {
-                Value::String(bytes) => {
-                    entries += 1;
-                    put_string_entry(&mut chunk, entry, bytes);
-                    // At once: those of a whole slice may be as many large ones.
-                    if chunk.len() >= CHUNK {
-                        failed = section(writer, desk, kind::STRINGS, &[], &chunk);
-                        chunk = Vec::new();
-                    }
+            if let Some(bytes) = entry.value.as_string() {
+                entries += 1;
+                put_string_entry(&mut chunk, entry, bytes);
+                // At once: those of a whole slice may be as many large ones.
+                if chunk.len() >= CHUNK {
+                    failed = section(writer, desk, kind::STRINGS, &[], &chunk);
+                    chunk = Vec::new();
                 }
-                Value::Vectors(set) => {
-                    sets += 1;
-                    failed = set_sections(writer, desk, &set_meta(entry), &set.writer.capture());
-                }
+            } else if let Value::Vectors(set) = &entry.value {
+                sets += 1;
+                failed = set_sections(writer, desk, &set_meta(entry), &set.writer.capture());
             }
         });
         std::mem::replace(&mut failed, Ok(()))?;
@@ -107,7 +105,17 @@ fn section(
     meta: &[u8],
     payload: &[u8],
 ) -> Result<(), String> {
-    let (first, rest) = payload.split_at(payload.len().min(PIECE));
+    section_of(writer, desk, kind, meta, payload.split_at(payload.len().min(PIECE)))
+}
+
+/// A section whose payload is in two parts.
+fn section_of(
+    writer: &mut SnapshotWriter,
+    desk: &Desk,
+    kind: u32,
+    meta: &[u8],
+    (first, rest): (&[u8], &[u8]),
+) -> Result<(), String> {
     desk.advance((meta.len() + first.len()) as u64)?;
     let mut whole = || {
         writer.begin(kind, meta)?;

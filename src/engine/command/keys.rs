@@ -2,7 +2,6 @@
 //! FLUSHDB. Dropping what is large is never done here: the engine leaves it to a worker, for DEL as for UNLINK.
 
 use super::super::mutation::Op;
-use super::super::value::Value;
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use super::integer;
 use crate::resp::eq_ignore_case;
@@ -96,10 +95,10 @@ pub(super) fn copy(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     }
     let Some(entry) = engine.read(call, from) else { return call.integer(0) };
     let expire_at = entry.expire_at;
-    let Value::String(value) = &entry.value else {
+    let Some(value) = entry.value.as_string() else {
         return Err(Refusal::err("not supported for this module key"));
     };
-    let value = value.clone();
+    let value = value.to_vec();
     engine.mutate(call, Op::Set { key: to, value: &value, expire_at })?;
     call.integer(1)
 }

@@ -29,7 +29,6 @@ pub use table::{
 
 pub(super) use vectors::{expect_set, form};
 
-use super::value::Value;
 use super::{Call, Engine, Refusal};
 use crate::resp::parse_i64;
 
@@ -51,9 +50,9 @@ fn string_and_expiry<'e>(
 ) -> Result<Option<(&'e [u8], u64)>, Refusal> {
     match engine.read(call, key) {
         None => Ok(None),
-        Some(entry) => match &entry.value {
-            Value::String(bytes) => Ok(Some((bytes, entry.expire_at))),
-            Value::Vectors(_) => Err(Refusal::WRONG_TYPE),
-        },
+        Some(entry) => {
+            let bytes = entry.value.as_string().ok_or(Refusal::WRONG_TYPE)?;
+            Ok(Some((bytes, entry.expire_at)))
+        }
     }
 }

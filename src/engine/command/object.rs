@@ -1,7 +1,6 @@
 //! OBJECT, and the engine's part of MEMORY. Encodings are those Redis would choose for the same string; engram itself
 //! keeps no access times and no reference counts.
 
-use super::super::value::Value;
 use super::super::{Call, Engine, Handled, Outcome, Refusal};
 use super::{describe, integer, table};
 use crate::resp::{eq_ignore_case, parse_i64};
@@ -19,9 +18,9 @@ pub(super) fn object(engine: &mut Engine, call: &mut Call<'_>) -> Handled {
     let Some(entry) = engine.read(call, &args[2]) else { return call.null() };
     match sub.name {
         "encoding" => {
-            let encoding = match &entry.value {
-                Value::String(bytes) if parse_i64(bytes).is_some() => "int",
-                Value::String(bytes) if bytes.len() <= EMBEDDED => "embstr",
+            let encoding = match entry.value.as_string() {
+                Some(bytes) if parse_i64(bytes).is_some() => "int",
+                Some(bytes) if bytes.len() <= EMBEDDED => "embstr",
                 _ => "raw",
             };
             call.bulk(encoding.as_bytes())

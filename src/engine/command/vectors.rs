@@ -137,7 +137,7 @@ pub(in crate::engine) fn expect_set<'e>(
 ) -> Result<&'e VectorSet, Refusal> {
     match engine.read(call, key).map(|entry| &entry.value) {
         None => Err(Refusal::err(format_args!("no index {}: create it with VNEW", quote(key)))),
-        Some(Value::String(_)) => Err(Refusal::WRONG_TYPE),
+        Some(Value::String(_) | Value::Shared(_)) => Err(Refusal::WRONG_TYPE),
         Some(Value::Vectors(set)) => Ok(set),
     }
 }

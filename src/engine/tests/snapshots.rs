@@ -90,6 +90,47 @@ fn nothing_is_counted_when_a_snapshot_is_done() {
     engine.close().unwrap();
 }
 
+/// Where the string at `key` lies in memory, and its bytes.
+fn string<'e>(engine: &'e Engine, key: &str) -> (usize, &'e [u8]) {
+    let entry = engine.store.keyspace.get(key.as_bytes()).unwrap();
+    let bytes = entry.value.as_string().unwrap();
+    (bytes.as_ptr().addr(), bytes)
+}
+
+#[test]
+fn a_large_string_is_shared_with_a_snapshot_and_copied_only_where_it_changes_in_part() {
+    const LARGE: usize = 3 << 20;
+    let disk = MemDisk::default();
+    let mut engine = Engine::on(Some(disk.arc()), clock());
+    for key in ["k", "l", "m"] {
+        barrier(&mut engine, &format!("SET {key} {}", key.repeat(LARGE)));
+    }
+    let before = ["k", "l", "m"].map(|key| string(&engine, key).0);
+    engine.plan_snapshots(SnapshotPlan { rate: 1, ..SnapshotPlan::default() });
+    engine.request_snapshot().unwrap();
+    while engine.tick() {}
+    assert_eq!(["k", "l", "m"].map(|key| string(&engine, key).0), before, "none has been copied");
+    assert!(engine.snapshot_memory() >= 3 * LARGE && engine.snapshot_memory() < 4 * LARGE);
+    barrier(&mut engine, "APPEND k x");
+    barrier(&mut engine, "SETRANGE l 0 xx");
+    barrier(&mut engine, "SET m other");
+    assert!(before.iter().zip(["k", "l", "m"]).all(|(old, key)| *old != string(&engine, key).0));
+    engine.plan_snapshots(SnapshotPlan::default());
+    turns(&mut engine);
+    let bytes = *engine.last_saved().unwrap().result.as_ref().unwrap();
+    assert!(bytes > 3 * LARGE as u64, "it holds them as they were");
+    let again = string(&engine, "k").0;
+    engine.request_snapshot().unwrap();
+    turns(&mut engine);
+    assert_eq!(string(&engine, "k").0, again);
+    engine.close().unwrap();
+    let engine = Engine::on(Some(disk.arc()), clock());
+    assert_eq!(string(&engine, "k").1, format!("{}x", "k".repeat(LARGE)).as_bytes());
+    assert_eq!(string(&engine, "l").1, format!("xx{}", "l".repeat(LARGE - 2)).as_bytes());
+    assert_eq!(string(&engine, "m").1, b"other");
+    engine.close().unwrap();
+}
+
 /// A directory in which no snapshot can be created, as long as it is so.
 struct Full {
     disk: Arc<dyn Storage>,

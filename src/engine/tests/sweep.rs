@@ -50,6 +50,7 @@ fn contents(engine: &Engine) -> Shown {
             let head = format!("{} {}", entry.key.escape_ascii(), entry.expire_at);
             match &entry.value {
                 Value::String(bytes) => shown.contents.push(format!("{head} {}", bytes.escape_ascii())),
+                Value::Shared(bytes) => shown.contents.push(format!("{head} {}", bytes.escape_ascii())),
                 Value::Vectors(set) => {
                     let index = set.writer.index().pin();
                     let (dim, m) = (index.config().dim, index.config().m);
