@@ -57,6 +57,8 @@ pub const SPIN: Duration = Duration::from_micros(250);
 pub const SNAPSHOT_MEMORY: u64 = 256 << 20;
 /// How often it is looked at how many they are.
 pub const SNAPSHOT_WEIGHED: Duration = Duration::from_millis(10);
+/// How long a server that ends waits for a backup's thread that was told to leave: its disk may hang.
+pub const BACKUP_LEAVES: Duration = Duration::from_secs(2);
 /// Bytes of log since the last snapshot after which another is made.
 pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 /// How long after a snapshot that failed another is made unasked; twice as long after each further one, ...

@@ -232,6 +232,20 @@ impl Desk {
         self.tray.lock().saved.is_some()
     }
 
+    /// Waits until the thread has given up or is done, so long at most; true when it has.
+    pub(super) fn await_end(&self, limit: Duration) -> bool {
+        let until = self.clock.now().after(limit);
+        let mut tray = self.tray.lock();
+        while tray.saved.is_none() {
+            let left = until.since(self.clock.now());
+            if left.is_zero() {
+                return false;
+            }
+            tray = self.filled.wait(tray, Some(left));
+        }
+        true
+    }
+
     /// What has become of the snapshot, once, and how many bytes what is not written yet occupies.
     pub(super) fn look(&self) -> (Option<Saved>, Held) {
         let mut tray = self.tray.lock();
@@ -291,6 +305,7 @@ impl Desk {
         let mut tray = self.tray.lock();
         if tray.pieces.is_empty() {
             tray.saved = Some(saved);
+            self.filled.notify_all();
             return None;
         }
         (tray.lying, tray.writing, tray.index) = (Held::default(), Held::default(), None);

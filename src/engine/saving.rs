@@ -18,7 +18,7 @@ use super::keyspace::{Entry, Keyspace};
 use super::value::Value;
 use super::writing::write;
 use crate::base::bytes::Put;
-use crate::base::limits::SNAPSHOT_SLICE;
+use crate::base::limits::{BACKUP_LEAVES, SNAPSHOT_SLICE};
 use crate::base::mark::{Mark, Work, reached, spent};
 use crate::base::sync::{self, JoinHandle};
 use crate::index::Index;
@@ -365,10 +365,21 @@ impl Saving {
         }
     }
 
-    /// Gives up a running snapshot and waits until its thread has gone.
-    pub(crate) fn cancel(&mut self) {
-        if let Some(running) = self.running.take() {
+    /// Tells the thread of a running snapshot to leave.
+    pub(crate) fn cancel(&self) {
+        if let Some(running) = &self.running {
             running.desk.cancel(FINISHING);
+        }
+    }
+
+    /// Gives up a running snapshot and waits until its thread has gone; where it is a backup, whose disk is another one and may
+    /// hang, not for long.
+    pub(crate) fn end(&mut self) {
+        self.cancel();
+        if let Some(running) = self.running.take() {
+            if running.backup.is_some() && !running.desk.await_end(BACKUP_LEAVES) {
+                return;
+            }
             drop(running.thread.join());
         }
     }

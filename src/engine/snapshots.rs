@@ -310,12 +310,15 @@ impl Engine {
         }
     }
 
-    /// Finishes: gives up a running snapshot, writes and syncs what was logged, and lets the threads go.
+    /// Finishes: gives up a running snapshot, writes and syncs what was logged, whatever hinders the snapshot's thread, and
+    /// lets the threads go.
     pub fn close(mut self) -> Result<Lsn, String> {
         self.store.saving.cancel();
         let Some(durability) = self.durability else { return Ok(Lsn(0)) };
         let last = durability.wal.appended();
-        durability.wal.shutdown().map_err(|e| e.to_string())?;
+        let shut = durability.wal.shutdown();
+        self.store.saving.end();
+        shut.map_err(|e| e.to_string())?;
         Ok(last)
     }
 }

@@ -100,7 +100,8 @@ impl Begun {
     /// which was not.
     pub(super) fn judge(&self, log_bytes: u64, asked: &[u64]) -> Result<(), String> {
         let mut asked = asked.iter().peekable();
-        let (mut since, mut size, mut failed): (Option<u64>, u64, Vec<u64>) = (None, self.found_size, Vec::new());
+        let (mut since, mut size, mut failed): (Option<u64>, u64, Vec<u64>) =
+            (None, self.found_size, Vec::new());
         for begin in &self.begun {
             let again = failed.last().map_or(0, |at| at + (AGAIN << (failed.len() - 1).min(DOUBLED)));
             let wrong = self.is_early(begin, since, log_bytes, size).or_else(|| {
@@ -153,7 +154,10 @@ mod tests {
         robbed.begun[0].robbed = true;
         robbed.judge(0, &[]).unwrap();
         assert!(Begun { found: 1, ..begun.clone() }.judge(301, &[]).is_ok());
-        assert!(Begun { found_size: 700, ..begun.clone() }.judge(300, &[]).is_err(), "half of an earlier life's");
+        assert!(
+            Begun { found_size: 700, ..begun.clone() }.judge(300, &[]).is_err(),
+            "half of an earlier life's"
+        );
         snapshot(&mut begun, 7, 20, true);
         assert!(begun.judge(300, &[]).unwrap_err().contains("instead of 500"), "half of the last one's size");
         snapshot(&mut begun, 99, 30, true);

@@ -311,3 +311,32 @@ fn a_snapshot_that_makes_up_for_a_file_goes_before_backups_that_wait() {
     assert_eq!(order, [(None, true), named("monday"), named("tuesday")]);
     engine.close().unwrap();
 }
+
+#[test]
+fn a_backup_whose_disk_hangs_keeps_neither_the_log_from_its_last_sync_nor_the_server_from_its_end() {
+    let (backups, disk, clock) = (Arc::new(MemBackups::default()), MemDisk::default(), snapshots::clock());
+    let mut engine = engine_on(&disk, &clock, &backups, 1 << 20);
+    engine.set_tier(crate::wal::Tier::EverySecond);
+    engine.request_backup("monday").unwrap();
+    let hangs = backups.0.lock();
+    engine.tick();
+    assert!(engine.is_saving());
+    barrier(&mut engine, "SET b 2");
+    let closing = crate::base::sync::spawn("closing", move || assert!(engine.close().is_ok())).unwrap();
+    let survives = |seed| {
+        let engine = Engine::on(Some(disk.after_power_loss(&mut Rng::new(seed)).arc()), Arc::clone(&clock));
+        let keys = engine.keys();
+        engine.close().unwrap();
+        keys == 2
+    };
+    for turn in 0.. {
+        if (0..16).all(survives) {
+            break;
+        }
+        assert!(turn < 1_000, "the log is not synced while the backup's disk hangs");
+        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+    }
+    clock.0.fetch_add(10_000);
+    closing.join().unwrap();
+    drop(hangs);
+}

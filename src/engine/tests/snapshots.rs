@@ -77,7 +77,7 @@ fn what_is_removed_during_a_snapshot_counts_as_long_as_it_is_there() {
 #[test]
 fn nothing_is_counted_when_a_snapshot_is_done() {
     let mut engine = saving();
-    engine.store.saving.cancel();
+    engine.store.saving.end();
     engine.plan_snapshots(SnapshotPlan::default());
     engine.request_snapshot().unwrap();
     barrier(&mut engine, "DEL i k0 k1 k2");
