@@ -25,6 +25,9 @@ const LARGE: u64 = 8;
 /// So many segments are kept for later, at most.
 const SPARES: usize = 4;
 
+/// One that is longer than this many times the size of a segment is not kept: so much room would lie idle.
+const LARGEST: u64 = 2;
+
 /// A segment that was used up, under a name that the next start removes.
 pub(super) struct Spare {
     name: String,
@@ -75,12 +78,14 @@ impl LogThread {
     }
 
     /// Keeps a segment that is not needed any more for the next one's bytes, instead of removing it. False if it is to be
-    /// removed: there are enough already, it is small, the disk is full, or it could not be renamed.
+    /// removed: there are enough already, it is small, or so large that a record of its own must have made it so, the disk is
+    /// full, or it could not be renamed.
     pub(super) fn spare(&mut self, segment: &Closed) -> bool {
         let wanted =
             self.shared.tier() == Tier::Always && self.options.room > 0 && self.spares.len() < SPARES;
         let wanted = wanted && self.retry_at.is_none();
-        if !wanted || segment.bytes < self.options.segment_bytes {
+        let usual = self.options.segment_bytes..=self.options.segment_bytes.saturating_mul(LARGEST);
+        if !wanted || !usual.contains(&segment.bytes) {
             return false;
         }
         let name = format!("{}{TEMPORARY}", segment.name);

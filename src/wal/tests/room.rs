@@ -94,6 +94,25 @@ fn used_again_on(disk: MemDisk) -> (MemDisk, Rig) {
 }
 
 #[test]
+fn a_segment_that_one_record_has_made_far_too_long_is_removed_and_not_used_again() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::Always, (150, 400));
+    rig.wal.append(&[7; 1_000]).unwrap();
+    rig.wal.kick();
+    rig.settle();
+    append(&rig, 12);
+    rig.wal.drop_covered(Lsn(12));
+    while rig.wal.stats().segments_removed == 0 {
+        super::pause();
+    }
+    let image = disk.image();
+    let spares: Vec<_> = image.iter().filter(|(name, _)| name.ends_with(".tmp")).collect();
+    assert!(!spares.is_empty(), "others are kept");
+    assert!(spares.iter().all(|(_, bytes)| bytes.len() <= 300), "{:?}", spares[0].1.len());
+    rig.wal.shutdown().unwrap();
+}
+
+#[test]
 fn covered_segments_are_used_again_and_their_old_records_are_gone() {
     let (disk, rig) = used_again();
     let journal = disk.journal();
