@@ -403,6 +403,8 @@ marks! {
         ExpiredOnRead: "a key is met after its time",
         ExpiredInTime: "a key goes because its time has come",
         ExpiriesBounded: "more keys are due than one turn takes",
+        ExpiriesFillRecord: "more keys are due than one record can say",
+        ExpiredBehindRecord: "a key whose time has come is only hidden, since the record has no room for its deletion",
         ExpiredMeanwhile: "a key goes while a snapshot is running",
         ExpiredHidden: "a key whose time has come is only hidden, since the log has failed",
         BornExpired: "a value is written whose time has passed",

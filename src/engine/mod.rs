@@ -13,6 +13,7 @@ pub mod command;
 mod desk;
 mod directory;
 mod dump;
+mod expiry;
 mod facts;
 mod job;
 mod kept;
@@ -43,8 +44,7 @@ pub use watch::Watches;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use crate::base::limits;
-use crate::base::mark::{Mark, Work, reached, spent};
+use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::base::time::Mono;
 use crate::env::{Backups, Clock, Storage, Waker};
@@ -75,6 +75,8 @@ pub struct Engine {
     now: u64,
     /// The operations of the command (or transaction) being executed.
     record: Vec<u8>,
+    /// Its most bytes (`limits::MAX_RECORD`).
+    max_record: usize,
     /// How deep [`Engine::begin`] is nested: a transaction's commands share its record.
     depth: u32,
     /// Why there are no writes. Looked up when a command begins and not within one: a log that fails in the middle of a
@@ -270,10 +272,15 @@ impl Engine {
     /// Refuses if operations of so many bytes ([`Op::encoded_len`]) do not fit the record any more: for a command that
     /// makes several and must not stop half way.
     fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
-        if self.record.len().saturating_add(bytes) > limits::MAX_RECORD {
-            return Err(Refusal::err("the command's changes are longer than a log record may be"));
+        if self.fits(bytes) {
+            return Ok(());
         }
-        Ok(())
+        Err(Refusal::err("the command's changes are longer than a log record may be"))
+    }
+
+    /// True while operations of so many bytes fit the record.
+    fn fits(&self, bytes: usize) -> bool {
+        self.record.len().saturating_add(bytes) <= self.max_record
     }
 
     /// [`Engine::mutate`] for who needs to know what it did.
@@ -315,33 +322,6 @@ impl Engine {
         if self.durability.is_some() {
             op.encode(&mut self.record);
         }
-    }
-
-    /// Removes `key` if its time has come. The removal is logged: a clock that jumps back must not wake it. Once the
-    /// log has failed such a key is only hidden.
-    fn expire_if_due(&mut self, key: &[u8]) {
-        let due = |entry: &Entry<Value>| !lives(entry, self.now);
-        if self.store.keyspace.get(key).is_some_and(due) {
-            if self.failed.is_none() {
-                reached(Mark::ExpiredOnRead);
-                self.expire(key);
-            } else {
-                reached(Mark::ExpiredHidden);
-            }
-        }
-    }
-
-    fn expire(&mut self, key: &[u8]) {
-        if self.store.saving.is_running() {
-            reached(Mark::ExpiredMeanwhile);
-        }
-        let (op, name) = (Op::Delete { key }, self.store.keyspace.hash(key));
-        let (lsn, before) = (self.next_lsn(), self.watched.changed(name));
-        let applied = self.store.apply(&op, lsn);
-        assert!(applied.is_ok(), "a deletion always applies");
-        self.log(&op, lsn);
-        self.watched.bury(name, before);
-        self.stats.expired += 1;
     }
 
     /// The error reply for writes while the log takes none: for good once it has failed, for the time being where the disk
@@ -414,38 +394,6 @@ impl Engine {
         }
         let saving = self.tick_snapshot();
         busy || saving
-    }
-
-    fn expire_some(&mut self) -> bool {
-        if self.store.keyspace.expiring() == 0 {
-            return false;
-        }
-        self.begin();
-        let mut taken = 0;
-        while taken < self.expiries_per_turn && self.failed.is_none() {
-            let due = self.store.keyspace.next_due().filter(|(at, _)| *at <= self.now);
-            let Some(key) = due.map(|(_, key)| key.to_vec()) else { break };
-            reached(Mark::ExpiredInTime);
-            self.expire(&key);
-            taken += 1;
-        }
-        self.end();
-        spent(Work::Expired, taken);
-        let more = taken == self.expiries_per_turn;
-        if more {
-            reached(Mark::ExpiriesBounded);
-        }
-        more
-    }
-
-    /// Milliseconds until the next key's time comes; none once the log has failed, since nothing is done then.
-    #[must_use]
-    pub fn next_expiry(&self) -> Option<u64> {
-        if self.failed.is_some() {
-            return None;
-        }
-        let (at, _) = self.store.keyspace.next_due()?;
-        Some(at.saturating_sub(self.clock.wall().millis()))
     }
 
     /// What has gathered to be dropped by a worker.

@@ -15,6 +15,7 @@ use super::value::{Value, VectorSet};
 use super::watch::Watched;
 use super::{Durability, Engine, Stats};
 use crate::base::bytes::{DecodeError, Reader};
+use crate::base::limits;
 use crate::base::mark::{Mark, reached};
 use crate::base::rng::Rng;
 use crate::base::sync::{self, AtomicU64};
@@ -161,6 +162,7 @@ impl Engine {
             clock: doors.clock,
             rng: Rng::stream(options.seed, "engine"),
             record: Vec::new(),
+            max_record: limits::MAX_RECORD,
             depth: 0,
             failed: None,
             log_backlog: options.log_backlog,

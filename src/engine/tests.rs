@@ -1,6 +1,7 @@
 //! An engine without a machine, for tests of what needs no disk.
 
 mod backups;
+mod expiry;
 mod forms;
 mod pace;
 mod recovery;

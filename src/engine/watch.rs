@@ -137,8 +137,10 @@ impl Engine {
     pub fn has_changed(&mut self, watches: &Watches) -> Option<Lsn> {
         let mut changed = None;
         for watch in &watches.list {
-            self.expire_if_due(&watch.key);
-            if self.watched.changed_since(watch) {
+            let hidden = self.expire_if_due(&watch.key);
+            // One for which the record has no room was alive when the watch began, unless that knows better.
+            let overdue = hidden && !watch.hidden && self.failed.is_none();
+            if overdue || self.watched.changed_since(watch) {
                 let barrier = self.durability.as_ref().map_or(Lsn(0), |d| d.unsynced.barrier(watch.name));
                 changed = changed.max(Some(barrier));
             }

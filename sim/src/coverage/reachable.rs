@@ -123,6 +123,8 @@ const BACKUPS_NEVER_FAIL: &str = "the disk for backups never fails, and each lif
 
 const ONE_CHANGES: &str = "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index";
 
+const LONG_RECORD: &str = "no plan's deletions are together longer than a record may be, a gigabyte";
+
 /// Marks that no simulated run reaches, and why not.
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
@@ -131,6 +133,8 @@ pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::ChangeReplaced, ONE_CHANGES),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
     (Mark::BackupStays, BACKUPS_NEVER_FAIL),
+    (Mark::ExpiriesFillRecord, LONG_RECORD),
+    (Mark::ExpiredBehindRecord, LONG_RECORD),
     (Mark::RecordRefused, "what the log accepts fits the state it was accepted in, and the log has no holes"),
 ];
 
