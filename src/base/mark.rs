@@ -241,6 +241,7 @@ marks! {
         AllReadWaits: "a reply about all keys waits for the log",
         SecondIsOver: "what was acknowledged a second ago is synced",
         RoomIsTold: "so much was written at once that the loop is told of the room",
+        TierRefused: "another tier is asked for when the log has failed",
         TierTightened: "what counted as durable has yet to be synced, since the tier has changed",
         LostSeen: "a reply would tell of what the log has refused",
         ReplyBecomesError: "a reply that waited for the log becomes an error",

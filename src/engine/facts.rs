@@ -36,9 +36,10 @@ impl Engine {
         })
     }
 
-    /// Changes when a write is acknowledged. Nothing to do without a directory.
+    /// Changes when a write is acknowledged. Nothing to do without a directory, and nothing is done once the log has failed:
+    /// what it has refused must not come to be shown because a weaker tier would have shown it.
     pub fn set_tier(&mut self, tier: Tier) {
-        if let Some(durability) = &mut self.durability {
+        if let Some(durability) = self.durability.as_mut().filter(|d| !d.wal.has_failed()) {
             durability.wal.set_tier(tier);
             // Names are forgotten as soon as their records count as durable, which under the tier before came early.
             if durability.wal.durable() < durability.wal.appended() {

@@ -134,6 +134,25 @@ fn no_list_tells_what_a_failed_log_has_refused() {
     assert!(barrier(&mut engine, "GET a") <= engine.durable(), "reads go on");
 }
 
+#[test]
+fn no_weaker_tier_shows_what_a_failed_log_has_refused() {
+    let (disk, clock) = (MemDisk::default(), Arc::new(SetClock(AtomicU64::new(1_700_000_000_000))));
+    let mut engine = Engine::on(Some(disk.arc()), clock);
+    let first = barrier(&mut engine, "SET a 1");
+    await_durable(&mut engine, first);
+    (disk.calls()..disk.calls() + 20).for_each(|call| disk.mishap(call, Mishap::Fail));
+    let refused = barrier(&mut engine, "SET a 2");
+    engine.tick();
+    while engine.poisoned().is_none() {
+        crate::base::sync::spawn("yield", || ()).unwrap().join().unwrap();
+    }
+    for tier in [Tier::Always, Tier::EverySecond, Tier::No] {
+        engine.set_tier(tier);
+        assert!(refused > engine.durable(), "{tier:?}");
+        assert!(barrier(&mut engine, "GET a") > engine.durable(), "{tier:?}: the reply waits for ever");
+    }
+}
+
 /// Waits until the log has made `lsn` durable.
 fn await_durable(engine: &mut Engine, lsn: Lsn) {
     engine.tick();

@@ -2,6 +2,7 @@
 
 use super::sub::Runners;
 use super::{Answer, Ran, Request};
+use crate::base::mark::{Mark, reached};
 use crate::engine::Refusal;
 use crate::engine::command::glob::Glob;
 use crate::server::Server;
@@ -54,6 +55,12 @@ fn set(r: &mut Request<'_>) -> Answer {
     let pairs = words.iter().step_by(2).zip(words.iter().skip(1).step_by(2));
     for (name, value) in pairs {
         seen.push(change(&mut options, &seen, name, value)?);
+    }
+    if options.fsync != r.server.options.fsync
+        && let Some(why) = r.server.engine.poisoned()
+    {
+        reached(Mark::TierRefused);
+        return Err(Refusal(why.to_owned().into()));
     }
     r.server.reconfigure(options);
     r.ok()
