@@ -45,10 +45,10 @@ pub use truncate::{Kept, Refusal, Truncated, truncate_after};
 pub struct Lsn(pub u64);
 
 impl Lsn {
-    /// The number of the record behind this one.
+    /// The number of the record behind this one; of the last that there can be, itself: a file's name may say anything.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
