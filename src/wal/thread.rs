@@ -144,9 +144,13 @@ impl LogThread {
     fn work(&mut self) -> Result<(), Poisoned> {
         loop {
             let errand = self.wait();
+            let mut look = self.shared.gone.is_set();
             if !self.batch.is_empty() {
                 match self.write_batch() {
-                    Ok(()) => self.has_room(errand.backlog),
+                    Ok(()) => {
+                        self.has_room(errand.backlog);
+                        look = true;
+                    }
                     Err(Trouble::NoRoom(why)) if !errand.stop => self.lack_room(why),
                     Err(Trouble::NoRoom(why)) => return Err(self.shared.latch.set(why)),
                     Err(Trouble::Failed(first)) => return Err(first),
@@ -161,7 +165,8 @@ impl LogThread {
             if let Some(lsn) = errand.covered {
                 self.drop_covered(lsn)?;
             }
-            if self.shared.gone.is_set() && (errand.covered.is_some() || self.around_at <= self.clock.now()) {
+            let again = self.shared.gone.is_set() && errand.covered.is_some();
+            if again || (look && self.around_at <= self.clock.now()) {
                 self.look_around();
             }
             if errand.stop {

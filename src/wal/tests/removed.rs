@@ -137,3 +137,23 @@ fn a_directory_that_has_all_that_a_start_needs_is_never_taken_for_another() {
         rig.wal.shutdown().unwrap();
     }
 }
+
+#[test]
+fn where_nothing_is_synced_a_closed_segment_that_is_gone_is_told_as_well() {
+    let disk = MemDisk::default();
+    long(&disk).wal.shutdown().unwrap();
+    // A large segment: none is closed any more, and so nothing is synced.
+    let rig = Rig::start(&disk, &recover_all(&disk, 0).unwrap(), Tier::No, 1 << 20);
+    let second = disk.image().into_keys().nth(1).unwrap();
+    disk.rename(&second, "elsewhere").unwrap();
+    for _ in 0..1_000 {
+        rig.clock.0.fetch_add(Duration::from_millis(100).as_nanos() as u64);
+        rig.append().unwrap();
+        rig.settle_written();
+        if rig.wal.lacks_file() {
+            break;
+        }
+    }
+    assert_eq!(rig.wal.missing(), Some(second));
+    rig.wal.shutdown().unwrap();
+}
