@@ -66,8 +66,8 @@ pub enum Tier {
     /// At once; synced about once a second: a power loss takes the last second or so, a killed process the last
     /// milliseconds.
     EverySecond,
-    /// At once; synced when a segment is closed and at shutdown: a power loss takes what the system had not written
-    /// back by itself, a killed process the last milliseconds.
+    /// At once; synced when a segment is closed, when nothing has been written for a second, and at shutdown: a power loss
+    /// takes what the system had not written back by itself, a killed process the last milliseconds.
     No,
 }
 

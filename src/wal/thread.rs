@@ -23,7 +23,8 @@ use crate::base::sync::{self, MutexGuard, catch};
 use crate::base::time::Mono;
 use crate::env::{Clock, Waker};
 
-/// How long written bytes wait for their sync under [`Tier::EverySecond`], and how long the log is idle before a mark.
+/// How long written bytes wait for their sync under [`Tier::EverySecond`], and how long the log is idle before a mark (and,
+/// under [`Tier::No`], before the sync that goes before it).
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// How long a batch may gather when nobody waits for its sync.
 const LINGER: Duration = Duration::from_millis(1);
@@ -69,7 +70,8 @@ pub(super) struct LogThread {
     /// The last record written.
     pub(super) written: Lsn,
     batch: Vec<u8>,
-    /// When written bytes must be synced ([`Tier::EverySecond`]).
+    /// When written bytes must be synced: those of a second ([`Tier::EverySecond`]), or those behind which nothing comes
+    /// ([`Tier::No`]).
     sync_at: Option<Mono>,
     /// A batch was written in this turn.
     was_busy: bool,
@@ -272,7 +274,7 @@ impl LogThread {
     fn sync_is_due(&mut self) -> bool {
         let unsynced = self.tail.as_ref().is_some_and(|tail| tail.synced < tail.written);
         match self.shared.tier() {
-            Tier::EverySecond if unsynced => {
+            Tier::EverySecond | Tier::No if unsynced => {
                 let now = self.clock.now();
                 *self.sync_at.get_or_insert(now.after(SECOND)) <= now
             }
@@ -309,6 +311,10 @@ impl LogThread {
         self.shared.bytes.fetch_add(bytes);
         Shared::recycle(&mut self.batch);
         self.mark_at = None;
+        if self.shared.tier() == Tier::No {
+            // Who leaves it to the system is not to wait for a sync under load: the second begins anew.
+            self.sync_at = None;
+        }
         self.was_busy = true;
         let mut stats = self.shared.stats.lock();
         stats.batches += 1;
@@ -385,7 +391,9 @@ impl LogThread {
             self.look_at = now.after(SECOND);
         }
         tail.synced = tail.written;
-        self.mark_at = Some(now.after(SECOND));
+        // With `no` nothing has come for a second already.
+        let idle = if self.shared.tier() == Tier::No { Duration::ZERO } else { SECOND };
+        self.mark_at = Some(now.after(idle));
         {
             let mut stats = self.shared.stats.lock();
             stats.syncs += 1;

@@ -142,6 +142,33 @@ fn tier_no_syncs_at_the_end_of_a_segment_and_at_shutdown() {
 }
 
 #[test]
+fn tier_no_syncs_and_marks_what_nothing_follows_for_a_second() {
+    let disk = MemDisk::default();
+    let rig = fresh(&disk, Tier::No, 1 << 20);
+    let pass = |millis| {
+        rig.clock.0.fetch_add(Duration::from_millis(millis).as_nanos() as u64);
+        rig.wal.set_tier(Tier::No);
+        pause();
+    };
+    for _ in 0..20 {
+        rig.append().unwrap();
+        until(|| rig.wal.backlog() == 0);
+        pass(400);
+    }
+    assert_eq!(rig.wal.synced(), Lsn(0), "the log was never idle");
+    let length = disk.bytes(&name(1)).len();
+    (0..10_000).take_while(|_| disk.bytes(&name(1)).len() == length).for_each(|_| pass(100));
+    assert_eq!(rig.wal.synced(), Lsn(20));
+    // All of it is old now: what rots in it is refused, and not taken for a torn tail.
+    let old = disk.after_kill();
+    let mut bytes = old.bytes(&name(1));
+    bytes[100] ^= 1;
+    old.put(&name(1), &bytes);
+    assert!(recover_all(&old, 0).unwrap_err().to_string().contains(&name(1)));
+    rig.wal.shutdown().unwrap();
+}
+
+#[test]
 fn loop_hears_that_there_is_room_again_though_nothing_is_synced() {
     for tier in [Tier::EverySecond, Tier::No] {
         let disk = MemDisk::default();
