@@ -386,7 +386,6 @@ marks! {
         ChangeRenamed: "an index is renamed while its form changes",
         ChangedMeanwhile: "a form is changed while a snapshot is running",
         RowReused: "a row takes the place of one that is gone",
-        PlaceTaken: "a row is free, but those before it are not linked yet",
         CrownedOverDead: "a row becomes the root above one that is being swept",
         LinkToCondemned: "a link is to be added to a row that is being swept",
         SweepWaits: "a sweep waits for those who are inside",

@@ -35,7 +35,7 @@ pub(super) const CONDEMNED: u32 = 4;
 /// The row has been swept: nobody names it, it has no key and no links.
 pub(super) const SWEPT: u32 = 8;
 /// The first bit of a state that tells where the row is pending.
-pub(super) const PLACE: u32 = 8;
+pub(super) const PLACE: u32 = 4;
 
 /// Bit of a link that its list keeps for good: the owner is the row's parent, or was before that was condemned.
 pub(super) const KEPT: u32 = 1 << 31;
@@ -123,7 +123,7 @@ impl Index {
             entry: AtomicU64::new(0),
             root: AtomicU64::new(0),
             floor: AtomicU32::new(0),
-            pending: Pending::default(),
+            pending: Pending::new(),
             places: Places::new(),
             moment: AtomicU32::new(0),
             settling: Mutex::new("settling", ()),

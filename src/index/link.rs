@@ -214,7 +214,7 @@ impl Inside<'_> {
         assert!(before & SWEPT == 0, "a row is linked before it is swept");
         if let Some(place) = (before >> PLACE).checked_sub(1) {
             state.fetch_and((1 << PLACE) - 1, Ordering::AcqRel);
-            self.pending.take(place as usize);
+            self.pending.take(place);
         }
     }
 

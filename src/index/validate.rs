@@ -66,8 +66,19 @@ impl Inside<'_> {
 
     fn validate_floor(&self, rows: u32) -> Result<(), String> {
         let floor = self.floor.load();
-        let pending: Vec<u32> = self.pending.rows().collect();
-        let waits = |row: &u32| !self.linked(*row) && !pending.contains(row);
+        let mut pending: Vec<u32> = self.pending.rows().collect();
+        pending.sort_unstable();
+        if pending.len() != self.pending.waiting() {
+            return Err(format!(
+                "{} rows are pending, {} are counted",
+                pending.len(),
+                self.pending.waiting()
+            ));
+        }
+        if pending.windows(2).any(|two| two[0] == two[1]) {
+            return Err("a row is pending twice".to_owned());
+        }
+        let waits = |row: &u32| !self.linked(*row) && pending.binary_search(row).is_err();
         if floor > rows || (0..floor).any(|row| waits(&row)) || (floor < rows && self.linked(floor)) {
             return Err(format!("the linked floor is {floor} of {rows}"));
         }

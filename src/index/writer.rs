@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::coding::{BIRTH, Coding, DEATH};
 use super::graph::{FAR_TERM, Index, PLACE, STATE, UPPER};
 use super::keys::Keys;
-use super::pending::PLACES;
 use super::recode::Other;
 use super::rows::{Pen, Rows};
 use super::table::Table;
@@ -29,8 +28,8 @@ pub struct Writer {
     pub(super) dead: Vec<u64>,
     /// Rows that are free.
     free: Vec<u32>,
-    /// Where the next row that takes a free one's place is to be pending.
-    place: usize,
+    /// Where to look first for a place at which the next row waits that takes a free one's.
+    place: u32,
     /// Room to rotate a vector in.
     pub(super) rotated: Vec<f32>,
 }
@@ -42,7 +41,7 @@ const MOMENTS: u64 = u32::MAX as u64 - 1;
 #[derive(Clone, Copy, Debug)]
 struct Free {
     row: u32,
-    place: usize,
+    place: u32,
 }
 
 /// What [`Writer::insert`] did.
@@ -140,7 +139,7 @@ impl Writer {
         codings.clone().for_each(|coding| coding.hot.set(row, BIRTH, now + 1));
         if let Some(free) = free {
             reached(Mark::RowReused);
-            index.cold.set(row, STATE, (free.place as u32 + 1) << PLACE);
+            index.cold.set(row, STATE, (free.place + 1) << PLACE);
             index.pending.put(free.place, row);
             // Only behind its birth: see `View::lives`.
             codings.clone().for_each(|coding| coding.hot.set(row, DEATH, 0));
@@ -173,12 +172,7 @@ impl Writer {
             self.index.sweep.take_freed(&mut self.free);
         }
         self.free.last()?;
-        let place = self.place;
-        self.place = (place + 1) % PLACES;
-        if !self.index.pending.is_free(place) {
-            reached(Mark::PlaceTaken);
-            return None;
-        }
+        let place = self.index.pending.find(&mut self.place)?;
         self.free.pop().map(|row| Free { row, place })
     }
 

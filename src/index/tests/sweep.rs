@@ -235,6 +235,26 @@ fn bytes_change_under_the_writers_hand_alone() {
 }
 
 #[test]
+fn however_many_rows_wait_to_be_linked_free_places_are_taken() {
+    let n = sized(40, 3_000);
+    let mut writer = built(config(4, &L2), &random_vectors(63, n, 4));
+    let mut scratch = Scratch::new();
+    for round in 0..3 {
+        let vectors = random_vectors(64 + round, n, 4);
+        let put = |writer: &mut Writer, key: usize| {
+            writer.insert(&(key as u32).to_le_bytes(), &vectors[key]).unwrap().row
+        };
+        let rows: Vec<RowId> = (0..n).map(|key| put(&mut writer, key)).collect();
+        assert!(writer.index().rows() <= 2 * n, "{} rows for {n} in round {round}", writer.index().rows());
+        writer.validate().unwrap();
+        assert_eq!(searched(writer.index(), &vectors[n - 1], 1, 10)[0].row, rows[n - 1], "it waits");
+        rows.into_iter().for_each(|row| writer.index().link(row, &mut scratch));
+        assert_eq!(writer.index().stats().unlinked, 0);
+        sweep(&writer, usize::MAX);
+    }
+}
+
+#[test]
 fn nothing_is_taken_away_from_who_is_inside() {
     let n = sized(10, 100);
     let vectors = random_vectors(57, n, 4);
