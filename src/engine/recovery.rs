@@ -268,14 +268,19 @@ const TOLD: &str = "it was told to stop";
 pub(super) fn replay(store: &mut Store, lsn: Lsn, payload: &[u8]) -> Result<(), String> {
     let mut r = Reader::new(payload);
     let mut number = 0;
-    while !r.is_empty() {
+    // Nobody reads or links until the log has come to its end.
+    store.alone = true;
+    let mut done = Ok(());
+    while !r.is_empty() && done.is_ok() {
         number += 1;
         let op = Op::decode(&mut r).map_err(|e| e.to_string());
-        op.and_then(|op| store.apply(&op, lsn)).map_err(|e| {
-            reached(Mark::RecordRefused);
-            format!("operation {number}: {e}")
-        })?;
+        done = op.and_then(|op| store.apply(&op, lsn).map(drop));
     }
+    store.alone = false;
+    done.map_err(|e| {
+        reached(Mark::RecordRefused);
+        format!("operation {number}: {e}")
+    })?;
     if number > 1 {
         reached(Mark::WideRecordReplayed);
     }
@@ -356,7 +361,6 @@ fn link_all(
             if let Value::Vectors(set) = &entry.value {
                 report.vectors += set.writer.len();
                 let index = set.writer.index();
-                // Dead ones too: they cost nothing, and a row that stays unlinked is looked at by every search.
                 let unlinked = (0..index.rows() as u32).map(RowId).filter(|row| !index.is_linked(*row));
                 rows.extend(unlinked.map(|row| (Arc::clone(index), row)));
             }
@@ -395,6 +399,6 @@ fn link_some(rows: &[(Arc<Index>, RowId)], next: &AtomicU64, stop: &mut dyn FnMu
             next.store(rows.len() as u64);
             return;
         }
-        index.link_unseen(*row, &mut scratch);
+        index.link(*row, &mut scratch);
     }
 }

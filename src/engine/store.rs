@@ -53,6 +53,8 @@ pub(crate) struct Store {
     pub(crate) options: StoreOptions,
     /// The vector being read, kept for its memory.
     floats: Vec<f32>,
+    /// Nobody else is at any index: a log is being replayed.
+    pub(super) alone: bool,
     /// Values that are gone but costly to drop; a worker does it.
     pub(super) garbage: Vec<Garbage>,
     /// Indexes that are swept, or are to be.
@@ -85,6 +87,7 @@ impl Store {
             saving: Saving::default(),
             options,
             floats: Vec::new(),
+            alone: false,
             garbage: Vec::new(),
             sweeping: Vec::new(),
             changes: Vec::new(),
@@ -119,8 +122,10 @@ impl Store {
             }
             Op::PutVector { key, element, vector } => return self.put_vector(key, element, vector, lsn),
             Op::RemoveVector { key, element } => {
+                let alone = self.alone;
                 let index = self.edit_set(key, |set| {
                     set.last.set(lsn);
+                    set.writer.alone(alone);
                     set.writer.remove(element);
                     Ok(Arc::clone(set.writer.index()))
                 })?;
@@ -195,9 +200,10 @@ impl Store {
     }
 
     fn put_vector(&mut self, key: &[u8], element: &[u8], vector: &[u8], lsn: Lsn) -> Result<Applied, String> {
-        let mut floats = std::mem::take(&mut self.floats);
+        let (mut floats, alone) = (std::mem::take(&mut self.floats), self.alone);
         let inserted = self.edit_set(key, |set| {
             index::read_vector(vector, set.dim(), &mut floats).map_err(|e| e.to_string())?;
+            set.writer.alone(alone);
             let inserted = set.writer.insert(element, &floats).map_err(|e| e.to_string())?;
             if inserted.replaced {
                 set.last.set(lsn)

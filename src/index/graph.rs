@@ -28,7 +28,7 @@ pub(super) const COLD: usize = 4;
 
 /// A thread has begun to link the row.
 pub(super) const CLAIMED: u32 = 1;
-/// The row is linked, or died before it could be.
+/// The row is linked, or was left out since it died before anybody could meet it.
 pub(super) const LINKED: u32 = 2;
 /// The row is dead and is being swept: no list takes its name any more, and its own takes no other.
 pub(super) const CONDEMNED: u32 = 4;

@@ -31,13 +31,39 @@ impl Index {
     ///
     /// Panics on a number that no row has.
     pub fn link(&self, row: RowId, scratch: &mut Scratch) {
-        self.inside().link_unless(|_| false, row, scratch);
+        self.inside().link_row(row, scratch);
     }
 
-    /// As [`Index::link`], but a row that is dead by now is left out of the graph. For rows that no search has been able to
-    /// see.
-    pub fn link_unseen(&self, row: RowId, scratch: &mut Scratch) {
-        self.inside().link_unless(|inside| !inside.coding().lives_on(row.0), row, scratch);
+    /// Leaves a dead row out of the graph that nobody can have met, unless it was linked: it is as one that was swept, and is
+    /// returned.
+    pub(super) fn leave_out(&self, row: u32) -> Option<u32> {
+        let state = self.cold.get(row, STATE);
+        if state & LINKED != 0 {
+            return None;
+        }
+        assert!(state & (CLAIMED | SWEPT) == 0, "a row is left out that nobody links");
+        reached(Mark::DiedUnlinked);
+        if let Some(place) = (state >> PLACE).checked_sub(1) {
+            self.pending.take(place);
+        }
+        self.key_bytes.fetch_sub(self.keys.clear(row) as u64);
+        self.cold.set(row, STATE, CLAIMED | LINKED | SWEPT);
+        self.places.give_back(row);
+        self.sweep.left_out();
+        let _settling = self.settling.lock();
+        self.raise_floor();
+        Some(row)
+    }
+
+    /// Raises the floor over all rows that are linked. Under the settling lock.
+    fn raise_floor(&self) {
+        // Counted in here: others may have linked rows that were published while this thread waited.
+        let rows = self.rows() as u32;
+        let floor = self.floor.load();
+        let raised = (floor..rows).find(|row| !self.linked(*row)).unwrap_or(rows);
+        if raised > floor {
+            self.floor.store(raised);
+        }
     }
 
     /// Whether the row can be found for good: it is the root, or its parent's list has it.
@@ -48,7 +74,7 @@ impl Index {
 }
 
 impl Inside<'_> {
-    fn link_unless(&self, is_left_out: impl FnOnce(&Self) -> bool, RowId(row): RowId, scratch: &mut Scratch) {
+    fn link_row(&self, RowId(row): RowId, scratch: &mut Scratch) {
         let view = self.view();
         assert!(row < view.count(), "only published rows are linked");
         if self.cold.group(row)[STATE].fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
@@ -60,8 +86,6 @@ impl Inside<'_> {
             self.sweep.resumed();
             self.take_up(row, scratch);
             self.link_back(row, scratch);
-        } else if is_left_out(self) {
-            reached(Mark::DiedUnlinked);
         } else if !self.settle_as_root(row) {
             self.choose(&view, row, scratch);
             self.adopt(row, scratch);
@@ -206,7 +230,7 @@ impl Inside<'_> {
         true
     }
 
-    /// The row can be found through the graph from now on, or need not be found. Under the settling lock.
+    /// The row can be found through the graph from now on. Under the settling lock.
     fn note_linked(&self, row: u32) {
         let state = &self.cold.group(row)[STATE];
         let before = state.fetch_or(LINKED, Ordering::AcqRel);
@@ -289,8 +313,6 @@ impl Inside<'_> {
     fn settle(&self, row: u32) {
         let level = self.level(row);
         let _settling = self.settling.lock();
-        // Counted in here: others may have linked rows that were published while this thread waited.
-        let rows = self.rows() as u32;
         if self.in_graph(row) {
             if self.entry().is_none_or(|(_, top)| level > top) {
                 reached(Mark::EntryRaised);
@@ -299,11 +321,7 @@ impl Inside<'_> {
             self.sweep.settled(level, row);
         }
         self.note_linked(row);
-        let floor = self.floor.load();
-        let raised = (floor..rows).find(|row| !self.linked(*row)).unwrap_or(rows);
-        if raised > floor {
-            self.floor.store(raised);
-        }
+        self.raise_floor();
     }
 }
 

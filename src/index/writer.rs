@@ -30,6 +30,8 @@ pub struct Writer {
     free: Vec<u32>,
     /// Where to look first for a place at which the next row waits that takes a free one's.
     place: u32,
+    /// See [`Writer::alone`].
+    alone: bool,
     /// Room to rotate a vector in.
     pub(super) rotated: Vec<f32>,
 }
@@ -85,13 +87,19 @@ impl Writer {
         let coding = Arc::new(coding);
         let index = Arc::new(Index::new(config, Arc::clone(&coding), rows, keys));
         let (dead, free, rotated) = (Vec::new(), Vec::new(), Vec::new());
-        Self { index, pen, coding, other: None, table, hash_key, dead, free, place: 0, rotated }
+        Self { index, pen, coding, other: None, table, hash_key, dead, free, place: 0, alone: false, rotated }
     }
 
     /// The shared side.
     #[must_use]
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    /// Whether nobody links, sweeps, searches or captures, as while a log is replayed. A row that dies then before it was
+    /// linked is free at once: nobody has met it.
+    pub fn alone(&mut self, alone: bool) {
+        self.alone = alone;
     }
 
     pub(super) fn hash(&self, key: &[u8]) -> u64 {
@@ -105,7 +113,7 @@ impl Writer {
         let hash = self.hash(key);
         self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
         let free = self.take_free();
-        let Self { index, pen, table, dead, rotated, coding, other, .. } = self;
+        let Self { index, pen, table, dead, rotated, coding, other, free: left, alone, .. } = self;
         let codings = [Some(&**coding), other.as_ref().map(Other::coding)].into_iter().flatten();
         assert_eq!(vector.len(), index.config.dim, "a vector has the dimensions of its index");
         let (row, padded) = pen.stage(vector, free.map(|free| free.row))?;
@@ -163,6 +171,7 @@ impl Writer {
         }
         pen.publish();
         index.moment.store(now + 1);
+        left.extend(old.filter(|_| *alone).and_then(|old| index.leave_out(old)));
         Ok(Inserted { row: RowId(row), replaced: old.is_some() })
     }
 
@@ -199,6 +208,9 @@ impl Writer {
         self.dead[row as usize / 64] |= 1 << (row % 64);
         self.index.live.fetch_sub(1);
         self.index.moment.store(now + 1);
+        if self.alone {
+            self.free.extend(self.index.leave_out(row));
+        }
         true
     }
 

@@ -107,3 +107,28 @@ fn a_check_foresees_that_a_start_gives_a_snapshot_another_name_meanwhile() {
     engine.close().unwrap();
     assert!(!replaced(&disk).iter().any(is_snapshot), "{:?}", replaced(&disk));
 }
+
+#[test]
+fn a_log_full_of_overwritten_vectors_makes_an_index_no_larger_than_one_round_of_them() {
+    let disk = MemDisk::default();
+    let mut engine = open(&disk, usize::MAX, 1).unwrap();
+    let mut lsn = barrier(&mut engine, "VNEW i 4");
+    for round in 0..8 {
+        for n in 0..30 {
+            lsn = barrier(&mut engine, &format!("VADD i e{n} {round}00000000000000{}", n % 10));
+        }
+    }
+    await_durable(&mut engine, lsn);
+    let killed = disk.after_kill();
+    engine.close().unwrap();
+    let engine = open(&killed, usize::MAX, 1).unwrap();
+    let Some(crate::engine::value::Value::Vectors(set)) =
+        engine.store.keyspace.get(b"i").map(|entry| &entry.value)
+    else {
+        panic!("the index is there")
+    };
+    let stats = set.writer.index().stats();
+    assert_eq!((set.writer.len(), stats.rows, stats.free, stats.unlinked), (30, 31, 1, 0));
+    assert_eq!(engine.store.validate(), Ok(()));
+    engine.close().unwrap();
+}

@@ -200,6 +200,11 @@ impl Sweep {
         if self.key_bytes.load() == 0 { 0 } else { self.key_bytes.swap(0) }
     }
 
+    /// A row is as those that were swept.
+    pub(super) fn left_out(&self) {
+        self.swept.fetch_add(1);
+    }
+
     /// A row that was swept is taken.
     pub(super) fn reused(&self) {
         self.swept.fetch_sub(1);

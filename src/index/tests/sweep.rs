@@ -255,6 +255,38 @@ fn however_many_rows_wait_to_be_linked_free_places_are_taken() {
 }
 
 #[test]
+fn a_row_that_dies_unlinked_while_nobody_reads_is_free_at_once() {
+    let n = sized(20, 300);
+    let built = built(config(4, &L2), &random_vectors(67, n, 4));
+    let (mut reopened, _) = super::codec::reopened(&built);
+    for writer in [&mut Writer::new(config(4, &L2)), &mut reopened] {
+        let before = writer.index().rows();
+        writer.alone(true);
+        for (round, vectors) in (0..4).map(|round| (round, random_vectors(70 + round, n, 4))) {
+            for (key, vector) in vectors.iter().enumerate() {
+                writer.insert(&(key as u32).to_le_bytes(), vector).unwrap();
+                if round == 2 && key % 3 == 0 {
+                    assert!(writer.remove(&(key as u32).to_le_bytes()));
+                }
+            }
+            writer.validate().unwrap();
+            let rows = writer.index().rows();
+            assert!(rows <= before + n + 1, "{rows} rows in round {round}");
+        }
+        writer.alone(false);
+        let unlinked: Vec<u32> =
+            (0..writer.index().rows() as u32).filter(|row| !writer.index().linked(*row)).collect();
+        assert_eq!(unlinked.len(), n, "what has died needs no linking");
+        let mut scratch = Scratch::new();
+        unlinked.into_iter().for_each(|row| writer.index().link(RowId(row), &mut scratch));
+        assert_eq!(writer.index().floor.load() as usize, writer.index().rows());
+        sweep(writer, usize::MAX);
+        let all = searched(writer.index(), &[0.0; 4], n, n);
+        assert_eq!((all.len(), all), (n, scanned(writer.index(), &[0.0; 4], n)));
+    }
+}
+
+#[test]
 fn nothing_is_taken_away_from_who_is_inside() {
     let n = sized(10, 100);
     let vectors = random_vectors(57, n, 4);
