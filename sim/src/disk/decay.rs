@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use super::Kind;
 use super::image::Image;
+use super::robbed;
 
 /// Bytes that rot together.
 const SECTOR: usize = 512;
@@ -96,7 +97,7 @@ impl Decay {
             Self::Remove(place) => {
                 let (name, file, _) = place.find(image)?;
                 // One that is on its way would bring the file back.
-                if image.is_being_named(&name) {
+                if image.is_being_named(&name) || !robbed::shows(&image.names, &name) {
                     return None;
                 }
                 image.take_away(&name);

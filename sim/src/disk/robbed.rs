@@ -27,6 +27,18 @@ pub(super) fn lacks(names: &BTreeMap<String, u64>, taken: &BTreeSet<String>) -> 
     false
 }
 
+/// Whether a start can tell, once `name` is taken away, that it is gone, or needs it for nothing. A snapshot may hold what a log
+/// that has failed does not: where all its segments lead up to the last one, and none begins behind the snapshot, they look whole.
+pub(super) fn shows(names: &BTreeMap<String, u64>, name: &str) -> bool {
+    if Kind::of(name) != Kind::Snapshot {
+        return true;
+    }
+    let behind = names.keys().any(|other| Kind::of(other) == Kind::Log && number(other) > number(name));
+    let mut left = names.clone();
+    left.remove(name);
+    behind || lacks(&left, &BTreeSet::new())
+}
+
 /// What the log's thread has done since it could see that something is gone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Noticing {
@@ -88,6 +100,18 @@ mod tests {
         assert!(!missed(&LOG, &[SNAPSHOT]));
         assert!(!missed(&LOG[..3], &[LOG[3]]), "the log's thread looks after the last one otherwise");
         assert!(!missed(&LOG, &[LOG[1]]), "it is there again");
+    }
+
+    #[test]
+    fn a_snapshot_that_may_hold_what_the_log_does_not_is_left_where_nothing_would_show_that_it_is_gone() {
+        let shown = |names: &[&str]| {
+            let names: BTreeMap<_, _> =
+                names.iter().chain(&[SNAPSHOT]).map(|name| ((*name).to_owned(), 1)).collect();
+            shows(&names, SNAPSHOT)
+        };
+        assert!(!shown(&[]) && !shown(&LOG[..1]) && !shown(&LOG[..2]));
+        assert!(shown(&LOG[1..2]), "the first records are in no file");
+        assert!(shown(&LOG[..3]), "a later segment was begun");
     }
 
     #[test]
