@@ -303,7 +303,7 @@ ANY_ERROR = _AnyError()
 
 
 class _Formed:
-    REFUSALS = ("ERR a change to QUANT ", "ERR the index is gone", "ERR the server is shutting down")
+    REFUSALS = ("ERR the change to QUANT ", "ERR the index is gone", "ERR the server is shutting down")
 
     def agrees(self, reply):
         return str(reply).startswith(self.REFUSALS) if isinstance(reply, Exception) else reply == "OK"

@@ -161,7 +161,7 @@ LEFT_OUT = {
     "a server that is told to finish while it starts: simulated, and in scripts/baddisk.py": "RecoveryGivenUp",
     "a backup that fails: simulated, and in scripts/baddisk.py": "BackupLeft BackupRemoved BackupStays",
     "a snapshot that makes the server keep much: simulated": "SnapshotHurries SnapshotTooLarge SnapshotRepaced",
-    "a setting that changes, which it does in no life": "TierTightened",
+    "a setting that changes, which it does in no life": "TierTightened TierRefused",
     "a start has removed what would be in the way": "TemporaryInTheWay",
 }
 """Marks of those parts of the engine that are not aimed at, by reason."""

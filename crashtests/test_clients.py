@@ -225,7 +225,7 @@ class Forms(unittest.TestCase):
         self.assertEqual((1, []), (self.writer("OK", False).forms, self.writer("OK", False).wrong))
         finishing = ReplyError("ERR the server is shutting down, and the change of form is given up")
         for reply, killed, wrong in [
-            (ReplyError("ERR a change to QUANT f32 is under way on this index"), False, 0),
+            (ReplyError("ERR the change to QUANT f32 is given up: QUANT bin was asked for"), False, 0),
             (finishing, True, 0),
             (finishing, False, 1),
             (ReplyError("ERR no"), False, 1),

@@ -140,5 +140,5 @@ fn a_waker_that_drops_wake_ups_is_caught() {
 #[test]
 fn a_full_self_pipe_that_forgets_its_wake_ups_is_caught() {
     let sabotage = net::Sabotage { full_pipe_forgets: true, ..net::Sabotage::default() };
-    net_until_caught("forgets what is in a full self-pipe", sabotage, 300);
+    net_until_caught("forgets what is in a full self-pipe", sabotage, 1_000);
 }

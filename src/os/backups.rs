@@ -206,7 +206,9 @@ impl Backups for BackupRoot {
             // SAFETY: as above.
             cvt(unsafe { libc::unlinkat(root.as_raw_fd(), c_name.as_ptr(), libc::AT_REMOVEDIR) })
         };
-        remove().map(drop).map_err(self.about("remove the directory", name))
+        remove().map_err(self.about("remove the directory", name))?;
+        self.made.lock().take_if(|(made, _)| made == name);
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
