@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_taken_away_is_promised_still_and_can_come_back() {
+    fn a_file_that_is_taken_away_is_promised_still_and_does_not_come_back() {
         let mut image = image();
         let name = "wal-00000000000000000001.log".to_owned();
         assert_eq!(Decay::Remove(place(At::Part(0))).happen(&mut image), Some(1));
@@ -318,8 +318,8 @@ mod tests {
         let mut restored = image.clone();
         restored.restore();
         assert_eq!((restored.names[&name], restored.is_damaged()), (1, false));
-        assert!(Decay::Return(Kind::Log).happen(&mut image).is_some());
-        assert!(!image.lacks());
+        assert_eq!(Decay::Return(Kind::Log).happen(&mut image), None);
+        assert!(image.lacks());
         // A name that is not safe yet would come back with the next sync of the directory.
         image.create("wal-00000000000000000009.log");
         let file = image.names["wal-00000000000000000009.log"];

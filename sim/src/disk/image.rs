@@ -284,12 +284,10 @@ impl Image {
         }
     }
 
-    /// Takes a name away that nobody here has taken away, and that was safe.
+    /// Takes a name away that nobody here has taken away, and that was safe. It is not among those that may return: a start that
+    /// has gone on without it would be told of what it could not know.
     pub(super) fn take_away(&mut self, name: &str) {
         self.promise_names();
-        if self.removed.is_some() {
-            self.bury(name);
-        }
         // What has come from outside in this life the server does not know of.
         if !self.is_stranger(name) {
             self.taken.insert(name.to_owned());
