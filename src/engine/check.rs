@@ -36,7 +36,7 @@ pub struct Check {
 
 /// What a start would cut, and what that may mean.
 fn described(cut: &Cut, recovered: &Recovered) -> String {
-    let Cut { file, offset, bytes } = cut;
+    let Cut { file, offset, bytes, .. } = cut;
     let next = recovered.last.next();
     match recovered.case {
         Case::Room => format!(

@@ -37,6 +37,7 @@ use super::leftovers::remove_leftover;
 use super::reading::{open, read};
 use super::scan::{Fault, Walk};
 use super::truncate::parse_begun;
+use crate::base::crc32c::crc32c;
 use crate::base::mark::{Mark, reached};
 use crate::env::Storage;
 
@@ -69,6 +70,8 @@ pub struct Cut {
     pub offset: u64,
     /// How many bytes it loses.
     pub bytes: u64,
+    /// CRC-32C of the whole segment, as it was read when this was decided.
+    pub(super) sum: u32,
 }
 
 /// A segment that takes no more records.
@@ -91,6 +94,8 @@ pub(super) struct Tail {
     pub(super) settled: bool,
     /// Its last bytes: where it is settled, the mark that says so and that no other vouches for.
     pub(super) mark: Vec<u8>,
+    /// CRC-32C of the whole file, as it was read when its records were applied.
+    pub(super) sum: u32,
 }
 
 /// What recovery found, and where the log goes on.
@@ -289,7 +294,8 @@ impl Segment<'_> {
         let whole = walk.fault().is_none() || self.is_room(end);
         let settled = last >= self.first && walk.claimed() >= last && whole;
         let mark = self.bytes[end.saturating_sub(RECORD_HEADER)..end].to_vec();
-        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled, mark }) {
+        let sum = crc32c(self.bytes);
+        if let Some(before) = log.tail.replace(Tail { name, header, bytes, last, settled, mark, sum }) {
             reached(Mark::SecondSegmentReplayed);
             log.closed.push(Closed { name: before.name, last: before.last, bytes: before.bytes });
         }
@@ -364,7 +370,8 @@ impl Segment<'_> {
     }
 
     fn cut(&self, offset: usize) -> Cut {
-        Cut { file: self.name.to_owned(), offset: offset as u64, bytes: (self.bytes.len() - offset) as u64 }
+        let (file, bytes) = (self.name.to_owned(), (self.bytes.len() - offset) as u64);
+        Cut { file, offset: offset as u64, bytes, sum: crc32c(self.bytes) }
     }
 }
 
@@ -381,11 +388,11 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<Vec<String>, R
         return remove_copies(storage);
     }
     let unsettled = found.last_segment().filter(|tail| !tail.settled);
-    let unsettled = unsettled.map(|tail| read_again(storage, tail)).transpose()?;
+    let unsettled = unsettled.map(|tail| valid_again(storage, tail)).transpose()?;
     if let Some(cut) =
         found.cut.as_ref().filter(|cut| unsettled.as_ref().is_none_or(|(name, _)| *name != cut.file))
     {
-        confirm(storage, cut)?;
+        read_again(storage, &cut.file, cut.sum)?;
     }
     match &found.cut {
         Some(cut) if found.case == Case::TornSwitch => {
@@ -421,37 +428,23 @@ pub fn repair(storage: &dyn Storage, found: &Recovered) -> Result<Vec<String>, R
     Ok(stays)
 }
 
-/// The name of the segment and its valid bytes, read once more. An error if they are not those that were applied.
-fn read_again<'a>(storage: &dyn Storage, tail: &'a Tail) -> Result<(&'a str, Vec<u8>), RecoveryError> {
-    let mut bytes = Vec::new();
-    read(storage, &tail.name, &mut bytes)?;
-    let same = SegmentHeader::decode(&bytes) == Ok(tail.header) && {
-        let mut walk = Walk::new(&bytes, tail.header.seal(), tail.header.first);
-        walk.by_ref().for_each(drop);
-        (walk.end() as u64, walk.next_lsn()) == (tail.bytes, tail.last.next())
-    };
-    if !same {
-        return Err(fickle(&tail.name));
-    }
+/// The name of the segment and its valid bytes, read once more.
+fn valid_again<'a>(storage: &dyn Storage, tail: &'a Tail) -> Result<(&'a str, Vec<u8>), RecoveryError> {
+    let mut bytes = read_again(storage, &tail.name, tail.sum)?;
     bytes.truncate(usize::try_from(tail.bytes).unwrap_or(usize::MAX));
     Ok((&tail.name, bytes))
 }
 
-/// Reads the segment that is to be cut once more. An error if the fault is not where it was.
-fn confirm(storage: &dyn Storage, cut: &Cut) -> Result<(), RecoveryError> {
+/// Reads once more a segment that is to be cut or copied. An error if any byte is not what it was: two reads that differ
+/// are the disk's fault, wherever either of them ended.
+fn read_again(storage: &dyn Storage, name: &str, sum: u32) -> Result<Vec<u8>, RecoveryError> {
     let mut bytes = Vec::new();
-    read(storage, &cut.file, &mut bytes)?;
-    let end = SegmentHeader::decode(&bytes).map_or(0, |header| {
-        let mut walk = Walk::new(&bytes, header.seal(), header.first);
-        walk.by_ref().for_each(drop);
-        walk.end() as u64
-    });
-    let same = (end, bytes.len() as u64) == (cut.offset, cut.offset + cut.bytes);
-    if same { Ok(()) } else { Err(fickle(&cut.file)) }
-}
-
-fn fickle(name: &str) -> RecoveryError {
-    io_error(name, "read", &io::Error::other("it does not read the same twice"))
+    read(storage, name, &mut bytes)?;
+    if crc32c(&bytes) == sum {
+        Ok(bytes)
+    } else {
+        Err(io_error(name, "read", &io::Error::other("it does not read the same twice")))
+    }
 }
 
 /// Puts a fresh copy in the place of a segment whose last records may be nowhere but in the system's cache. A sync that

@@ -75,7 +75,7 @@ fn torn_tail_is_cut_at_the_first_invalid_record() {
     bytes.truncate(offsets[4] + 9);
     let disk = MemDisk::holding(&[(&name(1), &bytes)]);
     let cut = expect(&disk, 0, Case::TornTail, 4).unwrap();
-    assert_eq!(cut, Cut { file: name(1), offset: offsets[4] as u64, bytes: 9 });
+    assert_eq!((cut.file, cut.offset, cut.bytes), (name(1), offsets[4] as u64, 9));
     assert_eq!(disk.bytes(&name(1)).len(), offsets[4]);
 }
 
@@ -187,7 +187,7 @@ fn torn_header_of_the_last_segment_is_removed() {
         }
         let disk = MemDisk::holding(&[(&name(1), &acknowledged(1, 4).0), (&name(5), &torn)]);
         let cut = expect_switch(&disk, 0, 4);
-        assert_eq!(cut, Cut { file: name(5), offset: 0, bytes: len as u64 });
+        assert_eq!((cut.file, cut.offset, cut.bytes), (name(5), 0, len as u64));
         let alone = MemDisk::holding(&[(&name(5), &torn)]);
         expect_switch(&alone, 4, 4);
     }
@@ -309,9 +309,14 @@ fn bytes_that_do_not_read_the_same_twice_are_neither_cut_nor_copied() {
     recover_all(&calm, 0).unwrap();
     let reads = reads(&calm);
     assert_eq!(reads.len(), 2, "once to apply it, once to copy it");
-    for read in reads {
+    let once = reads.iter().map(|read| vec![(*read, Mishap::Misread(1))]);
+    let twice_and_not_alike =
+        reads.iter().zip([1, 2]).map(|(read, bit)| (*read, Mishap::Misread(bit))).collect();
+    for mishaps in once.chain([twice_and_not_alike]) {
         let disk = MemDisk::holding(&[(&name(1), &bytes)]);
-        disk.mishap(read, Mishap::Misread);
+        for (read, mishap) in mishaps {
+            disk.mishap(read, mishap);
+        }
         let refused = recover(&disk, Lsn(0), &mut |_, _| Ok(())).unwrap_err().to_string();
         assert!(refused.contains("does not read the same twice"), "{refused}");
         assert_eq!(disk.bytes(&name(1)), bytes, "nothing was cut");
@@ -328,7 +333,7 @@ fn what_is_behind_a_snapshot_is_not_cut_either_before_it_was_read_twice() {
     recover_all(&calm, 5).unwrap();
     journal += calm.journal().iter().position(|call| call.starts_with("read ")).unwrap();
     let disk = MemDisk::holding(&[(&name(1), &bytes)]);
-    disk.mishap(journal as u64, Mishap::Misread);
+    disk.mishap(journal as u64, Mishap::Misread(1));
     let refused = recover(&disk, Lsn(5), &mut |_, _| Ok(())).unwrap_err().to_string();
     assert!(refused.contains("does not read the same twice"), "{refused}");
     assert_eq!(disk.bytes(&name(1)), bytes, "nothing was cut");

@@ -21,8 +21,8 @@ pub(crate) enum Mishap {
     Forget,
     /// A write or a read is cut to one byte.
     Short,
-    /// A bit of the last byte that a read returns is wrong.
-    Misread,
+    /// These bits of the last byte that a read returns are wrong.
+    Misread(u8),
     /// A write or a read is interrupted.
     Interrupt,
     /// There is no room, if the call needs any.
@@ -332,8 +332,8 @@ impl File for MemFile {
         let most = if mishap == Some(Mishap::Short) { 1 } else { usize::MAX };
         let n = buf.len().min(rest.len()).min(most);
         buf[..n].copy_from_slice(&rest[..n]);
-        if let Some(byte) = buf[..n].last_mut().filter(|_| mishap == Some(Mishap::Misread)) {
-            *byte ^= 1;
+        if let (Some(byte), Some(Mishap::Misread(bits))) = (buf[..n].last_mut(), mishap) {
+            *byte ^= bits;
         }
         Ok(n)
     }
