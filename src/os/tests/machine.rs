@@ -33,6 +33,9 @@ fn wait(machine: &mut Machine) -> Vec<Event> {
 fn every_signal_is_one_shutdown() {
     in_own_process("os::tests::machine::every_signal_is_one_shutdown", || {
         let home = tempdir().unwrap();
+        // Under `nohup` it would be ignored, and stay so.
+        // SAFETY: no memory is passed; this process is this test's own.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
         let mut machine = machine(&options(home.path())).unwrap();
         raise(libc::SIGPIPE);
         raise(libc::SIGXFSZ);
