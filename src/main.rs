@@ -66,6 +66,7 @@ fn serve(mut options: Options) -> Result<(), String> {
         kill_at: options.kill_at.clone(),
     });
     let machine = machine.map_err(|e| e.to_string())?;
+    os::panics_to(&machine.console);
     let wanted = options.maxclients as u64 + OWN_DESCRIPTORS;
     let descriptors = os::process::raise_descriptor_limit(wanted).map_err(|e| e.to_string())?;
     if descriptors < wanted {
@@ -116,6 +117,6 @@ impl Output {
 }
 
 fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
-    drop(writeln!(io::stderr(), "engram: {why}"));
+    os::last_words(&format!("engram: {why}"));
     ExitCode::from(code)
 }

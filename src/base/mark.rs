@@ -379,6 +379,7 @@ marks! {
         RecodeLeavesRow: "a row's code is left to the writer, since it is newer than the coding in the making",
         CodingInUse: "a coding that was replaced is kept for those who are inside",
         ChangeWaits: "a change of form waits until the one before the last is let go of",
+        ChangeWaitsForDrop: "a change of form waits until what was begun before it and given up has been dropped",
         ChangeShared: "a change of form is asked for that is under way",
         ChangeReplaced: "a change of form is given up for another, or for the form there is",
         ChangeTooLarge: "a change of form is refused for want of memory",

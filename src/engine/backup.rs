@@ -14,7 +14,7 @@ use super::store::StoreOptions;
 use crate::base::mark::{Mark, reached};
 use crate::env::{Backups, File, Storage};
 use crate::snapshot;
-use crate::wal::{self, HALF_COPIED, Lsn, write_all};
+use crate::wal::{self, HALF_COPIED, Lsn, SegmentReport, write_all};
 
 /// Bytes copied at a time.
 const PIECE: usize = 1 << 20;
@@ -45,13 +45,15 @@ pub fn backup(
     let behind = log.segments.iter().skip(1).map(|next| Some(next.first)).chain([None]);
     let needed =
         log.segments.iter().zip(behind).filter(|(_, behind)| behind.is_none_or(|lsn| lsn > after.next()));
-    let names = needed.map(|(segment, _)| segment.name.clone()).chain(newest.map(|newest| newest.file));
+    let needed: Vec<&SegmentReport> = needed.map(|(segment, _)| segment).collect();
+    let names = needed.iter().map(|segment| segment.name.clone()).chain(newest.map(|newest| newest.file));
     let to = place.open().map_err(|e| e.to_string())?;
     let copied = names.map(|name| match copy(from, &*to, &name) {
         Ok(bytes) => Ok(format!("{name}: {bytes} bytes")),
         Err(e) => Err(format!("copying {name}: {e}")),
     });
     let copied: Result<Vec<String>, String> = copied.collect();
+    let copied = copied.and_then(|lines| verify(&*to, after, &needed).map(|()| lines));
     let done = copied.and_then(|lines| place.close(&*to).map(|()| lines).map_err(|e| e.to_string()));
     let mut lines = done.inspect_err(|_| place.abandon(&*to))?;
     lines.push("a start there goes on as one here would".to_owned());
@@ -220,6 +222,21 @@ fn copy(from: &dyn Storage, to: &dyn Storage, name: &str) -> io::Result<u64> {
     }
     copy.sync()?;
     Ok(at)
+}
+
+/// Whether a copy is what was found sound before: each file was read once more for it, and a disk may answer otherwise.
+fn verify(copy: &dyn Storage, after: Lsn, segments: &[&SegmentReport]) -> Result<(), String> {
+    let newest = snapshot::open_newest(copy).map_err(|e| format!("the copy is not sound: {e}"))?;
+    let mut is_same = newest.map_or(Lsn(0), |newest| newest.lsn) == after;
+    for segment in segments {
+        let found = wal::inspect_segment(copy, segment.first, segment.name.clone());
+        is_same &= found.map_err(|e| e.to_string())? == **segment;
+    }
+    if is_same {
+        Ok(())
+    } else {
+        Err("the copy is not what was read before: the disk does not say the same twice".to_owned())
+    }
 }
 
 /// Some bytes, over interruptions.

@@ -1,6 +1,7 @@
 //! Changes of the form by which an index is searched (VQUANT): from the request to the record, and what comes after.
 //!
-//! A change waits until nobody reads the form before the present one any more; then a coding is made in slices, by workers;
+//! A change waits until nobody reads the form before the present one any more, and until what a change before it had begun to
+//! make has been dropped, so that however often changes replace each other an index has one coding too many; then a coding is made in slices, by workers;
 //! then the loop logs the change and switches, in one step; then the old coding is let go of when everyone has left who may
 //! read it. Nothing is on the disk before the record: a crash leaves the old form, and nothing else.
 //!
@@ -8,7 +9,7 @@
 //! that is gone, a log that takes no writes, and the end of the server end the change, too; whoever waits for it is told. That
 //! nobody waits for it any more does not: then somebody may ask for another form, or for the present one, which ends it as well.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::job::{Job, Kind};
 use super::mutation::Op;
@@ -29,16 +30,32 @@ pub(super) struct Change {
     quant: Quant,
     /// Bytes of the codes that it replaces.
     before: usize,
+    /// Bytes of its own.
+    needed: usize,
     stage: Stage,
 }
 
 #[derive(Debug)]
 enum Stage {
-    /// The form before the present one is there still.
+    /// The form before the present one is there still, or one that was given up.
     Waiting,
     Making(Arc<Making>),
     /// Done, and the form before is there still.
     Retiring,
+}
+
+/// A coding that was given up, until a worker has dropped it.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    making: Weak<Making>,
+    index: Weak<Index>,
+    bytes: usize,
+}
+
+impl GivenUp {
+    fn is_there(&self) -> bool {
+        self.making.strong_count() > 0
+    }
 }
 
 /// What has become of a change.
@@ -90,6 +107,24 @@ impl Store {
         retiring.map(|change| change.before).sum()
     }
 
+    /// Bytes of codings that were given up and have not been dropped.
+    pub(super) fn given_up(&self) -> usize {
+        self.given_up.iter().filter(|coding| coding.is_there()).map(|coding| coding.bytes).sum()
+    }
+
+    /// Bytes that changes of other indexes will take which have not begun.
+    fn promised(&self, index: &Arc<Index>) -> usize {
+        let waits =
+            |change: &&Change| matches!(change.stage, Stage::Waiting) && !Arc::ptr_eq(&change.index, index);
+        self.changes.iter().filter(waits).map(|change| change.needed).sum()
+    }
+
+    /// Whether a coding of this index was given up and is there still.
+    fn has_given_up(&self, index: &Arc<Index>) -> bool {
+        let of = |coding: &GivenUp| std::ptr::eq(coding.index.as_ptr(), Arc::as_ptr(index));
+        self.given_up.iter().any(|coding| of(coding) && coding.is_there())
+    }
+
     /// What was under `from` is under `to` now.
     pub(super) fn rename_changes(&mut self, from: &[u8], to: &[u8]) {
         for change in self.changes.iter_mut().filter(|change| change.key == from) {
@@ -119,7 +154,7 @@ impl Engine {
             self.replace_change(&index, quant);
             return call.ok();
         }
-        if room.is_some_and(|room| needed > room) {
+        if room.is_some_and(|room| needed > room.saturating_sub(self.store.promised(&index))) {
             reached(Mark::ChangeTooLarge);
             return Err(Refusal(
                 format!(
@@ -132,7 +167,8 @@ impl Engine {
         self.replace_change(&index, quant);
         self.last_change += 1;
         let number = self.last_change;
-        let mut change = Change { number, key: key.to_vec(), index, quant, before, stage: Stage::Waiting };
+        let mut change =
+            Change { number, key: key.to_vec(), index, quant, before, needed, stage: Stage::Waiting };
         self.begin_making(&mut change);
         self.store.changes.push(change);
         Ok(Outcome::Change(number))
@@ -153,6 +189,7 @@ impl Engine {
 
     /// One turn's part: begins changes, logs those that are ready, lets go of what they have replaced.
     pub(super) fn tick_changes(&mut self) {
+        self.store.given_up.retain(GivenUp::is_there);
         let mut at = 0;
         while at < self.store.changes.len() {
             let mut change = self.store.changes.swap_remove(at);
@@ -163,7 +200,10 @@ impl Engine {
                 self.store.changes.swap(at, last);
                 at += 1;
             } else {
-                // It may be the last to hold the index.
+                // It may be the last to hold them.
+                if let Stage::Making(making) = change.stage {
+                    self.store.garbage.push(Garbage::Making(making));
+                }
                 self.store.garbage.push(Garbage::Index(change.index));
             }
         }
@@ -204,6 +244,9 @@ impl Engine {
     /// Begins to make a coding, if a change waits for that and may.
     fn begin_making(&mut self, change: &mut Change) {
         let Stage::Waiting = change.stage else { return };
+        if self.store.has_given_up(&change.index) {
+            return reached(Mark::ChangeWaitsForDrop);
+        }
         let quant = change.quant;
         let begin = |set: &mut VectorSet| (!set.writer.is_retiring()).then(|| set.writer.begin_making(quant));
         match self.store.with_changing(change, begin) {
@@ -234,7 +277,11 @@ impl Engine {
         reached(Mark::ChangeGivenUp);
         if self.store.changing(change).is_some() {
             let making = self.store.with_changing(change, |set| set.writer.give_up_making());
-            self.store.garbage.extend(making.map(Garbage::Making));
+            if let Some(making) = making {
+                let (of, index) = (Arc::downgrade(&making), Arc::downgrade(&change.index));
+                self.store.given_up.push(GivenUp { making: of, index, bytes: making.bytes() });
+                self.store.garbage.push(Garbage::Making(making));
+            }
         }
         self.changed.push_back(Changed { number: change.number, result: Err(why.to_owned()) });
     }

@@ -373,10 +373,11 @@ impl Engine {
         !self.lacks_room() && self.durability.as_ref().is_some_and(|d| d.wal.backlog() > self.log_backlog)
     }
 
-    /// Bytes of keys, values, rows and graphs, and of what [`Engine::snapshot_memory`] counts.
+    /// Bytes of keys, values, rows and graphs, of codes that were begun and given up, and of what
+    /// [`Engine::snapshot_memory`] counts.
     #[must_use]
     pub fn used_memory(&self) -> usize {
-        self.store.keyspace.bytes() + self.snapshot_memory()
+        self.store.keyspace.bytes() + self.store.given_up() + self.snapshot_memory()
     }
 
     /// The engine's own work of one turn: forgets what has become durable, takes keys whose time has come, and walks

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::changes::Change;
+use super::changes::{Change, GivenUp};
 use super::keyspace::{Entry, Keyspace};
 use super::mutation::{Op, SetConfig};
 use super::saving::Saving;
@@ -61,6 +61,8 @@ pub(crate) struct Store {
     sweeping: Vec<Arc<Index>>,
     /// Changes of form that are under way, or of which the form before is there still.
     pub(super) changes: Vec<Change>,
+    /// What changes that were given up had begun to make, until it has been dropped.
+    pub(super) given_up: Vec<GivenUp>,
 }
 
 /// Something to be dropped by a worker.
@@ -91,6 +93,7 @@ impl Store {
             garbage: Vec::new(),
             sweeping: Vec::new(),
             changes: Vec::new(),
+            given_up: Vec::new(),
         }
     }
 

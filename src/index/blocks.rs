@@ -44,14 +44,11 @@ impl<B> Blocks<B> {
         }
     }
 
-    /// Makes sure that the block of item `n` is there; `make` gets the number of items it is to hold. Only the one
-    /// writer grows a table.
+    /// Makes sure that the block of item `n` is there; `make` gets the number of items it is to hold. Of several who come
+    /// at once one makes it, and the others wait.
     pub(super) fn grow(&self, n: u32, make: impl FnOnce(usize) -> B) {
         let (block, _) = locate(n);
-        if self.blocks[block].get().is_none() {
-            let fresh = self.blocks[block].set(make(1 << (block + FIRST_BITS as usize)));
-            assert!(fresh.is_ok(), "two writers grow one table");
-        }
+        self.blocks[block].get_or_init(|| make(1 << (block + FIRST_BITS as usize)));
     }
 
     /// Grows so that items `0..n` are there.

@@ -55,12 +55,12 @@ impl Cells {
         self.stride
     }
 
-    /// Makes group `n` be there. Only the one writer calls this.
+    /// Makes group `n` be there.
     pub(super) fn grow(&self, n: u32) {
         self.blocks.grow(n, |items| Block::new(items * self.stride));
     }
 
-    /// Makes groups `0..n` be there. Only the one writer calls this.
+    /// Makes groups `0..n` be there.
     pub(super) fn grow_all(&self, n: u32) {
         self.blocks.grow_all(n, |items| Block::new(items * self.stride));
     }

@@ -80,7 +80,8 @@ impl Coding {
         own + self.hot.bytes(rows) + self.codes.bytes(rows, taken)
     }
 
-    /// Makes sure that there is room for a row. Only the one writer calls this.
+    /// Makes sure that there is room for a row. The writer calls this, and beside it whoever writes codes of the rows that
+    /// were there before.
     pub(super) fn grow(&self, row: u32) {
         self.hot.grow(row);
         if self.coder.is_some() {
@@ -88,12 +89,10 @@ impl Coding {
         }
     }
 
-    /// Makes sure that there is room for rows `0..rows` of a coding that has none in a map. Only the one writer calls this.
-    pub(super) fn grow_all(&self, rows: u32) {
-        self.hot.grow_all(rows);
-        if self.coder.is_some() {
-            self.codes.grow_all(rows);
-        }
+    /// Says when a row dies, for which there may be no room yet.
+    pub(super) fn kill(&self, row: u32, moment: u32) {
+        self.hot.grow(row);
+        self.hot.set(row, DEATH, moment);
     }
 
     /// Writes what a walk reads of a row besides its life. The row cannot be read by this coding yet, nobody else writes it,

@@ -83,6 +83,12 @@ impl Making {
         self.coding.quant()
     }
 
+    /// Bytes of memory that it takes, or will when it is done.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.coding.bytes(self.index.rows(), 0)
+    }
+
     /// Rows that are done, and how many there were when it began.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
@@ -131,6 +137,7 @@ impl Making {
         let to = self.rows.min(from.saturating_add(most.clamp(1, u32::MAX as usize) as u32));
         for row in from..to {
             point("recode");
+            self.coding.grow(row);
             // The state first: a row in a free one's place is born before it is free no longer.
             if index.cold.get(row, STATE) & out != 0 {
                 continue;
@@ -207,7 +214,6 @@ impl Writer {
         let index = Arc::clone(&self.index);
         let (rows, began) = (index.rows() as u32, index.moment.load());
         let coding = Arc::new(Coding::new(index.config(), quant));
-        coding.grow_all(rows);
         let (busy, failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let making = Arc::new(Making { index, coding, began, rows, at: AtomicU32::new(0), busy, failed });
         self.other = Some(Other::Making(Arc::clone(&making)));

@@ -168,16 +168,10 @@ impl<T: Plain> Strips<T> {
         }
     }
 
-    /// Makes sure that there is room for a row. Only the one writer calls this.
+    /// Makes sure that there is room for a row.
     pub(super) fn grow(&self, row: u32) {
         let (blocks, number) = self.place(row);
         blocks.grow(number, |items| Slab::new(items * self.stride));
-    }
-
-    /// Makes sure that there is room for rows `0..rows` where none is in a map. Only the one writer calls this.
-    pub(super) fn grow_all(&self, rows: u32) {
-        assert!(self.mapped.is_none(), "a map has room for its own rows only");
-        self.behind.grow_all(rows, |items| Slab::new(items * self.stride));
     }
 
     /// The strip of a row that cannot be read yet, to be written.

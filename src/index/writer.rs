@@ -159,7 +159,7 @@ impl Writer {
             // Dead for whoever sees the new row, alive for whoever does not.
             Some(old) => {
                 reached(Mark::RowReplaced);
-                codings.for_each(|coding| coding.hot.set(old, DEATH, now + 1));
+                codings.for_each(|coding| coding.kill(old, now + 1));
                 dead[old as usize / 64] |= 1 << (old % 64);
             }
             None => {
@@ -204,7 +204,7 @@ impl Writer {
         self.index.key_bytes.fetch_sub(self.index.sweep.take_key_bytes());
         let now = self.index.moment.load();
         let codings = [Some(&*self.coding), self.other.as_ref().map(Other::coding)];
-        codings.into_iter().flatten().for_each(|coding| coding.hot.set(row, DEATH, now + 1));
+        codings.into_iter().flatten().for_each(|coding| coding.kill(row, now + 1));
         self.dead[row as usize / 64] |= 1 << (row % 64);
         self.index.live.fetch_sub(1);
         self.index.moment.store(now + 1);

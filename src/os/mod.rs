@@ -41,7 +41,7 @@ pub use directory::Directory;
 pub use process::{Process, entropy};
 pub use signals::brace;
 pub use sockets::Sockets;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, last_words, panics_to};
 
 /// What an operator decides about the machine.
 #[derive(Clone, Debug)]

@@ -100,11 +100,34 @@ extern "C" fn on_lost_page(_signal: libc::c_int, info: *mut libc::siginfo_t, _co
     let _ = described(&mut rest, maps::find(address.addr()), SERVES.load(Ordering::Acquire));
     let left = rest.len();
     let len = text.len() - left;
-    for to in [libc::STDERR_FILENO, LOG.load(Ordering::Acquire)] {
+    end_soon();
+    // Standard error last: it may be a pipe that nobody reads.
+    for to in [LOG.load(Ordering::Acquire), libc::STDERR_FILENO] {
         // SAFETY: readable for its length. Whether anybody hears it makes no difference; where there is no log file, the
         // descriptor is none.
         unsafe { libc::write(to, text.as_ptr().cast(), len) };
     }
+    // SAFETY: ends the process without running anything of it.
+    unsafe { libc::_exit(1) };
+}
+
+/// Has the process end in a second, wherever its threads stand by then. Safe in a handler; what fails is left out.
+fn end_soon() {
+    let late: extern "C" fn(libc::c_int) = on_late;
+    drop(set(libc::SIGALRM, late as *const () as libc::sighandler_t));
+    // SAFETY: all zeros is memory for a set of signals, which the next call makes one.
+    let mut alarm: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is writable.
+    unsafe { libc::sigemptyset(&raw mut alarm) };
+    // SAFETY: the set is writable.
+    unsafe { libc::sigaddset(&raw mut alarm, libc::SIGALRM) };
+    // SAFETY: the set is readable. Whoever started the process may have blocked the signal.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const alarm, std::ptr::null_mut()) };
+    // SAFETY: no memory is passed.
+    unsafe { libc::alarm(1) };
+}
+
+extern "C" fn on_late(_signal: libc::c_int) {
     // SAFETY: ends the process without running anything of it.
     unsafe { libc::_exit(1) };
 }

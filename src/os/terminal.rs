@@ -6,8 +6,9 @@
 //! that wait when the value is dropped are written first, unless that takes too long; those of a process that is killed are
 //! lost. The file stays open: a rotation has to copy and truncate it (`copytruncate`), not rename it.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -65,6 +66,33 @@ impl Terminal {
         drop(spawn("lines", move || theirs.write_all())?);
         Ok(Self { queue, threshold: AtomicU32::new(Level::Notice as u32) })
     }
+}
+
+/// Says why a process ends, on standard error as it is. Where nobody reads that, it is lost, like the last lines of a server.
+pub fn last_words(text: &str) {
+    match Terminal::stderr() {
+        Ok(terminal) => terminal.queue.push(format!("{text}\n")),
+        // No thread can be had, which may be the very thing that is to be said.
+        Err(_) => drop(writeln!(io::stderr(), "{text}")),
+    }
+}
+
+/// Panics are lines of `console` from now on, so that no thread waits for standard error in the middle of one; where it is gone,
+/// they are the process's last words.
+pub fn panics_to(console: &Arc<dyn Console>) {
+    let console = Arc::downgrade(console);
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let trace = Backtrace::capture();
+        let mut text = format!("thread '{}' {panic}", thread.name().unwrap_or("?"));
+        if trace.status() == BacktraceStatus::Captured {
+            text.push_str(&format!("\n{trace}"));
+        }
+        match console.upgrade() {
+            Some(console) => console.line(Level::Warning, &text),
+            None => last_words(&text),
+        }
+    }));
 }
 
 impl Console for Terminal {

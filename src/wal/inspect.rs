@@ -37,13 +37,23 @@ pub struct Inspection {
 /// Verifies every segment and gives every record behind `after` to `see`, as a start would; changes nothing. Fails only
 /// if the directory or a file cannot be read.
 pub fn inspect(storage: &dyn Storage, after: Lsn, see: &mut Apply<'_>) -> Result<Inspection, RecoveryError> {
+    let all = segments(storage)?.into_iter();
+    let reports: Result<_, _> = all.map(|(first, name)| inspect_segment(storage, first, name)).collect();
+    Ok(Inspection { segments: reports?, verdict: survey(storage, after, see) })
+}
+
+/// What the segment in this file holds, by whose name record `first` is its first.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn inspect_segment(
+    storage: &dyn Storage,
+    first: Lsn,
+    name: String,
+) -> Result<SegmentReport, RecoveryError> {
     let mut bytes = Vec::new();
-    let mut reports = Vec::new();
-    for (first, name) in segments(storage)? {
-        read(storage, &name, &mut bytes)?;
-        reports.push(report(name, first, &bytes));
-    }
-    Ok(Inspection { segments: reports, verdict: survey(storage, after, see) })
+    read(storage, &name, &mut bytes)?;
+    Ok(report(name, first, &bytes))
 }
 
 /// One thing that a log holds.

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use error::{HALF_COPIED, RecoveryError};
 pub use guard::Poisoned;
 pub(crate) use guard::write_all;
-pub use inspect::{Inspection, Item, SegmentReport, inspect, list};
+pub use inspect::{Inspection, Item, SegmentReport, inspect, inspect_segment, list};
 pub(crate) use leftovers::remove_leftover;
 pub use log::Wal;
 #[cfg(test)]

@@ -121,16 +121,12 @@ const NO_OTHER_VERSION: &str =
 
 const BACKUPS_NEVER_FAIL: &str = "the disk for backups never fails, and each life has another one";
 
-const ONE_CHANGES: &str = "who asks for a change is heard again when it is over, and no two simulated clients change the form of one index";
-
 const LONG_RECORD: &str = "no plan's deletions are together longer than a record may be, a gigabyte";
 
 /// Marks that no simulated run reaches, and why not.
 pub const UNREACHABLE_MARKS: &[(Mark, &str)] = &[
     (Mark::SnapshotVersionRefused, NO_OTHER_VERSION),
     (Mark::VersionRefused, NO_OTHER_VERSION),
-    (Mark::ChangeShared, ONE_CHANGES),
-    (Mark::ChangeReplaced, ONE_CHANGES),
     (Mark::BackupLeft, BACKUPS_NEVER_FAIL),
     (Mark::BackupStays, BACKUPS_NEVER_FAIL),
     (Mark::ExpiriesFillRecord, LONG_RECORD),

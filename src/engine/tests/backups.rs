@@ -249,6 +249,25 @@ fn a_copy_of_a_directory_at_rest_that_fails_at_any_call_leaves_nothing_half_and_
 }
 
 #[test]
+fn bytes_that_are_misread_once_are_in_no_backup() {
+    let disk = at_rest();
+    let (mut refused, mut calls) = (0, 0);
+    loop {
+        let (from, backups) = (disk.after_kill(), Arc::new(MemBackups::default()));
+        from.mishap(from.calls() + calls, Mishap::Misread(1));
+        let before = from.calls();
+        let done = backup(&*from.arc(), backups.clone(), "monday", options());
+        nothing_half_is_served(&backups, 6, done.is_ok());
+        refused += usize::from(done.is_err());
+        if from.calls() - before <= calls {
+            break;
+        }
+        calls += 1;
+    }
+    assert!(refused > 6, "{refused} of {calls}");
+}
+
+#[test]
 fn what_a_crash_leaves_of_a_backup_that_had_hardly_begun_is_in_nobodys_way() {
     let half = ("snapshot-00000000000000000009.tmp", &b"half"[..]);
     for files in [&[][..], &[(HALF_COPIED, &b""[..])], &[(HALF_COPIED, b""), half]] {

@@ -55,6 +55,9 @@ fn filled(disk: &MemDisk, rows: u32) -> Engine {
 /// A turn of the loop and one slice.
 fn turn(engine: &mut Engine) {
     engine.tick();
+    if let Some(mut job) = engine.take_garbage() {
+        job.run(&mut Scratch::new());
+    }
     if let Some(mut job) = engine.take_sweep() {
         job.run(&mut Scratch::new());
     }
@@ -255,6 +258,8 @@ fn what_cannot_be_changed_is_refused_and_the_end_of_the_server_ends_a_change() {
     say(&mut engine, "VQUANT i int8").unwrap_err();
     assert!(engine.used_memory() > before, "what is made is weighed");
     engine.give_up_changes();
+    assert!(engine.used_memory() > before, "what was begun and given up is there until it has been dropped");
+    drop(engine.take_garbage());
     assert_eq!(engine.used_memory(), before);
     assert!(engine.take_changed().unwrap().result.unwrap_err().contains("shutting down"));
     assert_eq!(quant(&engine, "i"), Quant::Int4);
@@ -280,6 +285,60 @@ fn a_further_change_waits_for_who_still_reads_by_the_form_before() {
     assert_eq!(changed(&mut engine).0, 2);
     assert_eq!(quant(&engine, "i"), Quant::F32);
     engine.validate().unwrap();
+}
+
+#[test]
+fn changes_that_replace_each_other_leave_one_coding_too_many_which_counts() {
+    let disk = MemDisk::default();
+    let mut engine = filled(&disk, 60);
+    let before = engine.used_memory();
+    say(&mut engine, "VQUANT i int8").unwrap_err();
+    let one = engine.used_memory() - before;
+    assert!(one > 0, "what is made is weighed");
+    // As many clients as ask in one turn, and then turns in which the worker that would drop what was begun does something else.
+    for n in 0..100 {
+        say(&mut engine, ["VQUANT i bin", "VQUANT i int8"][n % 2]).unwrap_err();
+        if n % 2 == 0 {
+            engine.tick();
+        }
+        assert!(engine.take_recoding().is_none(), "none begins before it");
+        assert!(engine.take_changed().is_some_and(|it| it.result.is_err()));
+        assert_eq!(
+            engine.used_memory(),
+            before + one,
+            "what was given up counts, and nothing else has been begun"
+        );
+    }
+    let mut drops = engine.take_garbage().unwrap();
+    engine.tick();
+    assert_eq!(engine.used_memory(), before + one, "it is with a worker");
+    drops.run(&mut Scratch::new());
+    assert_eq!(engine.used_memory(), before);
+    assert_eq!(changed(&mut engine).0, 101);
+    assert_eq!(quant(&engine, "i"), Quant::Int8);
+    engine.validate().unwrap();
+}
+
+#[test]
+fn what_waits_to_begin_has_its_memory_promised() {
+    let disk = MemDisk::default();
+    let mut engine = filled(&disk, 60);
+    say(&mut engine, "VNEW j 4 METRIC l2 M 4 QUANT int4").unwrap();
+    (0..60).for_each(|n| add(&mut engine, "j", n));
+    let Some(Value::Vectors(set)) = engine.store.keyspace.get(b"i").map(|entry| &entry.value) else {
+        panic!("i is an index");
+    };
+    let needed = set.writer.bytes_of(Quant::Int8);
+    let begun = say(&mut engine, "VQUANT i int8").unwrap_err();
+    assert!(say(&mut engine, "VQUANT i bin").unwrap_err() > begun, "it waits for what was begun");
+    let room = |engine: &mut Engine, room| {
+        let words = OwnedArgs::from_words([&b"VQUANT"[..], b"j", b"int8"]);
+        let mut out = Vec::new();
+        let mut call = Call::new(words.args(), Protocol::Resp2, &mut out);
+        engine.execute(|engine, call| engine.change_quant(call, Some(room)), &mut call);
+        out.starts_with(b"-OOM ")
+    };
+    assert!(room(&mut engine, needed) && !room(&mut engine, 2 * needed));
 }
 
 /// Overwrites every row of an index `i` of so many rows, so many times, with turns after each.

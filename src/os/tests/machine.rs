@@ -1,13 +1,15 @@
 //! The whole machine, signals included, each test in a process of its own.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use tempfile::tempdir;
 
 use super::super::{Directory, Options, machine, process};
 use super::{alone, in_own_process};
-use crate::env::{Event, Level, Machine, Storage};
+use crate::base::limits::LAST_LINES;
+use crate::env::{Clock, Event, Level, Machine, Storage};
 
 fn options(home: &std::path::Path) -> Options {
     let (dir, logfile) = (Some(home.join("data")), Some(home.join("log")));
@@ -88,13 +90,61 @@ fn a_signal_to_another_thread_ends_the_wait() {
     });
 }
 
-/// Touches the third page of a map whose file has only one left: `place` is `yes` or `no`, for whether a server does so, and
-/// where.
+/// Has this process's standard error be a pipe that is full and that nobody reads.
+fn fill_stderr() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let of = writer.as_raw_fd();
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::fcntl(of, libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+    for size in [4096, 1] {
+        while writer.write(&[0; 4096][..size]).is_ok() {}
+    }
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::fcntl(of, libc::F_SETFL, 0) }, 0);
+    // SAFETY: no memory is passed, and this process is its test's own.
+    assert_eq!(unsafe { libc::dup2(of, libc::STDERR_FILENO) }, libc::STDERR_FILENO);
+    std::mem::forget(reader);
+}
+
+#[test]
+fn last_words_that_nobody_reads_keep_nobody() {
+    in_own_process("os::tests::machine::last_words_that_nobody_reads_keep_nobody", || {
+        fill_stderr();
+        let clock = super::super::SystemClock;
+        let begun = clock.now();
+        super::super::last_words("engram: it has failed");
+        let took = clock.now().since(begun);
+        assert!((LAST_LINES..LAST_LINES * 5).contains(&took), "{took:?}");
+    });
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log_and_waits_for_nobody() {
+    in_own_process("os::tests::machine::a_panic_is_a_line_of_the_log_and_waits_for_nobody", || {
+        let home = tempdir().unwrap();
+        fill_stderr();
+        let machine = machine(&options(home.path())).unwrap();
+        super::super::panics_to(&machine.console);
+        let panics = std::thread::Builder::new().name("worker 7".to_owned());
+        panics.spawn(|| panic!("out of\nluck")).unwrap().join().unwrap_err();
+        drop(machine);
+        let log = std::fs::read_to_string(home.path().join("log")).unwrap();
+        let line = log.lines().find(|line| line.contains("worker 7")).unwrap();
+        assert!(line.contains("# thread 'worker 7' panicked at src/os/tests/machine.rs:"), "{line}");
+        assert!(line.contains("out of\\nluck"), "{line}");
+    });
+}
+
+/// Touches the third page of a map whose file has only one left: `place` is `yes`, `no` or `full`, for whether a server does
+/// so, in the last case with a standard error that nobody reads, and where.
 fn lose_a_page(place: &str) {
     let (serves, home) = place.split_once(' ').unwrap();
     let home = std::path::Path::new(home);
     super::super::brace().unwrap();
-    let served = (serves == "yes").then(|| machine(&Options { dir: None, ..options(home) }).unwrap());
+    if serves == "full" {
+        fill_stderr();
+    }
+    let served = (serves != "no").then(|| machine(&Options { dir: None, ..options(home) }).unwrap());
     std::fs::write(home.join("data/a"), vec![1; 3 << 14]).unwrap();
     let directory = Directory::open_existing(&home.join("data")).unwrap();
     let map = directory.map("a").unwrap();
@@ -111,7 +161,8 @@ fn a_page_that_is_lost_ends_the_process_in_words() {
     }
     let home = tempdir().unwrap();
     std::fs::create_dir(home.path().join("data")).unwrap();
-    for (serves, words) in [("no", "Nothing was changed"), ("yes", "The server ends at once")] {
+    let ends = "The server ends at once";
+    for (serves, words) in [("no", "Nothing was changed"), ("yes", ends), ("full", ends)] {
         let place = (PLACE, format!("{serves} {}", home.path().display()));
         let test = "os::tests::machine::a_page_that_is_lost_ends_the_process_in_words";
         let output = alone(test, &[place], || ()).unwrap();
@@ -119,9 +170,10 @@ fn a_page_that_is_lost_ends_the_process_in_words() {
         assert_eq!(output.status.code(), Some(1), "{text}");
         let path = home.path().join("data/a").display().to_string();
         let said = format!("engram: {path} cannot be read any more (SIGBUS) near offset {}", (2 << 14) + 5);
-        assert!(text.contains(&said) && text.contains(words), "{text}");
+        assert!(serves == "full" || text.contains(&said) && text.contains(words), "{text}");
         let log = std::fs::read_to_string(home.path().join("log")).unwrap_or_default();
-        assert_eq!(log.contains(&said), serves == "yes", "{log}");
+        assert_eq!(log.contains(&said) && log.contains(words), serves != "no", "{log}");
+        std::fs::remove_file(home.path().join("log")).ok();
     }
 }
 

@@ -62,7 +62,7 @@ fn gone(server: &mut ServerPlan, life: &mut Life, client: &mut ClientPlan, last:
     life.latency.sync = 2 * GOES;
     let set = Op::Set { key: "c0:k0".to_owned(), value: format!("left.{}", life.number), expire: None };
     client.ops.extend([set, last]);
-    client.breaks = vec![(client.ops.len(), Break::Reset(GOES))];
+    client.breaks.push((client.ops.len(), Break::Reset(GOES)));
 }
 
 /// Rows that come while a form is made, which is over before others are searched for.
@@ -87,6 +87,11 @@ fn change(
     client.ops.extend((0..behind).map(|row| source.settler(rng, (0, 1.0), before + row)));
     client.ops.extend((0..rng.below(4)).map(|_| source.insert(rng, before)));
     life.threads.disturbances = vec![stall("recode", 1 + rng.below(before))];
+    // The client asks again while the change it has left goes on: for the same form, or others, each in the last one's place.
+    for _ in 0..rng.below(4) {
+        let again = Op::Quant { key: source.crowded(), quant: pick(rng, &QUANTS) };
+        gone(server, life, client, again);
+    }
 }
 
 /// An index that goes when its form has been changed, while somebody who has entered it before rests inside.
