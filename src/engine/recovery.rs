@@ -342,6 +342,7 @@ fn load_set(meta: &[u8], parts: &[index::Section], store: &mut Store) -> Result<
     let mut head = || Ok::<_, DecodeError>((r.u64()?, r.string()?));
     let (expire_at, key) = head().map_err(|e| e.to_string())?;
     let opened = index::Writer::open(parts, store.options.kernels).map_err(|e| e.to_string())?;
+    store.sweep_later(Arc::clone(opened.writer.index()));
     let set = VectorSet { writer: opened.writer, last: Arc::default() };
     store.keyspace.insert(key, Value::Vectors(Box::new(set)), expire_at, 0);
     Ok(())

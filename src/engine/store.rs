@@ -302,10 +302,9 @@ impl Store {
         }
     }
 
-    /// Takes note of an index of which a row has died.
-    fn sweep_later(&mut self, index: Arc<Index>) {
-        let known = self.sweeping.iter().any(|other| Arc::ptr_eq(other, &index));
-        if !known && index.sweep_is_wanted(self.options.sweep_from) {
+    /// Takes note of an index of which a row has died, now or before a snapshot was made of it.
+    pub(super) fn sweep_later(&mut self, index: Arc<Index>) {
+        if index.sweep_is_wanted(self.options.sweep_from) && !index.list_for_sweep(true) {
             self.sweeping.push(index);
         }
     }
@@ -321,6 +320,7 @@ impl Store {
             if index.sweep_is_wanted(from) {
                 at += 1;
             } else {
+                index.list_for_sweep(false);
                 // It may be large, and nobody else's.
                 self.garbage.push(Garbage::Index(self.sweeping.remove(at)));
             }

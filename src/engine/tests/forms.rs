@@ -381,3 +381,30 @@ fn rows_and_codes_that_a_snapshot_holds_stay_until_it_has_written_their_index_an
     assert_eq!(changed(&mut engine).0, 2);
     engine.validate().unwrap();
 }
+
+#[test]
+fn what_a_snapshot_held_of_dead_rows_is_swept_after_a_start_though_nobody_writes() {
+    const ROWS: u32 = 200;
+    let disk = MemDisk::default();
+    let mut engine = filled(&disk, ROWS);
+    (0..ROWS / 2).for_each(|n| drop(say(&mut engine, &format!("VDEL i e{n}")).unwrap()));
+    engine.request_snapshot().unwrap();
+    while engine.take_saved().is_none() {
+        engine.tick();
+    }
+    sync(&mut engine);
+    let mut engine = self::engine(&disk.after_kill());
+    let dead = |engine: &Engine| match engine.store.keyspace.get(b"i").map(|entry| &entry.value) {
+        Some(Value::Vectors(set)) => set.writer.index().stats().tombstones,
+        _ => panic!("i is an index"),
+    };
+    assert_eq!(dead(&engine), ROWS as usize / 2);
+    for n in 0.. {
+        turn(&mut engine);
+        if dead(&engine) == 0 {
+            break;
+        }
+        assert!(n < 10_000, "{} are dead", dead(&engine));
+    }
+    engine.validate().unwrap();
+}

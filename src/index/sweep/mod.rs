@@ -81,6 +81,8 @@ pub(super) struct Sweep {
     busy: AtomicBool,
     /// There are no more sweeps: the writer is gone, and nobody has a use for free rows; or a slice has panicked.
     closed: AtomicBool,
+    /// It is on the list of who gives out slices, who alone reads and writes this.
+    listed: std::sync::atomic::AtomicBool,
     /// The [`Stage`]; changed under the index's settling lock.
     stage: AtomicU32,
     /// Captures that exist; changed under the settling lock.
@@ -141,6 +143,7 @@ impl Sweep {
         Self {
             busy: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            listed: std::sync::atomic::AtomicBool::new(false),
             stage: AtomicU32::new(Stage::Idle as u32),
             captures: AtomicU32::new(0),
             risen: AtomicU64::new(0),
@@ -299,6 +302,11 @@ impl Index {
             && !sweep.closed.load()
             && !sweep.is_captured()
             && sweep.broken.load() == 0
+    }
+
+    /// Says whether the index is on the list of those that are swept; true where it was before.
+    pub fn list_for_sweep(&self, listed: bool) -> bool {
+        self.sweep.listed.swap(listed, Ordering::Relaxed)
     }
 
     /// True while a slice is under way.
