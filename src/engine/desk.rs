@@ -196,15 +196,19 @@ impl Desk {
         }
     }
 
-    /// Lays a piece down, which occupies so many bytes; returns how many all occupy now.
-    pub(super) fn put(&self, piece: Piece, bytes: Held) -> Held {
+    /// Lays a piece down, which occupies so many bytes; returns how many all occupy now, and the piece where the thread has
+    /// given up, or is done. Nobody else would take it, and it may be all that FLUSHALL took away.
+    pub(super) fn put(&self, piece: Piece, bytes: Held) -> (Held, Option<Piece>) {
         let mut tray = self.tray.lock();
+        if tray.saved.is_some() {
+            return (tray.held(), Some(piece));
+        }
         tray.pieces.push_back((piece, bytes));
         tray.lying.add(bytes);
         let held = tray.held();
         drop(tray);
         self.filled.notify_one();
-        held
+        (held, None)
     }
 
     /// The indexes that are captured here.
@@ -249,6 +253,7 @@ impl Desk {
     /// What has become of the snapshot, once, and how many bytes what is not written yet occupies.
     pub(super) fn look(&self) -> (Option<Saved>, Held) {
         let mut tray = self.tray.lock();
+        assert!(tray.saved.is_none() || tray.pieces.is_empty(), "a piece that nobody takes");
         (tray.saved.take(), tray.held())
     }
 

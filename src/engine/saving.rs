@@ -199,31 +199,24 @@ impl Saving {
 
     /// Takes all entries at once, as FLUSHALL leaves them; gives them back if no snapshot wants them.
     pub(crate) fn take_over(&mut self, keyspace: Keyspace<Value>) -> Option<Keyspace<Value>> {
-        match &mut self.running {
-            Some(running) if running.cursor.is_some() && !running.desk.has_ended() => {
-                reached(Mark::ClearedMeanwhile);
-                running.put_chunk();
-                let bytes = keyspace.bytes();
-                let held = Held { all: bytes, kept: bytes };
-                running.held = running.desk.put(Piece::Rest { keyspace, epoch: self.epoch }, held);
-                running.cursor = None;
-                running.captured.clear();
-                running.end();
-                None
-            }
-            Some(running) => {
-                reached(Mark::ClearedTooLate);
-                running.captured.clear();
-                running.removed.clear();
-                for index in running.desk.indexes() {
-                    // In the keyspace, until it is dropped: none goes here.
-                    let bytes = index.upgrade().map_or(0, |index| index.bytes());
-                    running.removed.put(index, bytes);
-                }
-                Some(keyspace)
-            }
+        let Some(running) = &mut self.running else { return Some(keyspace) };
+        let left = match running.cursor {
+            Some(_) => running.hand_over_all(keyspace, self.epoch),
             None => Some(keyspace),
+        };
+        running.captured.clear();
+        if left.is_none() {
+            reached(Mark::ClearedMeanwhile);
+            return None;
         }
+        reached(Mark::ClearedTooLate);
+        running.removed.clear();
+        for index in running.desk.indexes() {
+            // In the keyspace, until it is dropped: none goes here.
+            let bytes = index.upgrade().map_or(0, |index| index.bytes());
+            running.removed.put(index, bytes);
+        }
+        left
     }
 
     /// An index is about to go from the keyspace; a snapshot that has captured it keeps it until it has been written.
@@ -386,6 +379,26 @@ impl Saving {
 }
 
 impl Running {
+    /// Hands over all that the cursor has not seen; gives it back if the thread takes nothing more.
+    fn hand_over_all(&mut self, keyspace: Keyspace<Value>, epoch: u32) -> Option<Keyspace<Value>> {
+        self.put_chunk();
+        let bytes = keyspace.bytes();
+        let held = Held { all: bytes, kept: bytes };
+        if let Some(Piece::Rest { keyspace, .. }) = self.put(Piece::Rest { keyspace, epoch }, held) {
+            return Some(keyspace);
+        }
+        self.cursor = None;
+        self.end();
+        None
+    }
+
+    /// Lays a piece on the desk; returns it where it is too late for that.
+    fn put(&mut self, piece: Piece, bytes: Held) -> Option<Piece> {
+        let back;
+        (self.held, back) = self.desk.put(piece, bytes);
+        back
+    }
+
     /// Hands an entry to the thread, because the cursor has come there, or because it is about to change and is `kept`;
     /// returns how many bytes that took.
     fn hand_over(&mut self, entry: &mut Entry<Value>, kept: bool) -> usize {
@@ -395,7 +408,7 @@ impl Running {
             put_head(&mut head, entry, &value);
             let bytes = head.capacity() + value.capacity();
             let held = Held { all: bytes, kept: if kept { bytes } else { 0 } };
-            self.held = self.desk.put(Piece::Large { head, value }, held);
+            self.put(Piece::Large { head, value }, held);
             return bytes;
         }
         match &entry.value {
@@ -418,7 +431,7 @@ impl Running {
                 // A capture has three bits a row.
                 let bytes = size_of::<Piece>() + meta.len() + capture.rows() * 3 / 8;
                 let held = Held { all: bytes, kept: if kept { bytes } else { 0 } };
-                self.held = self.desk.put(Piece::Set { meta, capture }, held);
+                self.put(Piece::Set { meta, capture }, held);
                 bytes
             }
         }
@@ -429,14 +442,14 @@ impl Running {
             let mut chunk = std::mem::take(&mut self.chunk);
             chunk.shrink_to_fit();
             let held = Held { all: chunk.capacity(), kept: std::mem::take(&mut self.chunk_kept) };
-            self.held = self.desk.put(Piece::Strings(chunk), held);
+            self.put(Piece::Strings(chunk), held);
         }
     }
 
     fn end(&mut self) {
         self.put_chunk();
         let end = Piece::End { entries: self.entries, sets: self.sets };
-        self.held = self.desk.put(end, Held::default());
+        self.put(end, Held::default());
     }
 }
 

@@ -3,10 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Engine, SetClock, await_durable, barrier};
+use super::{Engine, SetClock, Silent, await_durable, barrier};
+use crate::base::hash::HashKey;
 use crate::base::sync::{AtomicBool, AtomicU64};
-use crate::engine::SnapshotPlan;
+use crate::engine::desk::{Desk, Held, Piece};
+use crate::engine::keyspace::Keyspace;
+use crate::engine::{Saved, SnapshotPlan};
 use crate::env::{File, Map, Storage};
+use crate::wal::Lsn;
 use crate::wal::tests::disk::MemDisk;
 
 const NOW: u64 = 1_700_000_000_000;
@@ -88,6 +92,21 @@ fn nothing_is_counted_when_a_snapshot_is_done() {
     engine.tick();
     assert_eq!(engine.snapshot_memory(), 0);
     engine.close().unwrap();
+}
+
+/// It has to be dropped elsewhere then: FLUSHALL takes away all that there is.
+#[test]
+fn what_comes_to_the_desk_when_its_thread_has_just_given_up_goes_back_to_the_loop() {
+    let desk = Desk::new(Arc::new(Silent), clock(), 0);
+    let rest = || Piece::Rest { keyspace: Keyspace::new(HashKey::from_seed(1), 16), epoch: 1 };
+    let bytes = Held { all: 100, kept: 100 };
+    assert!(matches!(desk.put(rest(), bytes), (held, None) if held == bytes));
+    let saved = Saved { number: 1, lsn: Lsn(1), backup: None, result: Err("the disk is full".to_owned()) };
+    assert_eq!(desk.put_down(saved.clone()).map(|left| left.len()), Some(1), "its thread drops it");
+    assert!(desk.put_down(saved.clone()).is_none());
+    let (held, back) = desk.put(rest(), bytes);
+    assert!(matches!(back, Some(Piece::Rest { .. })));
+    assert_eq!((held, desk.look()), (Held::default(), (Some(saved), Held::default())));
 }
 
 /// Where the string at `key` lies in memory, and its bytes.
