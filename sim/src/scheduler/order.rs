@@ -2,7 +2,7 @@
 //!
 //! - Memory that others read without a lock is given back only when everyone has left who was inside when it went out of sight.
 //!   Nobody need have been at it: that somebody could have been is enough.
-//! - Lanes are served in turn, and so are the clients whose searches wait: between two jobs of one that waits, no other has more
+//! - Lanes are served in turn, and so are the clients whose links or searches wait: between two jobs of one that waits, no other has more
 //!   than one.
 //! - Between two looks at its sockets the loop executes a bounded number of each client's commands.
 //!
@@ -17,7 +17,8 @@ use engram::base::mark::{Lane, Told};
 pub(super) struct Order {
     rooms: Rooms,
     lanes: Queue<usize>,
-    clients: Queue<u64>,
+    /// Of each lane. In that of silent jobs there is one client.
+    clients: [Queue<u64>; 3],
     /// Commands of each client since the loop looked at its sockets.
     served: BTreeMap<u64, u64>,
     allowed: Option<u64>,
@@ -34,22 +35,19 @@ impl Order {
             Told::Closed { room } => return self.rooms.closed(room),
             Told::Waits { lane, client } => {
                 self.lanes.waits(lane as usize);
-                if lane == Lane::Searches {
-                    self.clients.waits(client);
-                }
+                self.clients[lane as usize].waits(client);
             }
             Told::Taken { lane, client, in_turn } => {
                 self.lanes.taken(lane as usize, in_turn).map_err(|(kept, twice)| {
                     format!("lane {twice} has been served twice while lane {kept} waits")
                 })?;
-                if lane == Lane::Searches {
-                    self.clients.taken(client, true).map_err(|(kept, twice)| {
-                        format!("two searches of connection {twice} have been begun while one of connection {kept} waits")
-                    })?;
-                }
+                self.clients[lane as usize].taken(client, true).map_err(|(kept, twice)| {
+                    let jobs = if lane == Lane::Links { "links" } else { "searches" };
+                    format!("two {jobs} of connection {twice} have been begun while one of connection {kept} waits")
+                })?;
             }
             Told::Forgotten { lane, client } => {
-                for _ in 0..self.clients.forgotten(client) {
+                for _ in 0..self.clients[lane as usize].forgotten(client) {
                     self.lanes.gone(lane as usize);
                 }
             }
